@@ -1,0 +1,228 @@
+// The configuration as written: one struct per section of weir.yaml, with every default and unit. This is the only
+// place where defaults live. Names of things are still names here; resolve_settings turns them into proxy::Settings.
+// Nothing here opens a socket or looks at the network. Holds secrets: check.hpp is the only way to print one, masked.
+//
+// Sections marked "later" are read, checked and kept, because their names are fixed from the first release; the parts
+// of the server that act on them arrive with shaping (queue, start_guard, state_file, guard, weights) and with riding
+// out trouble (heartbeat, retry, breaker, first_content and gap clocks).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "app/address.hpp"
+#include "app/environment.hpp"
+#include "app/problem.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::app {
+
+using Duration = proxy::Duration;
+using namespace std::chrono_literals;
+
+// `unlimited`, said explicitly. A limit that is not said is nullopt and may come from a tier or a provider file.
+inline constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+// `unlimited` for a timeout: ten years, so that now + timeout stays a valid instant.
+inline constexpr Duration unlimited_duration = std::chrono::hours{24 * 3650};
+
+// A reference to something by name, with its place for the message when nothing has that name.
+struct Name {
+  std::string text;
+  Place place;
+};
+
+// ---- limits ----------------------------------------------------------------------------------------------------
+
+struct LimitsConfig {
+  std::optional<std::uint64_t> rpm, rpd, tpm, tpd, input_tpm, output_tpm, concurrency;
+  std::optional<Duration> window;  // what "per minute" means; default 60s, 1s to 1 day
+  std::optional<Duration> guard;   // later: how much the delay to the provider may vary; default 50ms
+
+  bool empty() const;
+};
+LimitsConfig overlay(const LimitsConfig& base, const LimitsConfig& over);  // what `over` says wins, word by word
+
+// `tier` and `limits` may stand side by side: the words of `limits` win over those of the tier.
+struct LimitedBy {
+  std::optional<Name> tier;
+  LimitsConfig limits;
+};
+
+// ---- sections --------------------------------------------------------------------------------------------------
+
+struct OperatorConfig {
+  std::vector<ListenAddress> listen{{"127.0.0.1", 8081}};  // loopback: it shows who uses what
+  Place place;
+  std::string token;  // secret; required beyond loopback
+};
+
+struct ClientTls {
+  std::string certificate, key;  // PEM files; both or none
+};
+
+struct ClientsConfig {
+  std::optional<proxy::ClientMode> mode;  // unset: follows from what is configured (client_mode.hpp)
+  bool open_anywhere = false;             // `open: anywhere`: spend a provider key for whoever can connect
+  std::vector<std::string> hosts;         // Host values accepted in open mode beside loopback names
+  std::vector<std::string> origins;       // Origin values let in; CORS is on for them
+  ClientTls tls;
+  Place place;
+};
+
+struct UpstreamTimeoutsConfig {  // nullopt: the next wider level decides (upstream, top level, provider, default)
+  std::optional<Duration> connect, tls, first_byte, first_content, content_gap, byte_gap, total;
+};
+
+// What an account has of its own for one model, by the model id that is sent upstream.
+struct AccountModelConfig {
+  std::string id;
+  std::string base_model;  // Ark's ep-... ids: the model whose limits, parameters and prices hold
+  LimitedBy limits;        // account x model
+  std::vector<proxy::ParameterRule> parameters;  // win over the provider's
+  Place place;
+};
+
+struct UpstreamConfig {
+  std::string name;
+  Name provider{"", {}};    // a shipped one, or a path that ends in .yaml, relative to the configuration file
+  std::string base_url;     // empty: the provider's
+  Place base_url_place;
+  std::string api_key;      // secret; empty: none
+  std::optional<proxy::AuthStyle> auth;          // nullopt: the provider's
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string query;
+  LimitedBy limits;
+  double share = 1.0;       // this instance's part of every limit, in (0, 1]
+  UpstreamTimeoutsConfig timeouts;
+  std::vector<AccountModelConfig> models;
+  std::string ca_file;
+  bool verify_tls = true;
+  Place place;
+};
+
+struct RouteTargetConfig {
+  Name upstream;
+  std::string model;  // name to send; empty: the route's upstream_model
+  unsigned weight = 1;
+};
+
+struct ModelConfig {
+  std::string name;  // what clients ask for; '*' matches any run of characters
+  std::vector<RouteTargetConfig> upstreams;
+  std::string upstream_model;  // name to send; empty: as the client sent it
+  std::string base_model;      // the model whose limits, parameters and prices hold for upstream_model
+  bool listed = true;
+  Place place;
+};
+
+struct TeamConfig {
+  std::string name;
+  LimitedBy limits;
+  unsigned weight = 1;  // later
+  Place place;
+};
+
+struct KeyConfig {
+  std::string name;
+  std::array<std::uint8_t, 32> sha256{};
+  std::optional<Name> team;
+  LimitedBy limits;
+  std::vector<std::string> models;      // patterns; empty: all
+  std::vector<Name> upstreams;          // that x-weir-upstream may name; empty: all
+  std::optional<Name> default_upstream;
+  unsigned weight = 1;                  // later: share of the team or account under contention
+  std::string priority = "interactive"; // later: interactive, normal or background
+  bool heartbeat = true;                // later
+  Place place;
+};
+
+struct QueueConfig {  // later
+  Duration wait_max = 10min;            // 0s: refuse instead of queueing
+  std::size_t requests_max = 10'000;
+  std::optional<std::size_t> bytes_max; // nullopt: the smaller of 256MiB and 40 % of the cgroup's memory limit
+};
+
+struct HeartbeatConfig {  // later; `unlimited` is never
+  Duration first_after = 15s;  // short waits keep every header and the true status
+  Duration stream_every = 15s;
+  Duration json_after = 4min;  // before Node's limit of 300 s to the first byte
+  Duration json_every = 15s;
+};
+
+struct TimeoutsConfig {
+  Duration client_header = 10s;
+  Duration client_body = 60s;
+  Duration client_idle = 75s;  // between two requests of one connection; above the 60 s of common pools
+  UpstreamTimeoutsConfig upstream;
+};
+
+struct RetryConfig {  // later
+  bool enabled = true;
+  bool after_send = true;                 // `budgeted`; false: `off`, an unanswered call may have been billed
+  std::size_t kept_bodies_max = 256u << 20;
+};
+
+struct BreakerConfig {  // later
+  bool enabled = true;
+};
+
+struct SizeLimitsConfig {
+  std::size_t body_bytes_max = 64u << 20;    // a long context with images
+  std::size_t header_bytes_max = 64u << 10;  // long bearer tokens and cookies of company gateways
+  std::size_t header_count_max = 128;
+  std::size_t json_depth_max = 256;          // deeper bodies exhaust the stacks of parsers upstream
+  std::size_t connections_max = 20'000;      // of clients; each costs a descriptor, and its exchange another
+};
+
+enum class LogFormat { automatic, text, json };
+enum class LogStream { standard_error, standard_output };
+struct LogConfig {
+  LogFormat format = LogFormat::automatic;  // text on a terminal, else JSON
+  std::string level = "info";               // trace, debug, info, warn, error
+  LogStream stream = LogStream::standard_error;
+};
+
+struct ShutdownConfig {
+  Duration announce = 0s;  // /readyz says no, requests are still taken: for load balancers that must notice
+  Duration drain = 25s;    // inside the 30 s that container runtimes allow
+};
+
+struct Config {
+  std::vector<ListenAddress> listen{{"localhost", 8080}};  // localhost: 127.0.0.1 and ::1
+  Place listen_place;
+  OperatorConfig operators;
+  ClientsConfig clients;
+  std::vector<UpstreamConfig> upstreams;
+  std::vector<ModelConfig> models;
+  std::map<std::string, LimitsConfig> tiers;
+  std::vector<TeamConfig> teams;
+  std::vector<KeyConfig> keys;
+  QueueConfig queue;
+  HeartbeatConfig heartbeat;
+  TimeoutsConfig timeouts;
+  RetryConfig retry;
+  BreakerConfig breaker;
+  SizeLimitsConfig limits;
+  LogConfig log;
+  ShutdownConfig shutdown;
+  std::optional<unsigned> workers;  // nullopt: the smaller of CPU affinity and CPU quota, rounded up
+  std::string state_file;           // later; empty: none
+  Duration start_guard = 10s;       // later: without a state file a restart treats the tier as spent for so long
+};
+
+// Reads the text of a configuration file. What can be read is read, so that `problems` is complete; the Config is only
+// good when no problem was added. `name` stands in messages.
+Config read_config(std::string_view text, const std::string& name, const Environment& environment, Problems& problems);
+
+// Every setting the loader knows, as "queue.wait_max", "keys[].name", "tiers.*.rpm"; sorted.
+std::vector<std::string> known_settings();
+
+}  // namespace weir::app

@@ -1,0 +1,59 @@
+#include "app/environment.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace weir::app {
+namespace {
+
+constexpr std::size_t file_bytes_max = 16u << 20;  // /dev/zero must not fill the memory
+
+std::optional<std::string> read_whole_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return std::nullopt;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string content;
+  char block[16384];
+  while (file.read(block, sizeof block) || file.gcount() > 0) {
+    content.append(block, static_cast<std::size_t>(file.gcount()));
+    if (content.size() > file_bytes_max) return std::nullopt;
+  }
+  if (file.bad()) return std::nullopt;
+  return content;
+}
+
+}  // namespace
+
+Environment process_environment() {
+  Environment environment;
+  environment.variable = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return std::string(value);
+  };
+  environment.read_file = read_whole_file;
+  return environment;
+}
+
+std::optional<std::string> secret_variable(const Environment& environment, const std::string& name, std::string& error) {
+  auto value = environment.variable(name);
+  if (value && !value->empty()) return value;
+  const auto path = environment.variable(name + "_FILE");
+  if (!path || path->empty()) return std::nullopt;
+  auto content = environment.read_file(*path);
+  if (!content) {
+    error = "the file '" + *path + "' cannot be read";
+    return std::nullopt;
+  }
+  while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) content->pop_back();
+  if (content->empty()) {
+    error = "the file '" + *path + "' is empty";
+    return std::nullopt;
+  }
+  return content;
+}
+
+}  // namespace weir::app

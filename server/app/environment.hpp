@@ -1,0 +1,22 @@
+// What the process was given beside its files: environment variables, and secrets mounted as files. Passed in rather
+// than asked of the system, so that tests state their own. Never writes.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace weir::app {
+
+struct Environment {
+  std::function<std::optional<std::string>(const std::string& name)> variable;   // nullopt: not set
+  std::function<std::optional<std::string>(const std::string& path)> read_file;  // nullopt: cannot be read
+};
+
+Environment process_environment();
+
+// A secret in `name`, or in the file that `name`_FILE names (trailing line ends cut). `error` says why a named file
+// could not be used. An empty variable counts as not set.
+std::optional<std::string> secret_variable(const Environment& environment, const std::string& name, std::string& error);
+
+}  // namespace weir::app

@@ -1,0 +1,56 @@
+// A wire with what has been read from it and not used yet, and what could not be written yet. Shared by client sessions and
+// upstream calls. The read buffer is empty while a connection is idle: bytes land in the worker's scratch buffer first
+// and only what is left over is kept here.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/wire.hpp"
+#include "net/worker.hpp"
+
+namespace weir::net {
+
+class Connection {
+ public:
+  Connection(Worker& worker, std::unique_ptr<Wire> wire) : worker_(&worker), wire_(std::move(wire)) {}
+
+  Wire& wire() { return *wire_; }
+  Worker& worker() { return *worker_; }
+  std::unique_ptr<Wire> release() { return std::move(wire_); }
+
+  // Bytes read and not consumed.
+  std::string_view unread() const { return std::string_view(input_).substr(consumed_); }
+  void consume(std::size_t bytes);
+
+  // Reads once and appends to unread().
+  IoStep read_more();
+  // Reads once into the worker's scratch buffer. REQUIRES: unread() is empty. The bytes are valid until the next await;
+  // what is not used of them goes back with keep().
+  IoStep read_scratch(std::string_view& bytes);
+  void keep(std::string_view rest) { input_.append(rest); }
+
+  // Writes the pieces now as far as the wire takes them and keeps a copy of the rest, to be flushed. A failure is
+  // remembered: it shows in write_failed() and nothing is written any more.
+  void write(std::span<const std::string_view> pieces);
+  void write(std::string_view bytes) { write(std::span<const std::string_view>(&bytes, 1)); }
+  IoStep flush();                                     // done: nothing is pending any more
+  bool has_unflushed() const { return flushed_ < output_.size(); }
+  std::size_t unflushed_bytes() const { return output_.size() - flushed_; }
+  bool write_failed() const { return write_failed_; }
+  std::uint64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  Worker* worker_;
+  std::unique_ptr<Wire> wire_;
+  std::string input_;
+  std::size_t consumed_ = 0;
+  std::string output_;
+  std::size_t flushed_ = 0;
+  std::uint64_t bytes_written_ = 0;
+  bool write_failed_ = false;
+};
+
+}  // namespace weir::net

@@ -1,0 +1,99 @@
+// What the socket wires share: the descriptor, its options, and readiness by bell over Asio's reactor. Private to net/.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "net/socket_wire.hpp"
+
+namespace weir::net {
+
+// The socket and the bells, kept alive by outstanding waits; the wire itself may go before they complete.
+struct SocketState : boost::intrusive_ref_counter<SocketState, boost::thread_unsafe_counter> {
+  explicit SocketState(Socket s) : socket(std::move(s)) {}
+  Socket socket;
+  Bell readable, writable;
+  bool read_armed = false, write_armed = false;
+};
+
+class SocketBase {
+ public:
+  explicit SocketBase(Socket socket) : state_(new SocketState(std::move(socket))) {
+    boost::system::error_code ignored;
+    state_->socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+    state_->socket.native_non_blocking(true, ignored);
+    fd_ = state_->socket.native_handle();
+  }
+  ~SocketBase() { close_socket(); }
+  SocketBase(const SocketBase&) = delete;
+  SocketBase& operator=(const SocketBase&) = delete;
+
+  void arm_readable(Bell bell) { arm<Socket::wait_read>(state_->readable, state_->read_armed, bell); }
+  void arm_writable(Bell bell) { arm<Socket::wait_write>(state_->writable, state_->write_armed, bell); }
+
+  void close_socket() {
+    state_->readable = state_->writable = Bell{};
+    boost::system::error_code ignored;
+    if (state_->socket.is_open()) state_->socket.close(ignored);
+    fd_ = -1;
+  }
+  void abort_socket() {
+    if (fd_ >= 0) {
+      const linger reset{1, 0};
+      ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    close_socket();
+  }
+  Socket take_socket() {
+    state_->readable = state_->writable = Bell{};
+    boost::system::error_code ignored;
+    state_->socket.cancel(ignored);
+    return std::move(state_->socket);
+  }
+  std::string address() const {
+    boost::system::error_code error;
+    const auto endpoint = state_->socket.remote_endpoint(error);
+    return error ? std::string() : endpoint.address().to_string();
+  }
+  // Rings the readable bell soon, without the socket's doing: bytes are there already, above it.
+  void ring_readable_soon(Bell bell) {
+    state_->readable = bell;
+    boost::intrusive_ptr<SocketState> state = state_;
+    boost::asio::post(state_->socket.get_executor(), [state] { std::exchange(state->readable, Bell{}).ring(); });
+  }
+
+  int fd() const { return fd_; }
+  std::string failure() const { return errno_ ? std::strerror(errno_) : ""; }
+  IoStep fail(int error) {
+    errno_ = error;
+    return {IoStep::Status::failed, 0};
+  }
+
+ private:
+  template <Socket::wait_type Direction>
+  void arm(Bell& slot, bool& armed, Bell bell) {
+    slot = bell;
+    if (armed || fd_ < 0) return;
+    armed = true;
+    boost::intrusive_ptr<SocketState> state = state_;
+    state_->socket.async_wait(Direction, [state, &slot, &armed](const boost::system::error_code&) {
+      armed = false;
+      const Bell ready = std::exchange(slot, Bell{});
+      ready.ring();
+    });
+  }
+
+  boost::intrusive_ptr<SocketState> state_;
+  int fd_ = -1;
+  int errno_ = 0;
+};
+
+}  // namespace weir::net

@@ -1,0 +1,197 @@
+// TLS over a socket's descriptor, by OpenSSL.
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <stdexcept>
+
+#include "net/socket_base.hpp"
+
+namespace weir::net {
+namespace {
+
+std::string openssl_error() {
+  std::array<char, 256> text{};
+  const unsigned long code = ERR_peek_last_error();
+  if (code == 0) return "the connection broke";
+  ERR_error_string_n(code, text.data(), text.size());
+  const char* reason = ERR_reason_error_string(code);
+  return reason ? reason : text.data();
+}
+
+class OpenSslWire final : public TlsWire, private SocketBase {
+ public:
+  OpenSslWire(Socket socket, const SslContextPtr& context, Role role, const std::string& server_name)
+      : SocketBase(std::move(socket)), ssl_(SSL_new(context.get())) {
+    SSL_set_fd(ssl_.get(), fd());
+    if (role == Role::server) {
+      SSL_set_accept_state(ssl_.get());
+      return;
+    }
+    SSL_set_connect_state(ssl_.get());
+    boost::system::error_code not_an_address;
+    boost::asio::ip::make_address(server_name, not_an_address);
+    if (not_an_address) {
+      SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str());
+      SSL_set1_host(ssl_.get(), server_name.c_str());
+    } else {
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), server_name.c_str());
+    }
+  }
+  ~OpenSslWire() override { close_tls(); }
+
+  IoStep handshake() override {
+    ERR_clear_error();
+    return outcome(SSL_do_handshake(ssl_.get()));
+  }
+  bool wants_write() const override { return wants_write_; }
+
+  IoStep try_read(std::span<char> into) override {
+    std::size_t got = 0;
+    ERR_clear_error();
+    const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &got);
+    if (result > 0) {
+      drained_ = false;
+      return {IoStep::Status::done, got};
+    }
+    const IoStep step = outcome(result);
+    drained_ = true;
+    read_wants_write_ = wants_write_;
+    return step;
+  }
+
+  // TLS has no gathering write: small pieces (a chunk header, an event, a line end) go out as one record.
+  // After a write that would block OpenSSL wants the same bytes again; callers repeat from where they were, so it gets them.
+  IoStep try_write(std::span<const std::string_view> pieces) override {
+    std::array<char, 16 * 1024> record;
+    std::size_t total = 0, piece = 0, offset = 0;
+    for (;;) {
+      std::size_t filled = 0;
+      for (std::size_t i = piece, from = offset; i < pieces.size() && filled < record.size(); ++i, from = 0) {
+        const std::string_view part = pieces[i].substr(from, record.size() - filled);
+        if (!part.empty()) std::memcpy(record.data() + filled, part.data(), part.size());
+        filled += part.size();
+      }
+      if (filled == 0) return {IoStep::Status::done, total};
+      std::size_t sent = 0;
+      ERR_clear_error();
+      const int result = SSL_write_ex(ssl_.get(), record.data(), filled, &sent);
+      if (result <= 0) {
+        const IoStep step = outcome(result);
+        return total > 0 && step.status == IoStep::Status::would_block ? IoStep{IoStep::Status::done, total} : step;
+      }
+      total += sent;
+      for (offset += sent; piece < pieces.size() && offset >= pieces[piece].size(); ++piece) offset -= pieces[piece].size();
+    }
+  }
+
+  void wait_readable(Bell bell) override {
+    if (!drained_ && SSL_has_pending(ssl_.get())) return ring_readable_soon(bell);
+    if (read_wants_write_) return arm_writable(bell);
+    arm_readable(bell);
+  }
+  void wait_writable(Bell bell) override { arm_writable(bell); }
+  void close() override { close_tls(); }
+  void abort() override { abort_socket(); }
+  void shutdown_write() override {
+    goodbye();
+    ::shutdown(fd(), SHUT_WR);
+  }
+  std::string peer_address() const override { return address(); }
+  std::string error_text() const override { return error_; }
+
+ private:
+  void goodbye() {
+    if (fd() < 0 || failed_ || !SSL_is_init_finished(ssl_.get())) return;
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+  }
+  void close_tls() {
+    goodbye();
+    close_socket();
+  }
+
+  IoStep outcome(int result) {
+    wants_write_ = false;
+    if (result > 0) return {IoStep::Status::done, 1};
+    switch (SSL_get_error(ssl_.get(), result)) {
+      case SSL_ERROR_WANT_READ: return {IoStep::Status::would_block, 0};
+      case SSL_ERROR_WANT_WRITE: wants_write_ = true; return {IoStep::Status::would_block, 0};
+      case SSL_ERROR_ZERO_RETURN: return {IoStep::Status::end, 0};
+      default: break;
+    }
+    failed_ = true;
+    const int system_error = errno;
+    const long verdict = SSL_get_verify_result(ssl_.get());
+    if (!SSL_is_init_finished(ssl_.get()) && verdict != X509_V_OK) {
+      error_ = std::string("certificate: ") + X509_verify_cert_error_string(verdict);
+    } else if (ERR_peek_last_error() == 0 && system_error != 0) {
+      error_ = std::strerror(system_error);
+    } else {
+      error_ = openssl_error();
+    }
+    return {IoStep::Status::failed, 0};
+  }
+
+  SslPtr ssl_;
+  std::string error_;
+  bool wants_write_ = false;
+  bool read_wants_write_ = false;
+  bool drained_ = true;  // the last read found nothing: what OpenSSL still holds is less than a record
+  bool failed_ = false;
+};
+
+SslContextPtr make_context(const SSL_METHOD* method) {
+  SslContextPtr context(SSL_CTX_new(method), SslDeleter{});
+  if (!context) throw std::runtime_error("TLS: " + openssl_error());
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  // Buffers are given back while a connection is idle: an idle TLS stream costs a few KiB instead of 34.
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(context.get(), 1);
+  return context;
+}
+
+}  // namespace
+
+std::unique_ptr<TlsWire> make_tls_wire(Socket socket, const SslContextPtr& context, TlsWire::Role role,
+                                       const std::string& server_name) {
+  return std::make_unique<OpenSslWire>(std::move(socket), context, role, server_name);
+}
+
+SslContextPtr make_client_tls(const std::string& ca_file, bool verify) {
+  SslContextPtr context = make_context(TLS_client_method());
+  if (!verify) return context;
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  const bool loaded = ca_file.empty() ? SSL_CTX_set_default_verify_paths(context.get()) == 1
+                                      : SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) == 1;
+  if (!loaded) throw std::runtime_error("TLS: cannot load certificate authorities from " + ca_file + ": " + openssl_error());
+  return context;
+}
+
+SslContextPtr make_server_tls(const std::string& certificate_file, const std::string& key_file) {
+  SslContextPtr context = make_context(TLS_server_method());
+  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1) {
+    throw std::runtime_error("TLS: cannot use certificate " + certificate_file + ": " + openssl_error());
+  }
+  if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context.get()) != 1) {
+    throw std::runtime_error("TLS: cannot use key " + key_file + ": " + openssl_error());
+  }
+  SSL_CTX_set_alpn_select_cb(
+      context.get(),
+      [](SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned int in_size, void*) {
+        static const unsigned char http11[] = "\x08http/1.1";
+        return SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, http11, sizeof http11 - 1, in, in_size) ==
+                       OPENSSL_NPN_NEGOTIATED
+                   ? SSL_TLSEXT_ERR_OK
+                   : SSL_TLSEXT_ERR_NOACK;
+      },
+      nullptr);
+  return context;
+}
+
+}  // namespace weir::net

@@ -1,0 +1,96 @@
+// Connections of one worker to the upstreams: opened on demand (name, proxy, TCP, TLS), kept alive between calls, lent by
+// a Lease. Knows HTTP/1.1 only as far as CONNECT; knows no model API and no budgets. Single-threaded.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+
+#include "net/connection.hpp"
+#include "net/failure.hpp"
+#include "net/http_proxy.hpp"
+#include "net/resolver.hpp"
+#include "net/socket_wire.hpp"
+#include "net/task.hpp"
+
+namespace weir::net {
+
+// Where an upstream is and how to get there. Compared by `key`: two settings with one key share connections.
+struct Endpoint {
+  std::string host;  // without brackets
+  std::uint16_t port = 443;
+  SslContextPtr tls;  // null: plain
+  std::optional<ProxyHop> proxy;
+  std::string key;
+  std::chrono::milliseconds connect_max{5'000};  // name, TCP and a proxy's answer together
+  std::chrono::milliseconds tls_max{5'000};      // the handshake
+};
+
+class UpstreamPool;
+
+// A connection that is ours until it is given back. Destroyed without that, the connection is closed.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(UpstreamPool& pool, const std::string& key, std::unique_ptr<Connection> connection, bool reused)
+      : pool_(&pool), key_(&key), connection_(std::move(connection)), reused_(reused) {}
+  explicit operator bool() const { return connection_ != nullptr; }
+  Connection& connection() { return *connection_; }
+  bool reused() const { return reused_; }
+  // The response ended cleanly and the peer keeps the connection open.
+  void give_back();
+  void discard() { connection_.reset(); }
+
+ private:
+  UpstreamPool* pool_ = nullptr;
+  const std::string* key_ = nullptr;
+  std::unique_ptr<Connection> connection_;
+  bool reused_ = false;
+};
+
+// The bits of an exchange's signal that opening a connection may use, and when it has to give up.
+struct OpenContext {
+  Signal& signal;
+  Signal::Bits progress;  // rung by resolver, socket and timer of the attempt
+  Signal::Bits give_up;   // when one of these rings, stop at once (they stay raised for the caller)
+};
+
+class UpstreamPool {
+ public:
+  // Idle connections beyond these are closed: more are never useful at once, and providers close idle ones at 60 s or so.
+  static constexpr std::size_t idle_per_endpoint_max = 512;
+  static constexpr std::chrono::seconds idle_max{50};
+
+  explicit UpstreamPool(Worker& worker);
+  ~UpstreamPool();
+
+  enum class Choice { any, fresh_only };
+  // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when give_up rang.
+  // REQUIRES: `endpoint` outlives the lease.
+  Task<std::variant<Lease, Failure>> acquire(const Endpoint& endpoint, OpenContext context, Choice choice);
+
+  void close_idle();
+  std::size_t idle_connections() const;
+  std::uint64_t connections_opened() const { return opened_; }
+
+ private:
+  friend class Lease;
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    Instant since;
+  };
+  std::unique_ptr<Connection> take_idle(const std::string& key);
+  void keep(const std::string& key, std::unique_ptr<Connection> connection);
+  Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
+
+  Worker& worker_;
+  Resolver resolver_;
+  std::unordered_map<std::string, std::deque<Idle>> idle_;
+  std::uint64_t opened_ = 0;
+};
+
+}  // namespace weir::net

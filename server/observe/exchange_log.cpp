@@ -1,0 +1,160 @@
+#include "observe/exchange_log.hpp"
+
+#include <spdlog/async.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <cstdio>
+
+namespace weir::observe {
+namespace {
+
+// Lines waiting for the writer. spdlog's default of 8192 slots takes 3.3 MB at start; a kilobyte-line burst of this size
+// is a tenth of a second at the highest rate measured.
+constexpr std::size_t queue_lines = 2048;
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      std::array<char, 8> escaped{};
+      std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned>(c));
+      out += escaped.data();
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+// Writes `name=value` or `"name":value`, skipping what is empty.
+class LineWriter {
+ public:
+  explicit LineWriter(LogFormat format) : json_(format == LogFormat::json) { line_.reserve(512); }
+
+  void text(std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    begin(name);
+    if (json_ || value.find_first_of(" \"=\t\r\n") != std::string_view::npos) {
+      append_json_string(line_, value);
+    } else {
+      line_ += value;
+    }
+  }
+  void number(std::string_view name, std::uint64_t value) {
+    begin(name);
+    line_ += std::to_string(value);
+  }
+  void number(std::string_view name, const std::optional<std::uint64_t>& value) {
+    if (value) number(name, *value);
+  }
+  void milliseconds(std::string_view name, const std::optional<std::chrono::microseconds>& value) {
+    if (!value) return;
+    begin(name);
+    std::array<char, 32> digits{};
+    std::snprintf(digits.data(), digits.size(), "%.3f", static_cast<double>(value->count()) / 1000.0);
+    line_ += digits.data();
+  }
+  std::string take() { return std::move(line_); }
+
+ private:
+  void begin(std::string_view name) {
+    if (!line_.empty()) line_ += json_ ? ',' : ' ';
+    if (json_) {
+      append_json_string(line_, name);
+      line_ += ':';
+    } else {
+      line_ += name;
+      line_ += '=';
+    }
+  }
+  bool json_;
+  std::string line_;
+};
+
+}  // namespace
+
+std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
+  LineWriter line(format);
+  line.text("request_id", record.request_id);
+  line.text("key", record.client);
+  line.text("method", record.method);
+  line.text("path", record.path);
+  line.text("model", record.model);
+  line.text("upstream", record.upstream);
+  line.number("status", static_cast<std::uint64_t>(record.status));
+  line.text("outcome", record.outcome);
+  line.text("error", record.error);
+  line.text("detail", record.detail);
+  if (record.stream) line.text("stream", "true");
+  line.number("attempts", record.attempts);
+  line.milliseconds("duration_ms", record.duration);
+  line.milliseconds("first_byte_ms", record.first_byte);
+  line.milliseconds("first_content_ms", record.first_content);
+  line.number("bytes_in", record.bytes_in);
+  line.number("bytes_out", record.bytes_out);
+  if (record.stream) line.number("events", record.events);
+  if (record.keepalives_absorbed) line.number("keepalives_absorbed", record.keepalives_absorbed);
+  if (record.heartbeats_sent) line.number("heartbeats_sent", record.heartbeats_sent);
+  line.number("input_tokens", record.input_tokens);
+  line.number("cached_tokens", record.cached_tokens);
+  line.number("output_tokens", record.output_tokens);
+  line.number("reasoning_tokens", record.reasoning_tokens);
+  line.text("upstream_request_id", record.upstream_request_id);
+  return line.take();
+}
+
+struct Log::Impl {
+  LogFormat format;
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::logger> logger;
+
+  void event(spdlog::level::level_enum level, std::string_view message) {
+    if (!logger->should_log(level)) return;
+    LineWriter line(format);
+    line.text("message", message);
+    write(level, "server", format == LogFormat::json ? line.take() : std::string(message));
+  }
+  void write(spdlog::level::level_enum level, std::string_view kind, const std::string& fields) {
+    if (format == LogFormat::json) {
+      logger->log(level, "\"event\":\"{}\",{}", kind, fields);
+    } else {
+      logger->log(level, "{}", fields);
+    }
+  }
+};
+
+Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
+  impl_->format = options.format;
+  impl_->pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
+  spdlog::sink_ptr sink;
+  if (options.to_stdout) {
+    sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
+  } else {
+    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  }
+  sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
+                                                      : "%Y-%m-%d %H:%M:%S.%e %l %v");
+  impl_->logger = std::make_shared<spdlog::async_logger>("weir", sink, impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
+  impl_->logger->flush_on(spdlog::level::warn);
+  set_level(options.level);
+}
+
+Log::~Log() { impl_->logger->flush(); }
+
+void Log::set_level(std::string_view level) { impl_->logger->set_level(spdlog::level::from_str(std::string(level))); }
+
+void Log::exchange(const ExchangeRecord& record) {
+  if (!impl_->logger->should_log(spdlog::level::info)) return;
+  impl_->write(spdlog::level::info, "exchange", format_exchange(record, impl_->format));
+}
+
+void Log::info(std::string_view message) { impl_->event(spdlog::level::info, message); }
+void Log::warn(std::string_view message) { impl_->event(spdlog::level::warn, message); }
+void Log::error(std::string_view message) { impl_->event(spdlog::level::err, message); }
+
+}  // namespace weir::observe

@@ -1,0 +1,35 @@
+#include "protocol/api.hpp"
+
+#include <array>
+#include <utility>
+
+namespace weir::protocol {
+namespace {
+
+constexpr std::array<std::pair<Api, std::string_view>, 7> names{{
+    {Api::chat, "chat"},
+    {Api::completions, "completions"},
+    {Api::embeddings, "embeddings"},
+    {Api::responses, "responses"},
+    {Api::messages, "messages"},
+    {Api::models, "models"},
+    {Api::other, "other"},
+}};
+
+}  // namespace
+
+std::string_view name_of(Api api) {
+  for (const auto& [value, name] : names) {
+    if (value == api) return name;
+  }
+  return "other";
+}
+
+std::optional<Api> api_from_name(std::string_view name) {
+  for (const auto& [value, known] : names) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir::protocol

@@ -1,0 +1,175 @@
+#include "protocol/request_members.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "protocol/json_scan.hpp"
+
+namespace weir::protocol {
+namespace {
+
+using Fault = std::optional<BodyError>;
+
+// A member's value: its text and where it stands.
+struct Value {
+  std::string_view name;
+  std::string_view text;
+  std::size_t offset;
+
+  bool is_null() const { return text == "null"; }
+  bool is_string() const { return text.front() == '"'; }
+  bool is_array() const { return text.front() == '['; }
+  bool is_object() const { return text.front() == '{'; }
+  bool is_boolean() const { return text == "true" || text == "false"; }
+  std::string string() const { return json::unescape(text.substr(1, text.size() - 2)); }
+};
+
+BodyError wrong(const Value& value, const char* expected) {
+  return {BodyError::Kind::invalid_parameter, std::string(value.name), value.offset,
+          std::string(value.name) + " must be " + expected};
+}
+
+// Integers may be written as 1e3 or 4096.0, which some clients' number types do. nullopt: not a non-negative integer.
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  if (const auto [stop, error] = std::from_chars(text.data(), end, value); error == std::errc() && stop == end) {
+    return value;
+  }
+  double real = 0;
+  const auto [stop, error] = std::from_chars(text.data(), end, real);
+  constexpr double exact_max = 9007199254740992.0;  // 2^53: above it a double no longer names one integer
+  if (error != std::errc() || stop != end || real < 0 || real > exact_max || real != std::floor(real)) return {};
+  return static_cast<std::uint64_t>(real);
+}
+
+Fault read_limit(const Value& value, std::optional<std::uint64_t>& out) {
+  if (value.is_null()) return {};
+  out = whole_number(value.text);
+  return out ? Fault() : wrong(value, "a non-negative integer");
+}
+
+Fault read_count(const Value& value, std::uint64_t& out) {
+  if (value.is_null()) return {};
+  const auto count = whole_number(value.text);
+  if (!count || *count == 0) return wrong(value, "a positive integer");
+  out = *count;
+  return {};
+}
+
+Fault read_model(const Value& value, RequestView& view) {
+  if (!value.is_string()) return wrong(value, "a string");
+  view.model = value.string();
+  return {};
+}
+
+Fault read_stream(const Value& value, RequestView& view) {
+  if (!value.is_boolean() && !value.is_null()) return wrong(value, "true or false");
+  view.stream = value.text == "true";
+  return {};
+}
+
+Fault read_stream_options(const Value& value, RequestView& view) {
+  if (value.is_null()) return {};
+  if (!value.is_object()) return wrong(value, "an object");
+  json::Members members(value.text);
+  while (members.next()) {
+    if (json::unescape(members.key().substr(1, members.key().size() - 2)) != "include_usage") continue;
+    const auto offset = value.offset + static_cast<std::size_t>(members.value().data() - value.text.data());
+    const Value inner{"stream_options.include_usage", members.value(), offset};
+    if (!inner.is_boolean() && !inner.is_null()) return wrong(inner, "true or false");
+    view.asks_usage = inner.text == "true";
+  }
+  return {};
+}
+
+// Embeddings' and completions' input: texts or token lists, so only an object or a bare scalar is surely wrong.
+Fault check_input(const Value& value, const RequestView& view) {
+  const bool may_be_absent = view.api != Api::embeddings;
+  if (value.is_string() || value.is_array() || (may_be_absent && value.is_null())) return {};
+  return wrong(value, "a string or an array");
+}
+
+std::string user_id_of(const Value& metadata) {
+  if (!metadata.is_object()) return {};
+  json::Members members(metadata.text);
+  while (members.next()) {
+    if (members.key() == "\"user_id\"" && members.value().front() == '"') {
+      return json::unescape(members.value().substr(1, members.value().size() - 2));
+    }
+  }
+  return {};
+}
+
+// Who the caller says the end user is. OpenAI's newer field goes before the older one.
+void read_user(const Value& value, RequestView& view) {
+  if (value.name == "metadata" && view.api == Api::messages) view.user = user_id_of(value);
+  if (view.api == Api::messages || !value.is_string()) return;
+  if (value.name == "safety_identifier" || (value.name == "user" && view.user.empty())) view.user = value.string();
+}
+
+// What makes a call to /responses more than a question: it must not be sent twice, and must find its account again.
+void read_responses_state(const Value& value, RequestView& view, bool& stores) {
+  if (value.name == "previous_response_id" && value.is_string()) view.previous_response_id = value.string();
+  if (value.name == "store") stores = value.text != "false";
+  if (value.name == "background") view.has_side_effects |= value.text == "true";
+  if (value.name == "conversation") view.has_side_effects |= !value.is_null();
+}
+
+Fault read_member(const Value& value, RequestView& view) {
+  const std::string_view name = value.name;
+  const Api api = view.api;
+  const bool chat = api == Api::chat;
+  const bool completions = api == Api::completions;
+  if (name == "model") return read_model(value, view);
+  if (name == "stream") return read_stream(value, view);
+  if (name == "messages" && (chat || api == Api::messages)) {
+    return value.is_array() ? Fault() : wrong(value, "an array of messages");
+  }
+  if (name == "max_tokens" && (chat || completions || api == Api::messages)) return read_limit(value, view.max_tokens);
+  if (name == "max_completion_tokens" && chat) return read_limit(value, view.max_completion_tokens);
+  if (name == "max_output_tokens" && api == Api::responses) return read_limit(value, view.max_output_tokens);
+  if (name == "n" && (chat || completions)) return read_count(value, view.n);
+  if (name == "best_of" && completions) return read_count(value, view.best_of);
+  if (name == "stream_options" && (chat || completions || api == Api::responses)) return read_stream_options(value, view);
+  if (name == "input" && (api == Api::embeddings || api == Api::responses)) return check_input(value, view);
+  if (name == "prompt" && completions) return check_input(value, view);
+  return {};
+}
+
+// The second of two members with one name, or nullopt.
+Fault find_repeated(const RequestView& view) {
+  std::vector<const Member*> sorted;
+  sorted.reserve(view.members.size());
+  for (const Member& member : view.members) sorted.push_back(&member);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->name < b->name; });
+  const Member* second = nullptr;
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i - 1]->name != sorted[i]->name) continue;
+    if (second == nullptr || sorted[i]->key.begin < second->key.begin) second = sorted[i];
+  }
+  if (second == nullptr) return {};
+  return BodyError{BodyError::Kind::duplicate_key, second->name, second->key.begin,
+                   "the member stands twice in the body; weir and the upstream could read different ones"};
+}
+
+}  // namespace
+
+std::optional<BodyError> read_members(std::string_view body, RequestView& view) {
+  if (auto fault = find_repeated(view)) return fault;
+  bool stores = true;  // OpenAI's default
+  for (const Member& member : view.members) {
+    const std::size_t length = member.value.end - member.value.begin;
+    const Value value{member.name, body.substr(member.value.begin, length), member.value.begin};
+    if (auto fault = read_member(value, view)) return fault;
+    read_user(value, view);
+    if (view.api == Api::responses) read_responses_state(value, view, stores);
+  }
+  if (view.api == Api::responses) view.has_side_effects |= stores;
+  return {};
+}
+
+}  // namespace weir::protocol

@@ -1,0 +1,119 @@
+#include "proxy/authenticate.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace weir::proxy {
+namespace {
+
+using Hash = std::array<std::uint8_t, 32>;
+
+Hash sha256(std::string_view text) {
+  Hash hash{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  return hash;
+}
+
+std::string short_hex(const Hash& hash) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (std::size_t i = 0; i < 4; ++i) {
+    out += digits[hash[i] >> 4];
+    out += digits[hash[i] & 15];
+  }
+  return out;
+}
+
+bool is_loopback_name(std::string_view host) {
+  return net::equals_ignoring_case(host, "localhost") || host == "[::1]" ||
+         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
+std::string_view without_port(std::string_view host) {
+  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
+  return host.substr(0, host.rfind(':'));
+}
+
+template <class Patterns>
+bool matches_any(const Patterns& patterns, std::string_view text) {
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+           return matches_pattern(pattern, text);
+         });
+}
+
+}  // namespace
+
+std::string_view credential_of(const net::MessageHead& head) {
+  constexpr std::string_view scheme = "bearer ";
+  std::string_view value = head.value_of("authorization");
+  if (value.size() > scheme.size() && net::equals_ignoring_case(value.substr(0, scheme.size()), scheme)) {
+    value.remove_prefix(scheme.size());
+    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+    if (!value.empty()) return value;
+  }
+  for (const std::string_view name : {"x-api-key", "api-key"}) {
+    if (const std::string_view key = head.value_of(name); !key.empty()) return key;
+  }
+  return {};
+}
+
+std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const Snapshot& snapshot) {
+  const ClientPolicy& policy = snapshot.settings->clients;
+  const std::string_view credential = credential_of(head);
+  Client client;
+  switch (policy.mode) {
+    case ClientMode::open: client.name = "open"; return client;
+    case ClientMode::pass_through:
+      client.name = credential.empty() ? "anonymous" : "key-" + short_hex(sha256(credential));
+      return client;
+    case ClientMode::keys: break;
+  }
+  if (credential.empty()) return refuse_key(true);
+  const Hash hash = sha256(credential);
+  std::uint64_t prefix = 0;
+  std::memcpy(&prefix, hash.data(), sizeof prefix);
+  const auto [first, last] = snapshot.keys_by_hash.equal_range(prefix);
+  for (auto candidate = first; candidate != last; ++candidate) {
+    const ClientKey& key = policy.keys[candidate->second];
+    if (CRYPTO_memcmp(key.sha256.data(), hash.data(), hash.size()) != 0) continue;
+    client.key = &key;
+    client.name = key.name;
+    return client;
+  }
+  return refuse_key(false);
+}
+
+std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPolicy& policy) {
+  if (policy.mode != ClientMode::open) return std::nullopt;
+  const std::string_view host = without_port(head.value_of("host"));
+  const bool host_known = is_loopback_name(host) || policy.open_anywhere ||
+                          std::any_of(policy.hosts.begin(), policy.hosts.end(),
+                                      [&](const std::string& listed) { return net::equals_ignoring_case(listed, host); });
+  if (!host_known) return refuse_host(head.value_of("host"));
+  if (const net::Field* origin = head.find("origin")) {
+    const bool listed = std::find(policy.origins.begin(), policy.origins.end(), origin->value) != policy.origins.end();
+    if (!listed) return refuse_origin(origin->value);
+  }
+  return std::nullopt;
+}
+
+bool may_use_model(const Client& client, std::string_view model) {
+  return !client.key || matches_any(client.key->models, model);
+}
+
+bool may_use_upstream(const Client& client, std::string_view upstream) {
+  if (!client.key || client.key->upstreams.empty()) return true;
+  const auto& names = client.key->upstreams;
+  return std::find(names.begin(), names.end(), upstream) != names.end();
+}
+
+bool equal_secrets(std::string_view a, std::string_view b) {
+  const Hash left = sha256(a), right = sha256(b);
+  return CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+}  // namespace weir::proxy

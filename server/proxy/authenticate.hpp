@@ -1,0 +1,35 @@
+// Who is calling, from the head alone: the credential, the key it belongs to, and the guards against web pages that would
+// spend a local key. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "net/head.hpp"
+#include "proxy/error_response.hpp"
+#include "proxy/snapshot.hpp"
+
+namespace weir::proxy {
+
+// `Authorization: Bearer`, `x-api-key` or `api-key`; empty: none.
+std::string_view credential_of(const net::MessageHead& head);
+
+struct Client {
+  const ClientKey* key = nullptr;  // keys mode; lives as long as the snapshot
+  std::string name;                // for logs and budgets: the key's name, "key-<8 hex of its hash>", or "open"
+};
+
+std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const Snapshot& snapshot);
+
+// Host and Origin of the request in the light of the client policy; nullopt: fine.
+std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPolicy& policy);
+
+bool may_use_model(const Client& client, std::string_view model);
+bool may_use_upstream(const Client& client, std::string_view upstream);
+
+// Compares without telling by its time where two secrets differ.
+bool equal_secrets(std::string_view a, std::string_view b);
+
+}  // namespace weir::proxy

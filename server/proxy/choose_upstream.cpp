@@ -1,0 +1,124 @@
+#include "proxy/choose_upstream.hpp"
+
+#include <algorithm>
+
+namespace weir::proxy {
+namespace {
+
+std::vector<std::string> choices_of(const Snapshot& snapshot, const Client& client) {
+  std::vector<std::string> names;
+  for (const Upstream& upstream : snapshot.settings->upstreams) {
+    if (may_use_upstream(client, upstream.name)) names.push_back(upstream.name);
+  }
+  return names;
+}
+
+Destination to(const Upstream& upstream, std::string_view model_to_send, std::string_view model_asked) {
+  Destination destination;
+  destination.upstream = &upstream;
+  destination.model = model_to_send;
+  destination.profile = profile_of(upstream, model_to_send.empty() ? model_asked : model_to_send);
+  return destination;
+}
+
+}  // namespace
+
+const ModelProfile* profile_of(const Upstream& upstream, std::string_view model) {
+  for (const ModelProfile& profile : upstream.models) {
+    if (matches_pattern(profile.name, model)) return &profile;
+  }
+  return nullptr;
+}
+
+std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, const Client& client, std::string_view model,
+                                                   std::string_view wanted, std::string_view issuer) {
+  if (model.empty()) return missing_model();
+  if (!may_use_model(client, model)) return refuse_model(model);
+  const Settings& settings = *snapshot.settings;
+  const auto route = std::find_if(settings.routes.begin(), settings.routes.end(),
+                                  [&](const ModelRoute& candidate) { return matches_pattern(candidate.pattern, model); });
+  if (route == settings.routes.end() || route->targets.empty()) return unknown_model(model);
+
+  const std::string_view named = wanted.empty() ? issuer : wanted;
+  if (!named.empty()) {
+    for (const Target& target : route->targets) {
+      const Upstream& upstream = settings.upstreams[target.upstream];
+      if (upstream.name == named && may_use_upstream(client, named)) return to(upstream, target.model, model);
+    }
+    if (!wanted.empty()) {
+      std::vector<std::string> choices;
+      for (const Target& target : route->targets) {
+        const std::string& name = settings.upstreams[target.upstream].name;
+        if (may_use_upstream(client, name)) choices.push_back(name);
+      }
+      return unknown_upstream(wanted, choices);
+    }
+  }
+  for (const Target& target : route->targets) {
+    const Upstream& upstream = settings.upstreams[target.upstream];
+    if (may_use_upstream(client, upstream.name)) return to(upstream, target.model, model);
+  }
+  return unknown_model(model);
+}
+
+std::variant<Destination, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client, const Route& route,
+                                                        std::string_view wanted, const IssuedIds& issued) {
+  const Settings& settings = *snapshot.settings;
+  const auto usable = [&](std::string_view name) -> const Upstream* {
+    const Upstream* upstream = snapshot.upstream_named(name);
+    return upstream && may_use_upstream(client, name) ? upstream : nullptr;
+  };
+  if (!wanted.empty()) {
+    if (const Upstream* upstream = usable(wanted)) return to(*upstream, {}, {});
+    return unknown_upstream(wanted, choices_of(snapshot, client));
+  }
+  if (const auto issuer = issued.upstream_of(object_id(route.path))) {
+    if (const Upstream* upstream = usable(*issuer)) return to(*upstream, {}, {});
+  }
+  // A provider's own path names its provider.
+  if (!route.native_prefix.empty() || route.path == "/user/balance") {
+    for (const Upstream& upstream : settings.upstreams) {
+      const bool native = std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
+                                      [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
+      if (native && may_use_upstream(client, upstream.name)) return to(upstream, {}, {});
+    }
+  }
+  if (client.key && !client.key->default_upstream.empty()) {
+    if (const Upstream* upstream = usable(client.key->default_upstream)) return to(*upstream, {}, {});
+  }
+  const auto choices = choices_of(snapshot, client);
+  if (choices.size() == 1) return to(*snapshot.upstream_named(choices.front()), {}, {});
+  if (choices.empty()) return no_upstream("No upstream is configured for this key.");
+  return choose_an_upstream(choices);
+}
+
+std::string upstream_target(const Upstream& upstream, const Route& route) {
+  std::string target;
+  const bool native = !route.native_prefix.empty() &&
+                      std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
+                                  [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
+  if (native) {
+    target = route.full_path;
+  } else {
+    const auto family = static_cast<std::size_t>(route.canonical ? route.api : protocol::Api::other);
+    const FamilyPath& path = upstream.families[family];
+    const bool rooted = std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
+                                    [&](const std::string& prefix) { return route.path.starts_with(prefix); });
+    if (rooted && route.path == route.full_path) {
+      target = route.path;  // /user/balance: the provider's own, without any prefix
+    } else {
+      if (!path.served) return {};
+      target = path.prefix;
+      target += route.path;
+    }
+  }
+  if (!route.query.empty() || !upstream.query.empty()) {
+    target += '?';
+    target += route.query;
+    if (!route.query.empty() && !upstream.query.empty()) target += '&';
+    target += upstream.query;
+  }
+  return target;
+}
+
+}  // namespace weir::proxy

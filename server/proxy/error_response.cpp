@@ -1,0 +1,323 @@
+#include "proxy/error_response.hpp"
+
+#include "protocol/error_body.hpp"
+
+namespace weir::proxy {
+namespace {
+
+constexpr std::string_view invalid_request = "invalid_request_error";
+constexpr std::string_view server_error = "api_error";
+
+// What comes from outside stands in a message only shortened and without control characters.
+std::string quoted(std::string_view text) {
+  constexpr std::size_t shown_max = 200;
+  std::string out = "'";
+  for (const char c : text.substr(0, shown_max)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+  if (text.size() > shown_max) out += "…";
+  return out + "'";
+}
+
+Refusal make(int status, std::string_view code, std::string_view type, std::string message) {
+  Refusal refusal;
+  refusal.status = status;
+  refusal.code = code;
+  refusal.type = type;
+  refusal.message = std::move(message);
+  return refusal;
+}
+
+Refusal closing(Refusal refusal) {
+  refusal.close = true;
+  return refusal;
+}
+
+// For the SDK: coming back changes nothing.
+Refusal final(Refusal refusal) {
+  refusal.headers.emplace_back("x-should-retry", "false");
+  return refusal;
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::string in_words(std::chrono::milliseconds limit) {
+  const auto count = limit.count();
+  return count % 1000 == 0 ? std::to_string(count / 1000) + " s" : std::to_string(count) + " ms";
+}
+
+}  // namespace
+
+Refusal refuse_head(const net::HeadError& error) {
+  switch (error.kind) {
+    case net::HeadError::Kind::too_large:
+    case net::HeadError::Kind::too_many_fields:
+      return closing(make(431, "weir_headers_too_large", invalid_request,
+                          error.reason + "; send less or raise limits.header_bytes_max or limits.header_count_max"));
+    case net::HeadError::Kind::malformed: break;
+  }
+  return closing(make(400, "invalid_parameter", invalid_request, "The HTTP request is malformed: " + error.reason + "."));
+}
+
+Refusal refuse_body(const protocol::BodyError& error) {
+  const std::string at = " (byte " + std::to_string(error.offset) + " of the body)";
+  switch (error.kind) {
+    case protocol::BodyError::Kind::invalid_json: {
+      const std::string where = error.field.empty() ? std::string() : " in " + quoted(error.field);
+      Refusal refusal = make(400, "invalid_json", invalid_request, "The body is not valid JSON" + where + ": " + error.reason + at + ".");
+      refusal.param = error.field;
+      return refusal;
+    }
+    case protocol::BodyError::Kind::duplicate_key: {
+      Refusal refusal = make(400, "duplicate_key", invalid_request,
+                             "The key " + quoted(error.field) + " stands twice in the body" + at +
+                                 "; weir and the provider could read different values. Send it once.");
+      refusal.param = error.field;
+      return refusal;
+    }
+    case protocol::BodyError::Kind::invalid_parameter: break;
+  }
+  Refusal refusal = make(400, "invalid_parameter", invalid_request, quoted(error.field) + ": " + error.reason + at + ".");
+  refusal.param = error.field;
+  return refusal;
+}
+
+Refusal refuse_chunks() {
+  return closing(make(400, "invalid_parameter", invalid_request, "The chunked body of the request is malformed."));
+}
+
+Refusal refuse_large_body(std::size_t limit) {
+  return closing(final(make(413, "weir_body_too_large", invalid_request,
+                            "The body is larger than " + std::to_string(limit) +
+                                " bytes; send less or raise limits.body_bytes_max.")));
+}
+
+Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit) {
+  return closing(make(408, "weir_request_timeout", invalid_request,
+                      "The " + std::string(what) + " of the request did not arrive within " + in_words(limit) + "."));
+}
+
+Refusal refuse_expectation(std::string_view value) {
+  return make(417, "invalid_parameter", invalid_request, "Expect: " + quoted(value) + " is not supported; only 100-continue is.");
+}
+
+Refusal refuse_websocket() {
+  Refusal refusal = closing(final(make(426, "weir_websocket_unsupported", invalid_request,
+                                       "weir does not serve WebSockets; use HTTP streaming (\"stream\": true) instead.")));
+  return refusal;
+}
+
+Refusal refuse_media(std::string_view content_type) {
+  return final(make(415, "weir_unsupported_media", invalid_request,
+                    "This route takes Content-Type: application/json, not " +
+                        (content_type.empty() ? std::string("a body without a type") : quoted(content_type)) + "."));
+}
+
+Refusal refuse_host(std::string_view host) {
+  return final(make(403, "origin_not_allowed", invalid_request,
+                    "Host " + quoted(host) +
+                        " is not a loopback name. This weir is open to local clients only; list the host under clients.hosts or configure keys."));
+}
+
+Refusal refuse_origin(std::string_view origin) {
+  return final(make(403, "origin_not_allowed", invalid_request,
+                    "Web pages of " + quoted(origin) + " may not use this weir; list the origin under clients.origins to allow them."));
+}
+
+Refusal refuse_key(bool missing) {
+  return final(make(401, "invalid_api_key", invalid_request,
+                    missing ? "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one)."
+                            : "The API key is not one of this weir's. Check the key; weir new-key makes one."));
+}
+
+Refusal refuse_model(std::string_view model) {
+  Refusal refusal = final(make(403, "model_not_allowed", invalid_request,
+                               "This key may not use the model " + quoted(model) + "; GET /v1/models lists those it may."));
+  refusal.param = "model";
+  return refusal;
+}
+
+Refusal unknown_model(std::string_view model) {
+  Refusal refusal = final(make(404, "model_not_found", invalid_request,
+                               "No upstream serves the model " + quoted(model) + "; GET /v1/models lists the models there are."));
+  refusal.param = "model";
+  return refusal;
+}
+
+Refusal missing_model() {
+  Refusal refusal = final(make(400, "invalid_parameter", invalid_request, "The body names no model; set \"model\"."));
+  refusal.param = "model";
+  return refusal;
+}
+
+Refusal unknown_route(std::string_view method, std::string_view path) {
+  return final(make(404, "weir_unknown_route", invalid_request,
+                    "weir has no route " + std::string(method.substr(0, 16)) + " " + quoted(path) + "; the API is under /v1."));
+}
+
+Refusal api_not_served(std::string_view path, std::string_view upstream) {
+  return final(make(404, "weir_api_not_served", invalid_request,
+                    "The upstream " + quoted(upstream) + " does not serve " + quoted(path) +
+                        ", and weir does not translate between API shapes. Use an API it serves, or another model."));
+}
+
+Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices) {
+  Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
+                               "x-weir-upstream names " + quoted(name) + ", which this key cannot use; choose one of: " + list_of(choices) + "."));
+  refusal.param = "x-weir-upstream";
+  return refusal;
+}
+
+Refusal choose_an_upstream(const std::vector<std::string>& choices) {
+  Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
+                               "This path names no model and there are several upstreams; send x-weir-upstream with one of: " +
+                                   list_of(choices) + "."));
+  refusal.param = "x-weir-upstream";
+  return refusal;
+}
+
+Refusal unsupported_parameter(std::string_view name, std::string_view model) {
+  Refusal refusal = final(make(400, "unsupported_parameter", invalid_request,
+                               "The model " + quoted(model) + " does not take the parameter " + quoted(name) + "; leave it out."));
+  refusal.param = std::string(name);
+  return refusal;
+}
+
+Refusal text_only(std::string_view model) {
+  Refusal refusal = final(make(400, "unsupported_parameter", invalid_request,
+                               "The model " + quoted(model) + " takes text only; leave out image, audio and file parts."));
+  refusal.param = "messages";
+  return refusal;
+}
+
+Refusal refuse_loop() {
+  return final(make(508, "weir_loop", server_error,
+                    "This request has passed through this weir already: an upstream's base URL leads back to it."));
+}
+
+Refusal shutting_down() {
+  Refusal refusal = closing(make(503, "weir_shutting_down", server_error, "weir is shutting down; send the request again."));
+  refusal.headers.emplace_back("retry-after", "1");
+  return refusal;
+}
+
+Refusal no_upstream(std::string_view why) {
+  return make(503, "weir_no_upstream", server_error, std::string(why));
+}
+
+Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) {
+  const auto answer = [&](int status, std::string_view code) {
+    return make(status, code, server_error, "Upstream " + quoted(upstream) + ": " + failure.detail + ".");
+  };
+  using Kind = net::Failure::Kind;
+  switch (failure.kind) {
+    case Kind::resolve:
+    case Kind::connect:
+    case Kind::proxy: return answer(502, "weir_upstream_connect");
+    case Kind::connect_timeout: return answer(504, "weir_upstream_connect");
+    case Kind::tls: return answer(502, "weir_upstream_tls");
+    case Kind::tls_timeout: return answer(504, "weir_upstream_tls");
+    case Kind::reset:
+    case Kind::closed: return answer(502, "weir_upstream_reset");
+    case Kind::truncated: return answer(502, "weir_upstream_truncated");
+    case Kind::invalid: return answer(502, "weir_upstream_invalid");
+    case Kind::cancelled: return shutting_down();
+    case Kind::timeout:
+    case Kind::none: break;
+  }
+  return answer(502, "weir_upstream_invalid");
+}
+
+Refusal upstream_too_slow(Clock clock, std::chrono::milliseconds limit, std::string_view upstream) {
+  const std::string who = "Upstream " + quoted(upstream);
+  const std::string within = " within " + in_words(limit) + ".";
+  switch (clock) {
+    case Clock::first_byte: return make(504, "weir_first_byte_timeout", server_error, who + " sent nothing" + within);
+    case Clock::first_content: return make(504, "weir_first_content_timeout", server_error, who + " sent no content" + within);
+    case Clock::stall: return make(504, "weir_stall_timeout", server_error, who + " stalled: nothing more" + within);
+    case Clock::total: break;
+  }
+  return make(504, "weir_total_timeout", server_error, who + " did not finish" + within);
+}
+
+std::string_view error_type(const Refusal& refusal, protocol::Api api) {
+  if (api != protocol::Api::messages) return refusal.type;
+  switch (refusal.status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_error";
+    case 504: return "timeout_error";
+    default: return refusal.status < 500 ? "invalid_request_error" : "api_error";
+  }
+}
+
+std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
+                          bool head_request, std::string_view extra_headers) {
+  protocol::ErrorAnswer answer;
+  answer.type = error_type(refusal, api);
+  answer.code = refusal.code;
+  answer.message = refusal.message;
+  answer.param = refusal.param;
+  const std::string body = protocol::write_error_body(answer, api, request_id);
+  std::string out = "HTTP/1.1 " + std::to_string(refusal.status) + " ";
+  out += reason_phrase(refusal.status);
+  out += "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\nx-request-id: ";
+  out += request_id;
+  out += "\r\nx-weir-error: ";
+  out += refusal.code;
+  out += "\r\n";
+  if (refusal.status == 426) {
+    // RFC 9110 §15.5.22 wants to hear what to upgrade to; what weir means is plain HTTP.
+    out += "upgrade: HTTP/1.1\r\nconnection: upgrade, close\r\n";
+  } else if (!keep_alive || refusal.close) {
+    out += "connection: close\r\n";
+  }
+  for (const auto& [name, value] : refusal.headers) out += name + ": " + value + "\r\n";
+  out += extra_headers;
+  out += "\r\n";
+  if (!head_request) out += body;
+  return out;
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 417: return "Expectation Failed";
+    case 422: return "Unprocessable Content";
+    case 426: return "Upgrade Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 508: return "Loop Detected";
+    case 529: return "Overloaded";
+    default: return "Status";
+  }
+}
+
+}  // namespace weir::proxy

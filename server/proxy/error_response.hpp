@@ -1,0 +1,68 @@
+// Every failure and refusal of weir's own to its answer: status, code, type, hints for the SDK. In this one place, so that
+// a caller can always tell whose error it is and what to do. Errors of the upstream never pass through here.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "net/failure.hpp"
+#include "net/head.hpp"
+#include "protocol/api.hpp"
+#include "protocol/request_view.hpp"
+
+namespace weir::proxy {
+
+// An answer that weir gives instead of an upstream.
+struct Refusal {
+  int status = 500;
+  std::string_view code;     // stable (contract); also x-weir-error
+  std::string_view type;     // OpenAI's word
+  std::string message;       // what is wrong and what to do
+  std::string param;         // the field at fault; empty: none
+  std::vector<std::pair<std::string, std::string>> headers;
+  bool close = false;        // the connection cannot go on after it
+};
+
+// Of the client's making.
+Refusal refuse_head(const net::HeadError& error);
+Refusal refuse_body(const protocol::BodyError& error);
+Refusal refuse_chunks();
+Refusal refuse_large_body(std::size_t limit);
+Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit);
+Refusal refuse_expectation(std::string_view value);
+Refusal refuse_websocket();
+Refusal refuse_media(std::string_view content_type);
+Refusal refuse_host(std::string_view host);
+Refusal refuse_origin(std::string_view origin);
+Refusal refuse_key(bool missing);
+Refusal refuse_model(std::string_view model);
+Refusal unknown_model(std::string_view model);
+Refusal missing_model();
+Refusal unknown_route(std::string_view method, std::string_view path);
+Refusal api_not_served(std::string_view path, std::string_view upstream);
+Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices);
+Refusal choose_an_upstream(const std::vector<std::string>& choices);
+Refusal unsupported_parameter(std::string_view name, std::string_view model);
+Refusal text_only(std::string_view model);
+Refusal refuse_loop();
+
+// Of the server's.
+Refusal shutting_down();
+Refusal no_upstream(std::string_view why);
+Refusal upstream_failed(const net::Failure& failure, std::string_view upstream);
+enum class Clock { first_byte, first_content, stall, total };
+Refusal upstream_too_slow(Clock clock, std::chrono::milliseconds limit, std::string_view upstream);
+
+// Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
+std::string_view error_type(const Refusal& refusal, protocol::Api api);
+
+// The whole HTTP response to it. `keep_alive` false adds Connection: close. HEAD requests get no body.
+std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
+                          bool head_request, std::string_view extra_headers);
+
+std::string_view reason_phrase(int status);
+
+}  // namespace weir::proxy

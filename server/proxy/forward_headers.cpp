@@ -1,0 +1,194 @@
+#include "proxy/forward_headers.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace weir::proxy {
+namespace {
+
+using net::equals_ignoring_case;
+
+template <std::size_t N>
+bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
+  return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return equals_ignoring_case(name, known); });
+}
+
+// RFC 9110 §7.6.1, and what describes one connection or one framing only.
+constexpr std::array<std::string_view, 11> hop_by_hop{"connection", "proxy-connection", "keep-alive",        "te",
+                                                      "trailer",    "upgrade",          "transfer-encoding", "content-length",
+                                                      "proxy-authenticate", "proxy-authorization", "http2-settings"};
+// Read by weir, none of the upstream's business. Accept-Encoding: weir asks for identity, since a compressed stream delays
+// events and cannot be looked into.
+constexpr std::array<std::string_view, 6> not_upstream{"host", "expect", "accept-encoding", "cookie", "x-litellm-max-queue-wait",
+                                                       "x-gateway-inference-fairness-id"};
+constexpr std::array<std::string_view, 3> credentials{"authorization", "x-api-key", "api-key"};
+constexpr std::array<std::string_view, 3> not_downstream{"set-cookie", "alt-svc", "x-request-id"};
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && equals_ignoring_case(text.substr(0, prefix.size()), prefix);
+}
+
+void add(std::string& out, std::string_view name, std::string_view value) {
+  out += name;
+  out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+void add_framing(std::string& out, const net::BodyFraming& body) {
+  if (body.kind == net::BodyFraming::Kind::chunked) add(out, "transfer-encoding", "chunked");
+  if (body.kind == net::BodyFraming::Kind::length) add(out, "content-length", std::to_string(body.length));
+}
+
+void add_credential(std::string& out, const Upstream& upstream) {
+  switch (upstream.auth) {
+    case AuthStyle::bearer: out += "authorization: Bearer "; break;
+    case AuthStyle::api_key_header: out += "api-key: "; break;
+    case AuthStyle::x_api_key: out += "x-api-key: "; break;
+    case AuthStyle::none: return;
+  }
+  out += upstream.api_key;
+  out += "\r\n";
+}
+
+bool named_by_connection(const net::MessageHead& head, std::string_view name) { return head.connection_says(name); }
+
+}  // namespace
+
+std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client, const Upstream& upstream,
+                                ClientMode mode) {
+  std::string out;
+  out.reserve(1024);
+  out += request.method;
+  out += ' ';
+  if (request.absolute_form) {
+    out += "http://";
+    out += upstream.authority;
+  }
+  out += request.target;
+  out += " HTTP/1.1\r\n";
+  add(out, "host", upstream.authority);
+  const bool own_key = !upstream.api_key.empty();
+  // The client's credential belongs to the upstream only in pass-through; a key of weir's own goes nowhere.
+  const bool forward_credentials = !own_key && mode == ClientMode::pass_through;
+  const bool has_connection = client.find("connection") != nullptr;
+  for (const net::Field& field : client.fields) {
+    if (is_one_of(field.name, hop_by_hop) || is_one_of(field.name, not_upstream)) continue;
+    if (starts_with_ignoring_case(field.name, "x-weir-") || equals_ignoring_case(field.name, "via")) continue;
+    if (!forward_credentials && is_one_of(field.name, credentials)) continue;
+    if (has_connection && named_by_connection(client, field.name)) continue;
+    if (equals_ignoring_case(field.name, "x-request-id")) continue;
+    // A provider that wants its own header gets the client's bearer token in it.
+    if (forward_credentials && upstream.auth == AuthStyle::api_key_header && equals_ignoring_case(field.name, "authorization") &&
+        !client.find("api-key") && starts_with_ignoring_case(field.value, "bearer ")) {
+      add(out, "api-key", field.value.substr(7));
+      continue;
+    }
+    add(out, field.name, field.value);
+  }
+  if (own_key) add_credential(out, upstream);
+  for (const auto& [name, value] : upstream.headers) {
+    if (!client.find(name)) add(out, name, value);
+  }
+  add(out, "accept-encoding", "identity");
+  add(out, "x-request-id", request.request_id);
+  if (!request.proxy_authorization.empty()) add(out, "proxy-authorization", request.proxy_authorization);
+  std::string via(client.value_of("via"));
+  via += (via.empty() ? "1.1 " : ", 1.1 ") + std::string(request.via);
+  add(out, "via", via);
+  add_framing(out, request.body);
+  // A body of no bytes is still announced where a method expects one.
+  if (request.body.kind == net::BodyFraming::Kind::none && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
+    add(out, "content-length", "0");
+  }
+  out += "\r\n";
+  return out;
+}
+
+std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream) {
+  std::string out;
+  out.reserve(1024);
+  out += "HTTP/1.1 " + std::to_string(upstream.status) + " ";
+  out += reason_phrase(upstream.status);
+  out += "\r\n";
+  std::string_view upstream_id;
+  const bool has_connection = upstream.find("connection") != nullptr;
+  bool has_cache_control = false;
+  for (const net::Field& field : upstream.fields) {
+    if (is_one_of(field.name, hop_by_hop)) continue;
+    if (is_one_of(field.name, not_downstream)) {
+      if (equals_ignoring_case(field.name, "x-request-id")) upstream_id = field.value;
+      continue;
+    }
+    if (has_connection && named_by_connection(upstream, field.name)) continue;
+    // Only weir itself speaks in its own headers, or a caller could not tell whose error it is.
+    if (starts_with_ignoring_case(field.name, "x-weir-")) continue;
+    // Who may read an answer from a web page is for weir's own configuration to say.
+    if (starts_with_ignoring_case(field.name, "access-control-")) continue;
+    if (equals_ignoring_case(field.name, "cache-control")) has_cache_control = true;
+    add(out, field.name, field.value);
+  }
+  if (response.event_stream) {
+    if (!has_cache_control) add(out, "cache-control", "no-cache");
+    if (!upstream.find("x-accel-buffering")) add(out, "x-accel-buffering", "no");
+  }
+  add(out, "x-request-id", response.request_id);
+  add(out, "x-weir-upstream", response.upstream);
+  if (!upstream_id.empty()) add(out, "x-weir-upstream-request-id", upstream_id);
+  add(out, "x-weir-attempts", std::to_string(response.attempts));
+  if (!response.ignored_params.empty()) add(out, "x-weir-ignored-params", response.ignored_params);
+  if (!response.cors_origin.empty()) {
+    add(out, "access-control-allow-origin", response.cors_origin);
+    add(out, "access-control-expose-headers", "*");
+    add(out, "vary", "origin");
+  }
+  if (!response.keep_alive) add(out, "connection", "close");
+  add_framing(out, response.body);
+  const bool no_body_by_status = upstream.status < 200 || upstream.status == 204 || upstream.status == 304;
+  if (response.body.kind == net::BodyFraming::Kind::none && !no_body_by_status) add(out, "content-length", "0");
+  out += "\r\n";
+  return out;
+}
+
+std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive, bool chunked,
+                               std::string_view cors_origin) {
+  std::string out = "HTTP/1.1 200 OK\r\n";
+  add(out, "content-type", content_type);
+  add(out, "x-request-id", request_id);
+  add(out, "x-weir-queue-state", "waiting");
+  if (!cors_origin.empty()) {
+    add(out, "access-control-allow-origin", cors_origin);
+    add(out, "vary", "origin");
+  }
+  if (!keep_alive) add(out, "connection", "close");
+  if (chunked) add(out, "transfer-encoding", "chunked");
+  out += "\r\n";
+  return out;
+}
+
+std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::string_view via) {
+  for (const net::Field& field : head.fields) {
+    if (!equals_ignoring_case(field.name, "via")) continue;
+    for (std::size_t at = field.value.find(via); at != std::string_view::npos; at = field.value.find(via, at + 1)) {
+      const std::size_t end = at + via.size();
+      if (end == field.value.size() || field.value[end] == ',' || field.value[end] == ' ') return refuse_loop();
+    }
+  }
+  for (const std::string_view needed : {"host", "authorization", "content-length", "content-type"}) {
+    if (head.connection_says(needed)) {
+      return refuse_head({net::HeadError::Kind::malformed, "Connection names the end-to-end field " + std::string(needed)});
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view usable_request_id(const net::RequestHead& head) {
+  constexpr std::size_t id_bytes_max = 128;
+  const std::string_view id = head.value_of("x-request-id");
+  const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':';
+  });
+  return plain && id.size() <= id_bytes_max ? id : std::string_view();
+}
+
+}  // namespace weir::proxy

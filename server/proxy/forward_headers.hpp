@@ -1,0 +1,56 @@
+// Which headers cross, in each direction: hop-by-hop fields end here, weir's own are read and removed, credentials are
+// exchanged. Writes whole heads, since nothing else decides what goes into one. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/head.hpp"
+#include "proxy/error_response.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::proxy {
+
+struct UpstreamRequest {
+  std::string_view method;
+  std::string_view target;
+  net::BodyFraming body;       // as it will be sent: length with the splices applied, or chunked
+  bool absolute_form = false;  // through an HTTP proxy without a tunnel
+  std::string_view proxy_authorization;
+  std::string_view via;        // weir's pseudonym
+  std::string_view request_id;
+};
+
+// The head to send upstream. `upstream.api_key` replaces the client's credential; without one the client's crosses.
+std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client, const Upstream& upstream,
+                                ClientMode mode);
+
+// How the answer to the client is framed and what weir adds to it.
+struct DownstreamResponse {
+  net::BodyFraming body;
+  bool keep_alive = true;
+  std::string_view request_id;
+  std::string_view upstream;       // account name
+  std::string_view ignored_params; // empty: none
+  unsigned attempts = 1;
+  bool event_stream = false;
+  std::string_view cors_origin;    // empty: none
+};
+
+// The head to send downstream for an upstream's answer.
+std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream);
+
+// The head of a stream (or, with json, of an answer) that has to begin before the upstream has answered: only what is
+// certain, no guesses.
+std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive, bool chunked,
+                               std::string_view cors_origin);
+
+// What makes a request one that cannot be forwarded at all: it came through this weir already, or its Connection names
+// fields the message depends on.
+std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::string_view via);
+
+// The client's x-request-id if it is usable, else empty.
+std::string_view usable_request_id(const net::RequestHead& head);
+
+}  // namespace weir::proxy

@@ -1,0 +1,35 @@
+// Which of weir's routes a request target means. Pure: text in, values out; views point into the target.
+#pragma once
+
+#include <string_view>
+
+#include "protocol/api.hpp"
+
+namespace weir::proxy {
+
+struct Route {
+  enum class Kind {
+    forward,  // goes upstream
+    healthz,  // alive
+    readyz,   // able to serve
+    own,      // /v1/weir/...: reserved, never forwarded
+    unknown,  // nothing weir serves
+  };
+  Kind kind = Kind::unknown;
+  protocol::Api api = protocol::Api::other;
+  bool canonical = false;         // the family's own path; otherwise only its body has the family's shape (…/batch/chat/completions)
+  std::string_view native_prefix; // "/api/v3", "/beta", "/anthropic", "" for /v1 and bare paths
+  std::string_view path;          // after the prefix: "/chat/completions", "/files/file-1/content"
+  std::string_view full_path;     // as sent, without the query
+  std::string_view query;         // without '?'
+
+  // Whether weir reads the body (and wants it to be JSON).
+  bool reads_body() const { return api != protocol::Api::other && api != protocol::Api::models; }
+};
+
+Route find_route(std::string_view method, std::string_view target);
+
+// The id of a stored object in a path without a model ("/responses/resp_1/cancel" → "resp_1"); empty: none.
+std::string_view object_id(std::string_view path);
+
+}  // namespace weir::proxy

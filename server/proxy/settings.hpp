@@ -1,0 +1,162 @@
+// What a running proxy is told: the configuration and the provider files, resolved into values that requests can use
+// without a look-up by name. Built by app::resolve_settings, shared as an immutable snapshot (one per reload): an
+// exchange keeps the snapshot it started with. Holds secrets; never printed.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/api.hpp"
+
+namespace weir::proxy {
+
+using Duration = std::chrono::milliseconds;
+
+// Limits in the words of the configuration; nullopt: unlimited.
+struct Limits {
+  std::optional<std::uint64_t> rpm, rpd, tpm, tpd, input_tpm, output_tpm, concurrency;
+  Duration window{60'000};  // what "per minute" means
+};
+
+// What happens to a parameter a model does not take.
+enum class ParameterAction {
+  forward,  // sent, nothing said
+  ignore,   // sent, and named in x-weir-ignored-params: the provider ignores it silently
+  drop,     // left out of the body
+  reject,   // 400 naming the parameter
+};
+struct ParameterRule {
+  std::string name;  // a top-level member of the body
+  ParameterAction action = ParameterAction::forward;
+};
+
+// Prices of a million tokens, and since when they hold.
+struct Price {
+  std::string since;     // ISO date, inclusive; empty: always
+  std::string until;     // ISO date, exclusive; empty: still
+  std::string currency;  // "USD", "CNY"
+  double input = 0, cached_input = 0, output = 0;
+};
+
+// A model as one provider serves it.
+struct ModelProfile {
+  std::string name;  // the provider's id, or a pattern with '*'
+  std::vector<ParameterRule> parameters;
+  bool text_only = false;  // image, audio and file parts are refused with 400
+  Limits limits;
+  std::optional<std::uint64_t> context_tokens, input_tokens_max, output_tokens_max, output_tokens_default, thinking_tokens_max;
+  std::vector<Price> prices;
+};
+
+enum class AuthStyle { bearer, api_key_header, x_api_key, none };
+
+struct UpstreamTimeouts {
+  Duration connect{5'000}, tls{5'000}, first_byte{600'000}, first_content{600'000}, content_gap{120'000},
+      byte_gap{120'000}, total{1'800'000};
+};
+
+// Where one API family lives at a provider. `prefix` is put before the rest of the path: base "https://h", prefix
+// "/api/v3", family path "/chat/completions".
+struct FamilyPath {
+  bool served = false;
+  std::string prefix;  // "", "/v1", "/anthropic/v1", ...
+};
+
+// An upstream account.
+struct Upstream {
+  std::string name;
+  std::string provider;  // "deepseek", "volcengine-ark", ..., "generic"
+  bool tls = true;
+  std::string host;  // without brackets
+  std::uint16_t port = 443;
+  std::string authority;  // the Host header: host, with the port unless it is the scheme's own
+  std::array<FamilyPath, 7> families;  // by protocol::Api; `other` is the prefix of pass-through paths
+  std::string query;                   // added to every request, e.g. "api-version=2024-10-21"; may be empty
+  AuthStyle auth = AuthStyle::bearer;
+  std::string api_key;  // empty: none configured (pass-through)
+  std::vector<std::pair<std::string, std::string>> headers;  // added unless the client sent them, e.g. anthropic-version
+  bool asks_usage = true;           // stream_options.include_usage is understood
+  bool model_in_path = false;       // Azure: /openai/deployments/{model}/...
+  std::vector<std::string> native_prefixes;  // "/api/v3", "/beta", "/anthropic", "/user/": paths of this provider's own
+  Limits limits;
+  double share = 1.0;
+  UpstreamTimeouts timeouts;
+  std::string ca_file;  // empty: the system's
+  bool verify_tls = true;
+  std::vector<ModelProfile> models;  // first match wins
+};
+
+// One way from a model name to an account.
+struct Target {
+  std::size_t upstream = 0;  // index into Settings::upstreams
+  std::string model;         // the name to send; empty: as the client sent it
+  unsigned weight = 1;
+};
+
+struct ModelRoute {
+  std::string pattern;  // "deepseek-r1", "gpt-*"
+  std::vector<Target> targets;
+  bool listed = true;   // in GET /v1/models (patterns are expanded from the provider's models)
+};
+
+struct ClientKey {
+  std::string name;
+  std::array<std::uint8_t, 32> sha256{};
+  std::string team;
+  Limits limits;
+  std::vector<std::string> models;     // patterns; empty: all
+  std::vector<std::string> upstreams;  // that x-weir-upstream may name; empty: all
+  std::string default_upstream;        // for paths without a model; may be empty
+  unsigned weight = 1;
+  std::string priority = "interactive";
+};
+
+enum class ClientMode { keys, pass_through, open };
+
+struct ClientPolicy {
+  ClientMode mode = ClientMode::open;
+  std::vector<std::string> hosts;         // Host values accepted in open mode beside loopback names, without port
+  std::vector<std::string> origins;       // Origin values allowed; also turns CORS on for them
+  std::vector<ClientKey> keys;
+  bool open_anywhere = false;
+};
+
+struct BodyLimits {
+  std::size_t body_bytes_max = 64u << 20;
+  std::size_t header_bytes_max = 64u << 10;
+  std::size_t header_count_max = 128;
+  std::size_t json_depth_max = 256;
+};
+
+struct ClientTimeouts {
+  Duration header{10'000}, body{60'000}, idle{75'000};
+};
+
+struct HeartbeatSettings {
+  Duration first_after{15'000}, stream_every{15'000}, json_after{240'000}, json_every{15'000};
+};
+
+struct Settings {
+  std::vector<Upstream> upstreams;
+  std::vector<ModelRoute> routes;  // first match wins: exact names before patterns
+  ClientPolicy clients;
+  BodyLimits limits;
+  ClientTimeouts client_timeouts;
+  HeartbeatSettings heartbeat;
+  std::string operator_token;  // empty: none
+  std::string via = "weir";    // the pseudonym in Via
+};
+
+using SettingsPtr = std::shared_ptr<const Settings>;
+
+// '*' matches any run of characters; everything else itself.
+bool matches_pattern(std::string_view pattern, std::string_view text);
+
+}  // namespace weir::proxy

@@ -1,0 +1,172 @@
+"""Starts what the stories talk to: weir, its simulated provider, and a relay that counts connections.
+
+Processes listen on free ports of 127.0.0.1, start with an environment free of settings, and must end with status 0
+when told to: a sanitizer's report or a crash at shutdown fails the story that started them.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import httpx
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+START_SECONDS_MAX = 60  # a sanitized binary on a busy machine
+WAIT_SECONDS_MAX = 30   # for something that a test expects to happen
+
+
+def weir_binary() -> str:
+    candidates = [os.environ.get("WEIR_BIN"), ROOT / "build/dev/weir", ROOT / "build/release/weir"]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return str(candidate)
+    raise RuntimeError("no weir binary: build one with ./dev build, or name one in WEIR_BIN")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change how weir or an SDK behaves; sanitizers keep their options."""
+    prefixes = ("WEIR_", "OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "DEEPSEEK_", "ARK_")
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(prefixes) and name.upper() not in proxies
+    }
+
+
+def wait_until(condition, what: str, seconds: float = WAIT_SECONDS_MAX):
+    """Polls until condition() is true and returns its value. The limit only bounds how long a failure takes."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited in vain until {what}"
+        time.sleep(0.02)
+    return value
+
+
+class Process:
+    """One weir process: `weir VERB FLAGS...`, ready once `probe` answers 200."""
+
+    def __init__(self, verb: str, flags: list[str], port: int, probe: str):
+        self.port = port
+        self.origin = f"http://127.0.0.1:{port}"
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [weir_binary(), verb, *flags],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        self._wait_until_ready(probe)
+
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def _wait_until_ready(self, probe: str):
+        def ready():
+            assert self._process.poll() is None, f"{self._process.args} ended at start:\n{self.log()}"
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(self.origin + probe, trust_env=False).status_code == 200
+
+        try:
+            wait_until(ready, f"{self._process.args} is ready", START_SECONDS_MAX)
+        except AssertionError:
+            self._process.kill()
+            raise
+
+    def stop(self):
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            status = self._process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            status = "none within 60 s of SIGTERM"
+        assert status == 0, f"{self._process.args} ended with status {status}:\n{self.log()}"
+
+
+class Simulator(Process):
+    """`weir simulate`. As fast as it can be unless a request's x-sim-... headers say otherwise."""
+
+    def __init__(self, *flags: str):
+        port = free_port()
+        super().__init__("simulate", ["--listen", f"127.0.0.1:{port}", *flags], port, "/__stats")
+
+    def stats(self) -> dict:
+        return httpx.get(self.origin + "/__stats", trust_env=False).json()
+
+
+class Weir(Process):
+    """`weir serve` on free ports."""
+
+    def __init__(self, *flags: str):
+        port, operator_port = free_port(), free_port()
+        self.operator_origin = f"http://127.0.0.1:{operator_port}"
+        addresses = ["--listen", f"127.0.0.1:{port}", "--operator-listen", f"127.0.0.1:{operator_port}"]
+        super().__init__("serve", [*addresses, *flags], port, "/healthz")
+
+    @property
+    def base_url(self) -> str:
+        return self.origin + "/v1"
+
+
+def run_weir(*arguments: str, stdin: str = "") -> str:
+    """A subcommand that answers and ends: its standard output."""
+    done = subprocess.run(
+        [weir_binary(), *arguments],
+        cwd=ROOT,
+        env=clean_environment(),
+        input=stdin,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"{done.args}: {done.stderr}"
+    return done.stdout
+
+
+class CountingRelay:
+    """A TCP relay to `port` that counts the connections it accepted: what an SDK really opens, whatever it says."""
+
+    def __init__(self, port: int):
+        self.connections = 0
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.origin = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):  # closed: the test is over
+            while True:
+                near, _ = self._listener.accept()
+                self.connections += 1
+                far = socket.create_connection(("127.0.0.1", self._target))
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self._listener.close()
