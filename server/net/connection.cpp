@@ -19,6 +19,29 @@ void reset(std::string& buffer, std::size_t& position) {
 
 }  // namespace
 
+IoStep PieceCursor::write_to(Wire& wire, std::uint64_t& bytes_written) {
+  constexpr std::size_t batch = 64;
+  for (;;) {
+    std::array<std::string_view, batch> now;
+    std::size_t count = 0;
+    for (std::size_t i = first_; i < pieces_.size() && count < batch; ++i) {
+      const std::string_view piece = i == first_ ? pieces_[i].substr(offset_) : pieces_[i];
+      if (!piece.empty()) now[count++] = piece;
+    }
+    if (count == 0) return {IoStep::Status::done, 0};
+    const IoStep step = wire.try_write(std::span<const std::string_view>(now.data(), count));
+    if (step.status != IoStep::Status::done) return step;
+    bytes_written += step.bytes;
+    for (offset_ += step.bytes; first_ < pieces_.size() && offset_ >= pieces_[first_].size(); ++first_) {
+      offset_ -= pieces_[first_].size();
+    }
+  }
+}
+
+void PieceCursor::append_rest_to(std::string& out) const {
+  for (std::size_t i = first_; i < pieces_.size(); ++i) out.append(i == first_ ? pieces_[i].substr(offset_) : pieces_[i]);
+}
+
 void Connection::consume(std::size_t bytes) {
   consumed_ += bytes;
   if (consumed_ == input_.size()) reset(input_, consumed_);
@@ -37,39 +60,24 @@ IoStep Connection::read_more() {
   return step;
 }
 
-IoStep Connection::read_scratch(std::string_view& bytes) {
+IoStep Connection::read_scratch(std::span<char>& bytes) {
   const std::span<char> scratch = worker_->scratch();
   const IoStep step = wire_->try_read(scratch);
-  bytes = std::string_view(scratch.data(), step.bytes);
+  bytes = scratch.first(step.bytes);
   return step;
 }
 
 void Connection::write(std::span<const std::string_view> pieces) {
   if (write_failed_) return;
-  std::size_t first = 0, offset = 0;
-  if (!has_unflushed()) {
-    constexpr std::size_t batch = 64;
-    while (first < pieces.size()) {
-      std::array<std::string_view, batch> now;
-      std::size_t count = 0;
-      for (std::size_t i = first; i < pieces.size() && count < batch; ++i) {
-        const std::string_view piece = i == first ? pieces[i].substr(offset) : pieces[i];
-        if (!piece.empty()) now[count++] = piece;
-      }
-      if (count == 0) return;
-      const IoStep step = wire_->try_write(std::span<const std::string_view>(now.data(), count));
-      if (step.status == IoStep::Status::would_block) break;
-      if (step.status != IoStep::Status::done) {
-        write_failed_ = true;
-        return;
-      }
-      bytes_written_ += step.bytes;
-      for (offset += step.bytes; first < pieces.size() && offset >= pieces[first].size(); ++first) {
-        offset -= pieces[first].size();
-      }
-    }
-  }
-  for (; first < pieces.size(); ++first, offset = 0) output_.append(pieces[first].substr(offset));
+  PieceCursor cursor(pieces);
+  if (!has_unflushed() && write_some(cursor).status != IoStep::Status::would_block) return;
+  cursor.append_rest_to(output_);
+}
+
+IoStep Connection::write_some(PieceCursor& pieces) {
+  const IoStep step = pieces.write_to(*wire_, bytes_written_);
+  if (step.status == IoStep::Status::failed || step.status == IoStep::Status::end) write_failed_ = true;
+  return step;
 }
 
 IoStep Connection::flush() {

@@ -13,6 +13,20 @@
 
 namespace weir::net {
 
+// A message on its way out: pieces that stay where they are while they are written, as far as the wire takes them.
+class PieceCursor {
+ public:
+  explicit PieceCursor(std::span<const std::string_view> pieces) : pieces_(pieces) {}
+  // done: all is written; would_block: call again when the wire is writable.
+  IoStep write_to(Wire& wire, std::uint64_t& bytes_written);
+  void append_rest_to(std::string& out) const;
+
+ private:
+  std::span<const std::string_view> pieces_;
+  std::size_t first_ = 0;
+  std::size_t offset_ = 0;  // into the first piece
+};
+
 class Connection {
  public:
   Connection(Worker& worker, std::unique_ptr<Wire> wire) : worker_(&worker), wire_(std::move(wire)) {}
@@ -23,19 +37,23 @@ class Connection {
 
   // Bytes read and not consumed.
   std::string_view unread() const { return std::string_view(input_).substr(consumed_); }
+  std::span<char> unread_bytes() { return std::span<char>(input_).subspan(consumed_); }  // may be changed in place
   void consume(std::size_t bytes);
 
   // Reads once and appends to unread().
   IoStep read_more();
   // Reads once into the worker's scratch buffer. REQUIRES: unread() is empty. The bytes are valid until the next await;
   // what is not used of them goes back with keep().
-  IoStep read_scratch(std::string_view& bytes);
+  IoStep read_scratch(std::span<char>& bytes);
   void keep(std::string_view rest) { input_.append(rest); }
 
   // Writes the pieces now as far as the wire takes them and keeps a copy of the rest, to be flushed. A failure is
   // remembered: it shows in write_failed() and nothing is written any more.
   void write(std::span<const std::string_view> pieces);
   void write(std::string_view bytes) { write(std::span<const std::string_view>(&bytes, 1)); }
+  // Writes what the wire takes now and copies nothing: the caller keeps the pieces and comes again.
+  // REQUIRES: nothing is unflushed.
+  IoStep write_some(PieceCursor& pieces);
   IoStep flush();                                     // done: nothing is pending any more
   bool has_unflushed() const { return flushed_ < output_.size(); }
   std::size_t unflushed_bytes() const { return output_.size() - flushed_; }

@@ -30,25 +30,27 @@ Failure upstream_failure(Kind kind, std::string detail) {
 class Attempt {
  public:
   Attempt(Worker& worker, OpenContext context)
-      : context_(context), timer_(worker.timers(), Bell{&context.signal, context.progress}) {}
+      : context_(std::move(context)), timer_(worker.timers(), Bell{&context_.signal, context_.progress}) {}
 
   Bell bell() const { return {&context_.signal, context_.progress}; }
   void limit(Instant deadline) { timer_.arm(deadline_ = deadline); }
   bool late() const { return Clock::now() >= deadline_; }
-  bool given_up() const { return (context_.signal.raised() & context_.give_up) != 0; }
+  bool given_up() const { return given_up_; }
   // True to go on; false when given up or late.
   Task<bool> wait() {
-    if (given_up()) co_return false;
-    const Signal::Bits bits = co_await context_.signal.wait(context_.progress | context_.give_up);
-    const Signal::Bits stop = bits & context_.give_up;
-    if (stop) context_.signal.raise(stop);
-    co_return !stop && !late();
+    for (;;) {
+      const Signal::Bits bits = co_await context_.signal.wait(context_.progress | context_.watch);
+      if ((bits & context_.watch) != 0 && !context_.still_wanted(bits & context_.watch)) given_up_ = true;
+      if (given_up_ || late()) co_return false;
+      if ((bits & context_.progress) != 0) co_return true;
+    }
   }
 
  private:
   OpenContext context_;
   Timer timer_;
   Instant deadline_ = Instant::max();
+  bool given_up_ = false;
 };
 
 int socket_error(int fd) {
@@ -187,14 +189,14 @@ Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoin
   if (choice == Choice::any) {
     if (auto connection = take_idle(endpoint.key)) co_return Lease(*this, endpoint.key, std::move(connection), true);
   }
-  auto opened = co_await open(endpoint, context);
+  auto opened = co_await open(endpoint, std::move(context));
   if (auto* failure = std::get_if<Failure>(&opened)) co_return std::move(*failure);
   ++opened_;
   co_return Lease(*this, endpoint.key, std::move(std::get<std::unique_ptr<Connection>>(opened)), false);
 }
 
 Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(const Endpoint& endpoint, OpenContext context) {
-  Attempt attempt(worker_, context);
+  Attempt attempt(worker_, std::move(context));
   attempt.limit(Clock::now() + endpoint.connect_max);
   const auto stopped = [&](Kind late_kind, std::string detail) {
     if (attempt.given_up()) return upstream_failure(Kind::cancelled, "given up");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,11 +53,12 @@ class Lease {
   bool reused_ = false;
 };
 
-// The bits of an exchange's signal that opening a connection may use, and when it has to give up.
+// What an attempt to open a connection may use of its exchange, and how it learns that nobody wants it any more.
 struct OpenContext {
   Signal& signal;
   Signal::Bits progress;  // rung by resolver, socket and timer of the attempt
-  Signal::Bits give_up;   // when one of these rings, stop at once (they stay raised for the caller)
+  Signal::Bits watch;     // when one of these rings, still_wanted is asked
+  std::function<bool(Signal::Bits)> still_wanted;
 };
 
 class UpstreamPool {
@@ -69,7 +71,7 @@ class UpstreamPool {
   ~UpstreamPool();
 
   enum class Choice { any, fresh_only };
-  // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when give_up rang.
+  // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when it was not wanted any more.
   // REQUIRES: `endpoint` outlives the lease.
   Task<std::variant<Lease, Failure>> acquire(const Endpoint& endpoint, OpenContext context, Choice choice);
 

@@ -146,9 +146,10 @@ class Scanner {
     if (c == '"') return string();
     if (c == '-' || is_digit(c)) {
       const std::size_t length = number_length(text_.substr(at_));
-      if (length == 0) return fault("not a JSON number");
+      const std::string_view rest = text_.substr(at_ + length);
+      const bool ends = rest.empty() || std::string_view(" \t\r\n,]}").find(rest.front()) != std::string_view::npos;
+      if (length == 0 || !ends) return fault("not a JSON number");
       at_ += length;
-      if (!done() && std::strchr(" \t\r\n,]}", text_[at_]) == nullptr) return fault("not a JSON number");
       return std::nullopt;
     }
     for (const std::string_view word : {"true", "false", "null"}) {

@@ -14,19 +14,11 @@
 #include <vector>
 
 #include "protocol/api.hpp"
+#include "protocol/chunk_memo.hpp"
+#include "protocol/sse_parser.hpp"
+#include "protocol/usage.hpp"
 
 namespace weir::protocol {
-
-// Tokens as the upstream reported them; absent fields were not reported.
-struct Usage {
-  std::optional<std::uint64_t> input;      // prompt_tokens | input_tokens (+ Anthropic's cache_* fields: the whole prompt)
-  std::optional<std::uint64_t> cached;     // of input: prompt_tokens_details.cached_tokens, prompt_cache_hit_tokens, ...
-  std::optional<std::uint64_t> output;     // completion_tokens | output_tokens, reasoning included
-  std::optional<std::uint64_t> reasoning;  // of output
-};
-
-// Usage of a complete JSON answer (chat, completions, embeddings, responses, messages); nullopt: none in it.
-std::optional<Usage> usage_of_answer(std::string_view body, Api api);
 
 struct FilterOptions {
   Api api = Api::chat;
@@ -48,18 +40,50 @@ class StreamFilter {
   void finish(std::vector<std::string_view>& out);
 
   // What has passed so far.
-  bool content_seen() const;                    // an event with text, reasoning, refusal, tool call, audio or finish reason
-  bool terminal_seen() const;                   // [DONE], a finish_reason, message_stop, response.completed|incomplete|failed
-  bool mid_event() const;                       // part of an event above event_bytes_max went out and is not finished
-  const std::optional<Usage>& usage() const;    // the last usage reported
-  const std::string& error_event() const;       // the data of an error event that has passed (chat: top-level `error`;
-                                                // `event: error`; responses: flat type "error", response.failed); else ""
-  std::uint64_t events() const;                 // data events that crossed
-  std::uint64_t contents() const;               // content events that crossed: a change means progress
-  std::uint64_t keepalives_absorbed() const;
+  // An event with text, reasoning, refusal, tool call, audio or finish reason. Never an error event.
+  bool content_seen() const { return contents_ > 0; }
+  // [DONE], a finish_reason, message_stop, response.completed|incomplete|failed.
+  bool terminal_seen() const { return terminal_seen_; }
+  // Part of an event above event_bytes_max went out and is not finished.
+  bool mid_event() const { return parser_.mid_event(); }
+  // The last usage reported.
+  const std::optional<Usage>& usage() const { return usage_; }
+  // The data of the first error event that has passed (chat: top-level `error`; `event: error`; responses: flat type
+  // "error", response.failed); else "".
+  const std::string& error_event() const { return error_event_; }
+  std::uint64_t events() const { return events_; }      // data events that crossed
+  std::uint64_t contents() const { return contents_; }  // content events that crossed: a change means progress
+  std::uint64_t keepalives_absorbed() const { return parser_.comments() + absorbed_; }
 
  private:
-  // Owned by the implementer of stream_filter.cpp: replace with real members.
+  // A stretch of output: in the fed bytes, or in rewritten_.
+  struct Piece {
+    bool in_input;
+    std::size_t begin, end;
+  };
+
+  void take(const SseItem& item);
+  void take_event(const SseItem& item);
+  void take_fragment(const SseItem& item);
+  void note(const EventFacts& facts, std::string_view data);
+  void push(std::string_view text, bool in_input);
+  void push_without_usage(const SseItem& item, const EventFacts& facts);
+  void flush(std::vector<std::string_view>& out);
+
+  FilterOptions options_;
+  SseParser parser_;
+  ChunkMemo memo_;
+  std::string_view input_;       // the bytes of the feed() that is running
+  std::vector<Piece> pieces_;    // its output so far; keeps its capacity
+  std::string rewritten_;        // what could not cross as it stood; keeps its capacity
+
+  bool terminal_seen_ = false;
+  std::optional<Usage> usage_;
+  UsageReport report_;           // Anthropic's usage comes in parts
+  std::string error_event_;
+  std::uint64_t events_ = 0;
+  std::uint64_t contents_ = 0;
+  std::uint64_t absorbed_ = 0;
 };
 
 }  // namespace weir::protocol

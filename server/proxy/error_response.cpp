@@ -230,14 +230,14 @@ Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) 
   return answer(502, "weir_upstream_invalid");
 }
 
-Refusal upstream_too_slow(Clock clock, std::chrono::milliseconds limit, std::string_view upstream) {
+Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream) {
   const std::string who = "Upstream " + quoted(upstream);
   const std::string within = " within " + in_words(limit) + ".";
-  switch (clock) {
-    case Clock::first_byte: return make(504, "weir_first_byte_timeout", server_error, who + " sent nothing" + within);
-    case Clock::first_content: return make(504, "weir_first_content_timeout", server_error, who + " sent no content" + within);
-    case Clock::stall: return make(504, "weir_stall_timeout", server_error, who + " stalled: nothing more" + within);
-    case Clock::total: break;
+  switch (which) {
+    case TimeLimit::first_byte: return make(504, "weir_first_byte_timeout", server_error, who + " sent nothing" + within);
+    case TimeLimit::first_content: return make(504, "weir_first_content_timeout", server_error, who + " sent no content" + within);
+    case TimeLimit::stall: return make(504, "weir_stall_timeout", server_error, who + " stalled: nothing more" + within);
+    case TimeLimit::total: break;
   }
   return make(504, "weir_total_timeout", server_error, who + " did not finish" + within);
 }

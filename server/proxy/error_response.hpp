@@ -53,8 +53,8 @@ Refusal refuse_loop();
 Refusal shutting_down();
 Refusal no_upstream(std::string_view why);
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream);
-enum class Clock { first_byte, first_content, stall, total };
-Refusal upstream_too_slow(Clock clock, std::chrono::milliseconds limit, std::string_view upstream);
+enum class TimeLimit { first_byte, first_content, stall, total };
+Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream);
 
 // Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
 std::string_view error_type(const Refusal& refusal, protocol::Api api);

@@ -17,8 +17,9 @@ std::size_t Snapshot::index_of(const Upstream& upstream) const {
   return static_cast<std::size_t>(&upstream - settings->upstreams.data());
 }
 
-SnapshotPtr make_snapshot(SettingsPtr settings, const net::ProxyRules& proxies) {
+SnapshotPtr make_snapshot(SettingsPtr settings, const net::ProxyRules& proxies, net::SslContextPtr client_tls) {
   auto snapshot = std::make_shared<Snapshot>();
+  snapshot->client_tls = std::move(client_tls);
   // Loading a trust store takes tens of milliseconds and over a megabyte: one context per trust setting.
   std::map<std::pair<std::string, bool>, net::SslContextPtr> contexts;
   for (const Upstream& upstream : settings->upstreams) {

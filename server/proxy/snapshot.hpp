@@ -18,6 +18,7 @@ namespace weir::proxy {
 struct Snapshot {
   SettingsPtr settings;
   std::vector<net::Endpoint> endpoints;  // by upstream index
+  net::SslContextPtr client_tls;         // of the clients' listener; null: plain HTTP
   std::unordered_multimap<std::uint64_t, std::size_t> keys_by_hash;  // first 8 bytes of a key's SHA-256 → index
 
   const Upstream* upstream_named(std::string_view name) const;  // nullptr: none
@@ -27,6 +28,6 @@ struct Snapshot {
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
 // Throws std::runtime_error when a CA file cannot be loaded.
-SnapshotPtr make_snapshot(SettingsPtr settings, const net::ProxyRules& proxies);
+SnapshotPtr make_snapshot(SettingsPtr settings, const net::ProxyRules& proxies, net::SslContextPtr client_tls);
 
 }  // namespace weir::proxy

@@ -1,0 +1,132 @@
+#include "protocol/stream_filter.hpp"
+
+#include <algorithm>
+
+#include "protocol/event_facts.hpp"
+
+namespace weir::protocol {
+
+StreamFilter::StreamFilter(const FilterOptions& options) : options_(options), parser_(options.event_bytes_max) {}
+
+void StreamFilter::feed(std::string_view bytes, std::vector<std::string_view>& out) {
+  pieces_.clear();
+  rewritten_.clear();
+  input_ = bytes;
+  parser_.feed(bytes);
+  SseItem item;
+  while (parser_.next(item)) take(item);
+  flush(out);
+}
+
+void StreamFilter::finish(std::vector<std::string_view>& out) {
+  pieces_.clear();
+  rewritten_.clear();
+  input_ = {};
+  SseItem item;
+  if (parser_.finish(item)) take(item);
+  flush(out);
+}
+
+void StreamFilter::take(const SseItem& item) {
+  if (item.kind == SseItem::Kind::event) {
+    take_event(item);
+  } else {
+    take_fragment(item);
+  }
+}
+
+void StreamFilter::take_event(const SseItem& item) {
+  EventFacts facts;
+  if (!memo_.recall(item.text, facts)) {
+    if (is_keepalive(item.name, item.has_data, item.data)) {
+      ++absorbed_;
+      return;
+    }
+    facts = read_event(item.name, item.data, options_.api);
+    memo_.learn(item.text, item.data, facts);
+    note(facts, item.data);
+  }
+  if (options_.hide_usage && facts.only_usage) return;
+  ++events_;
+  if (facts.content) ++contents_;
+  if (options_.hide_usage && facts.usage_members_count > 0) {
+    push_without_usage(item, facts);
+  } else {
+    push(item.text, item.in_input);
+  }
+}
+
+// Nobody sends a megabyte of nothing: it counts as content, and only its name tells whether the stream ends with it.
+void StreamFilter::take_fragment(const SseItem& item) {
+  if (item.first) {
+    ++events_;
+    ++contents_;
+    if (item.name == "response.completed" || item.name == "response.incomplete") terminal_seen_ = true;
+  }
+  push(item.text, item.in_input);
+}
+
+void StreamFilter::note(const EventFacts& facts, std::string_view data) {
+  terminal_seen_ |= facts.terminal;
+  if (facts.error && error_event_.empty()) error_event_ = data;
+  if (!facts.usage.any()) return;
+  if (options_.api == Api::messages) {
+    merge(report_, facts.usage);
+    usage_ = total_of(report_, options_.api);
+  } else {
+    usage_ = total_of(facts.usage, options_.api);
+  }
+}
+
+void StreamFilter::push(std::string_view text, bool in_input) {
+  if (text.empty()) return;
+  std::size_t begin = rewritten_.size();
+  if (in_input) {
+    begin = static_cast<std::size_t>(text.data() - input_.data());
+  } else {
+    rewritten_.append(text);
+  }
+  if (!pieces_.empty() && pieces_.back().in_input == in_input && pieces_.back().end == begin) {
+    pieces_.back().end = begin + text.size();
+  } else {
+    pieces_.push_back({in_input, begin, begin + text.size()});
+  }
+}
+
+// Offsets of the members count in the joined data. In the event's text each line of it stands behind `data:`, and the
+// line feeds that join them stay, also inside a member that goes: they are white space to JSON.
+void StreamFilter::push_without_usage(const SseItem& item, const EventFacts& facts) {
+  std::size_t data_begin = 0;  // of the current line's value, in the joined data
+  std::size_t pushed = 0;      // of item.text
+  const auto push_to = [&](std::size_t end) {
+    push(item.text.substr(pushed, end - pushed), false);
+    pushed = end;
+  };
+  for (std::size_t line_begin = 0, line_end = 0; line_begin < item.text.size(); line_begin = line_end + 1) {
+    line_end = item.text.find('\n', line_begin);
+    const std::string_view line = item.text.substr(line_begin, line_end - line_begin);
+    if (line != "data" && !line.starts_with("data:")) continue;
+    const std::size_t prefix = std::min<std::size_t>(line.size(), line.starts_with("data: ") ? 6 : 5);
+    const std::size_t data_end = data_begin + line.size() - prefix;
+    const auto in_text = [&](std::size_t offset) {
+      return line_begin + prefix + std::clamp(offset, data_begin, data_end) - data_begin;
+    };
+    for (std::size_t i = 0; i < facts.usage_members_count; ++i) {
+      const Span& member = facts.usage_members[i];
+      if (member.end <= data_begin || member.begin >= data_end) continue;
+      push_to(in_text(member.begin));
+      pushed = in_text(member.end);
+    }
+    data_begin = data_end + 1;
+  }
+  push_to(item.text.size());
+}
+
+void StreamFilter::flush(std::vector<std::string_view>& out) {
+  for (const Piece& piece : pieces_) {
+    const std::string_view from = piece.in_input ? input_ : std::string_view(rewritten_);
+    out.push_back(from.substr(piece.begin, piece.end - piece.begin));
+  }
+}
+
+}  // namespace weir::protocol

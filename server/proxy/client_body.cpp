@@ -1,0 +1,153 @@
+#include "proxy/client_body.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::IoStep;
+
+// A body is slow when it takes longer than its limit plus a second for each of so many bytes: a large upload over a thin
+// line passes, a byte now and then does not.
+constexpr std::size_t slowest_bytes_per_second = 64 * 1024;
+
+}  // namespace
+
+void BodyBuffer::reserve(std::size_t capacity) {
+  if (capacity <= capacity_) return;
+  void* grown = std::realloc(data_.get(), capacity + protocol::RequestReader::padding);
+  if (!grown) throw std::bad_alloc();
+  static_cast<void>(data_.release());
+  data_.reset(static_cast<char*>(grown));
+  capacity_ = capacity;
+}
+
+std::span<char> BodyBuffer::room(std::size_t bytes) {
+  if (!data_) reserve(std::max<std::size_t>(bytes, 1));  // the padding is there even behind an empty body
+  if (capacity_ - size_ < bytes) reserve(std::max(size_ + bytes, capacity_ * 2));
+  return {data_.get() + size_, bytes};
+}
+
+void BodyBuffer::append(std::string_view bytes) {
+  if (bytes.empty()) return;
+  std::memcpy(room(bytes.size()).data(), bytes.data(), bytes.size());
+  commit(bytes.size());
+}
+
+ClientBody::ClientBody(Session& session, const net::BodyFraming& framing, std::size_t bytes_max)
+    : session_(session),
+      decoder_(framing),
+      bytes_max_(bytes_max),
+      started_(Clock::now()),
+      limit_(session.context().snapshot->settings->client_timeouts.body) {}
+
+net::Instant ClientBody::deadline() const {
+  return started_ + limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
+}
+
+void ClientBody::invite() {
+  if (decoder_.complete() || !session_.client().unread().empty()) return;
+  session_.client().write("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+net::Task<std::optional<Refusal>> ClientBody::read_whole(BodyBuffer& into) {
+  const net::BodyFraming& framing = decoder_.framing();
+  if (framing.kind == net::BodyFraming::Kind::length) {
+    if (framing.length > bytes_max_) co_return refuse_large_body(bytes_max_);
+    into.room(static_cast<std::size_t>(framing.length));
+  }
+  std::vector<std::string_view>& data = session_.context().data;
+  net::Connection& client = session_.client();
+  while (!decoder_.complete()) {
+    if (!client.unread().empty()) {
+      data.clear();
+      const std::size_t consumed = decoder_.feed(client.unread(), data);
+      for (const std::string_view piece : data) into.append(piece);
+      client.consume(consumed);
+    } else {
+      // A body by length goes straight to where it will stay.
+      const bool direct = framing.kind == net::BodyFraming::Kind::length;
+      std::span<char> bytes = direct ? into.room(static_cast<std::size_t>(decoder_.remaining())) : std::span<char>();
+      const IoStep step = direct ? client.wire().try_read(bytes) : client.read_scratch(bytes);
+      if (step.status == IoStep::Status::would_block) {
+        session_.arm(deadline());
+        client.wire().wait_readable(session_.bell(Session::client_in));
+        const net::Signal::Bits rang =
+            co_await session_.signal().wait(Session::client_in | Session::time | Session::insist);
+        if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
+        if (session_.gone()) co_return std::nullopt;
+        if ((rang & Session::time) != 0) co_return refuse_slow("body", limit_);
+        continue;
+      }
+      if (step.status != IoStep::Status::done) {
+        session_.note_left();
+        co_return std::nullopt;
+      }
+      const std::string_view got(bytes.data(), step.bytes);
+      data.clear();
+      const std::size_t consumed = decoder_.feed(got, data);
+      if (direct) {
+        into.commit(step.bytes);
+      } else {
+        for (const std::string_view piece : data) into.append(piece);
+        client.keep(got.substr(consumed));
+      }
+    }
+    bytes_read_ = into.size();
+    if (decoder_.wrong()) co_return refuse_chunks();
+    if (into.size() > bytes_max_) co_return refuse_large_body(bytes_max_);
+  }
+  session_.disarm();
+  into.room(0);
+  co_return std::nullopt;
+}
+
+net::Task<std::string_view> ClientBody::next_piece(std::optional<Refusal>& refusal) {
+  std::vector<std::string_view>& data = session_.context().data;
+  net::Connection& client = session_.client();
+  while (!decoder_.complete()) {
+    if (client.unread().empty()) {
+      const IoStep step = client.read_more();
+      if (step.status == IoStep::Status::would_block) {
+        session_.arm(deadline());
+        client.wire().wait_readable(session_.bell(Session::client_in));
+        const net::Signal::Bits rang =
+            co_await session_.signal().wait(Session::client_in | Session::upstream_in | Session::time | Session::insist);
+        if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
+        if ((rang & Session::upstream_in) != 0) {
+          // The upstream has something to say before the upload is over: the caller looks.
+          session_.signal().raise(Session::upstream_in);
+          co_return std::string_view();
+        }
+        if (session_.gone()) co_return std::string_view();
+        if ((rang & Session::time) != 0) {
+          refusal = refuse_slow("body", limit_);
+          co_return std::string_view();
+        }
+        continue;
+      }
+      if (step.status != IoStep::Status::done) {
+        session_.note_left();
+        co_return std::string_view();
+      }
+    }
+    data.clear();
+    const std::size_t consumed = decoder_.feed(client.unread(), data);
+    piece_.clear();
+    for (const std::string_view slice : data) piece_.append(slice);
+    client.consume(consumed);
+    bytes_read_ += piece_.size();
+    if (decoder_.wrong()) {
+      refusal = refuse_chunks();
+      co_return std::string_view();
+    }
+    if (!piece_.empty()) co_return std::string_view(piece_);
+  }
+  session_.disarm();
+  co_return std::string_view();
+}
+
+}  // namespace weir::proxy

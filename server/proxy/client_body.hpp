@@ -1,0 +1,64 @@
+// The body of a client's request: read whole into a buffer of its own (JSON routes), with simdjson's padding from the start
+// and without zero-filling, or passed on piece by piece (everything else).
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "net/body_decoder.hpp"
+#include "net/task.hpp"
+#include "proxy/error_response.hpp"
+#include "proxy/session.hpp"
+
+namespace weir::proxy {
+
+// Bytes that grow without being cleared and are always followed by readable padding.
+class BodyBuffer {
+ public:
+  std::string_view view() const { return {data_.get(), size_}; }
+  std::size_t size() const { return size_; }
+  void append(std::string_view bytes);
+  // Room for `bytes` more, to be read into directly; then commit() what came.
+  std::span<char> room(std::size_t bytes);
+  void commit(std::size_t bytes) { size_ += bytes; }
+
+ private:
+  struct Free {
+    void operator()(char* data) const { std::free(data); }
+  };
+  void reserve(std::size_t capacity);
+  std::unique_ptr<char, Free> data_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;  // without the padding
+};
+
+class ClientBody {
+ public:
+  ClientBody(Session& session, const net::BodyFraming& framing, std::size_t bytes_max);
+
+  // Reads all of it; a refusal when it is malformed, too large or too slow; nothing when the session is gone.
+  net::Task<std::optional<Refusal>> read_whole(BodyBuffer& into);
+
+  // The next piece, decoded; valid until the next await. Empty: there is no more (see complete()) or a refusal is set.
+  net::Task<std::string_view> next_piece(std::optional<Refusal>& refusal);
+
+  bool complete() const { return decoder_.complete(); }
+  std::uint64_t bytes_read() const { return bytes_read_; }
+  // Tells a client that waits for it to go on (Expect: 100-continue), unless its body is coming already.
+  void invite();
+
+ private:
+  net::Instant deadline() const;
+
+  Session& session_;
+  net::BodyDecoder decoder_;
+  std::size_t bytes_max_;
+  std::uint64_t bytes_read_ = 0;
+  net::Instant started_;
+  std::chrono::milliseconds limit_;
+  std::string piece_;  // a chunk's worth of a chunked upload
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,50 @@
+// What the exchanges of one worker share, and what all workers share. Built by app, handed to every session.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/upstream_pool.hpp"
+#include "net/worker.hpp"
+#include "observe/exchange_log.hpp"
+#include "protocol/request_view.hpp"
+#include "proxy/issued_ids.hpp"
+#include "proxy/snapshot.hpp"
+
+namespace weir::proxy {
+
+class Session;
+
+// Shared by all workers. Everything in it is safe to use from any thread.
+struct Shared {
+  observe::Log& log;
+  IssuedIds issued;
+  std::string via;                     // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
+  std::atomic<bool> draining{false};   // no new requests: shutdown has begun
+  std::atomic<bool> announcing{false}; // /readyz says no, requests are still taken
+  // Reloads the configuration on the control thread; `done` is called there with nothing, or with what was wrong.
+  std::function<void(std::function<void(std::optional<std::string>)>)> reload;
+  std::function<std::string()> mint_id;  // "req_" and 24 random hex digits
+};
+
+// One per worker; used on its thread only.
+struct WorkerContext {
+  net::Worker& worker;
+  Shared& shared;
+  SnapshotPtr snapshot;  // of the last reload; an exchange takes its own reference
+  net::UpstreamPool pool;
+  protocol::RequestReader reader;
+  std::vector<Session*> sessions;           // live ones, for shutdown
+  std::vector<std::string_view> data;       // scratch of the relay: body data of one read
+  std::vector<std::string_view> slices;     // scratch of the relay: what crosses
+  std::vector<std::string_view> pieces;     // scratch of a write
+
+  WorkerContext(net::Worker& w, Shared& s, SnapshotPtr first) : worker(w), shared(s), snapshot(std::move(first)), pool(w) {}
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,356 @@
+#include "proxy/exchange.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "proxy/authenticate.hpp"
+#include "proxy/choose_upstream.hpp"
+#include "proxy/client_body.hpp"
+#include "proxy/downstream.hpp"
+#include "proxy/forward_headers.hpp"
+#include "proxy/local_answers.hpp"
+#include "proxy/parameter_rules.hpp"
+#include "proxy/relay.hpp"
+#include "proxy/route.hpp"
+#include "proxy/upstream_call.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::Failure;
+using protocol::Api;
+using Choice = net::UpstreamPool::Choice;
+
+class Exchange {
+ public:
+  explicit Exchange(Session& session)
+      : session_(session),
+        snapshot_(session.context().snapshot),
+        settings_(*snapshot_->settings),
+        head_(session.head()),
+        downstream_(session) {}
+
+  net::Task<void> run();
+
+ private:
+  std::optional<Refusal> check_head();
+  net::Task<std::optional<Refusal>> serve();
+  net::Task<std::optional<Refusal>> read_request();
+  net::Task<std::optional<Refusal>> choose_and_prepare();
+  net::Task<std::optional<Refusal>> call_upstream();
+  net::Task<std::optional<Refusal>> relay_answer(UpstreamCall& call);
+  OutgoingRequest outgoing();
+  net::Task<void> answer(std::string text);
+  net::Task<void> refuse(const Refusal& refusal);
+  void note_outcome(const std::optional<Refusal>& refusal);
+  void log();
+  std::string_view cors_origin() const;
+  bool is_json() const;
+
+  Session& session_;
+  SnapshotPtr snapshot_;
+  const Settings& settings_;
+  const net::RequestHead& head_;
+  Downstream downstream_;
+  Route route_;
+  Client client_;
+  net::BodyFraming framing_;
+  std::optional<ClientBody> body_;
+  BodyBuffer body_bytes_;
+  protocol::RequestView view_;
+  Destination destination_;
+  PreparedBody prepared_;
+  std::vector<std::string_view> body_pieces_;
+  observe::ExchangeRecord record_;
+};
+
+net::Task<void> Exchange::run() {
+  record_.request_id = usable_request_id(head_);
+  if (record_.request_id.empty()) record_.request_id = session_.context().shared.mint_id();
+  record_.method = head_.method.substr(0, 16);
+  route_ = find_route(head_.method, head_.target);
+  record_.path = route_.full_path.substr(0, 256);
+
+  std::optional<Refusal> refusal = check_head();
+  if (!refusal) refusal = co_await serve();
+  note_outcome(refusal);
+  if (refusal && !downstream_.committed() && !session_.gone()) co_await refuse(*refusal);
+  log();
+}
+
+// What can be said before the body is read.
+std::optional<Refusal> Exchange::check_head() {
+  if (auto error = net::check_request_target(head_)) return refuse_head(*error);
+  auto framing = net::request_framing(head_);
+  if (const auto* error = std::get_if<net::HeadError>(&framing)) return refuse_head(*error);
+  framing_ = std::get<net::BodyFraming>(framing);
+  if (auto refusal = check_forwardable(head_, session_.context().shared.via)) return refusal;
+  if (const std::string_view upgrade = head_.value_of("upgrade"); net::list_contains(upgrade, "websocket")) return refuse_websocket();
+  if (const net::Field* expect = head_.find("expect"); expect && head_.version >= 11) {
+    if (!net::equals_ignoring_case(expect->value, "100-continue")) return refuse_expectation(expect->value);
+  }
+  if (session_.context().shared.draining) return shutting_down();
+  return std::nullopt;
+}
+
+net::Task<std::optional<Refusal>> Exchange::serve() {
+  const bool probe = route_.kind == Route::Kind::healthz || route_.kind == Route::Kind::readyz;
+  if (probe) {
+    co_await answer(answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
+    record_.outcome = "probe";
+    co_return std::nullopt;
+  }
+  if (auto refusal = check_origin(head_, settings_.clients)) co_return refusal;
+  if (head_.method == "OPTIONS" && !cors_origin().empty()) {
+    co_await answer(answer_preflight(cors_origin(), session_.keep_alive()));
+    co_return std::nullopt;
+  }
+  auto authenticated = authenticate(head_, *snapshot_);
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) co_return std::move(*refusal);
+  client_ = std::move(std::get<Client>(authenticated));
+  record_.client = client_.name;
+  if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
+
+  if (route_.api == Api::models && head_.value_of("x-weir-upstream").empty()) {
+    co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive()));
+    co_return std::nullopt;
+  }
+  auto refusal = co_await read_request();
+  if (refusal || session_.gone()) co_return refusal;
+  refusal = co_await choose_and_prepare();
+  if (refusal || session_.gone()) co_return refusal;
+  co_return co_await call_upstream();
+}
+
+// JSON routes: the whole body, understood. Others: nothing is read yet.
+net::Task<std::optional<Refusal>> Exchange::read_request() {
+  body_.emplace(session_, framing_, settings_.limits.body_bytes_max);
+  if (!route_.reads_body()) co_return std::nullopt;
+  if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
+  if (head_.find("expect")) body_->invite();
+  auto refusal = co_await body_->read_whole(body_bytes_);
+  if (refusal || session_.gone()) co_return refusal;
+  record_.bytes_in = body_bytes_.size();
+  const protocol::ReadLimits limits{settings_.limits.json_depth_max};
+  auto read = session_.context().reader.read(body_bytes_.view(), route_.api, limits);
+  if (const auto* error = std::get_if<protocol::BodyError>(&read)) co_return refuse_body(*error);
+  view_ = std::move(std::get<protocol::RequestView>(read));
+  record_.model = view_.model.substr(0, 128);
+  record_.stream = view_.stream;
+  co_return std::nullopt;
+}
+
+net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
+  const std::string_view wanted = head_.value_of("x-weir-upstream");
+  IssuedIds& issued = session_.context().shared.issued;
+  std::string issuer;
+  if (!view_.previous_response_id.empty()) issuer = issued.upstream_of(view_.previous_response_id).value_or("");
+  auto chosen = route_.reads_body() ? choose_by_model(*snapshot_, client_, view_.model, wanted, issuer)
+                                    : choose_without_model(*snapshot_, client_, route_, wanted, issued);
+  if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
+  destination_ = std::get<Destination>(chosen);
+  record_.upstream = destination_.upstream->name;
+  if (upstream_target(*destination_.upstream, route_).empty()) co_return api_not_served(route_.full_path, record_.upstream);
+  if (route_.reads_body()) {
+    auto prepared = prepare_body(body_bytes_.view(), view_, destination_);
+    if (auto* refusal = std::get_if<Refusal>(&prepared)) co_return std::move(*refusal);
+    prepared_ = std::move(std::get<PreparedBody>(prepared));
+    body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
+  } else if (head_.find("expect")) {
+    body_->invite();
+  }
+  co_return std::nullopt;
+}
+
+OutgoingRequest Exchange::outgoing() {
+  const Upstream& upstream = *destination_.upstream;
+  OutgoingRequest request;
+  request.method = head_.method;
+  UpstreamRequest described;
+  if (route_.reads_body()) {
+    request.body = body_pieces_;
+    described.body.kind = net::BodyFraming::Kind::length;
+    for (const std::string_view piece : body_pieces_) described.body.length += piece.size();
+  } else {
+    request.framing = described.body = framing_;
+    if (framing_.kind != net::BodyFraming::Kind::none) request.stream = &*body_;
+  }
+  const std::string target = upstream_target(upstream, route_);
+  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  described.method = head_.method;
+  described.target = target;
+  described.absolute_form = endpoint.proxy && !endpoint.tls;
+  if (described.absolute_form) described.proxy_authorization = endpoint.proxy->authorization;
+  described.via = session_.context().shared.via;
+  described.request_id = record_.request_id;
+  request.head = write_upstream_head(described, head_, upstream, settings_.clients.mode);
+  return request;
+}
+
+net::Task<std::optional<Refusal>> Exchange::call_upstream() {
+  const Upstream& upstream = *destination_.upstream;
+  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  const OutgoingRequest request = outgoing();
+  // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
+  Choice choice = request.stream ? Choice::fresh_only : Choice::any;
+  for (;;) {
+    ++record_.attempts;
+    UpstreamCall call(session_, endpoint, upstream.timeouts);
+    const Failure failure = co_await call.start(request, choice);
+    if (call.refusal()) co_return std::move(*call.refusal());
+    if (session_.gone()) {
+      if (session_.insisted()) co_return shutting_down();
+      co_return std::nullopt;
+    }
+    if (!failure) {
+      auto refusal = co_await relay_answer(call);
+      co_return refusal;
+    }
+    // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
+    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset;
+    if (!stale) {
+      record_.detail = failure.detail;
+      if (failure.kind == Failure::Kind::timeout) {
+        co_return upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
+      }
+      co_return upstream_failed(failure, upstream.name);
+    }
+    choice = Choice::fresh_only;
+  }
+}
+
+net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
+  const net::ResponseHead& answer_head = call.head();
+  const std::string_view type = answer_head.value_of("content-type");
+  const bool success = answer_head.status >= 200 && answer_head.status < 300;
+  const bool readable = route_.reads_body() && success && answer_head.value_of("content-encoding").empty();
+
+  RelayOptions options;
+  options.api = route_.api;
+  options.hide_usage = prepared_.asks_usage;
+  options.upstream = destination_.upstream->name;
+  options.request_id = record_.request_id;
+  options.heartbeat = settings_.heartbeat;
+  options.timeouts = destination_.upstream->timeouts;
+  const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
+  options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
+  if (readable && type.starts_with("text/event-stream")) {
+    options.kind = AnswerKind::events;
+  } else if (readable || (options.wants_id && type.starts_with("application/json"))) {
+    options.kind = AnswerKind::json;
+  }
+
+  DownstreamResponse response;
+  const bool ends_with_connection = call.framing().kind == net::BodyFraming::Kind::until_close;
+  response.body = call.framing();
+  const bool to_be_framed = ends_with_connection || (options.kind == AnswerKind::events && response.body.kind == net::BodyFraming::Kind::length);
+  if (to_be_framed) response.body = {net::BodyFraming::Kind::chunked, 0};
+  if (response.body.kind == net::BodyFraming::Kind::chunked && head_.version < 11) {
+    response.body = {net::BodyFraming::Kind::until_close, 0};
+    session_.close_after_this();
+  }
+  response.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
+  if (!response.keep_alive) session_.close_after_this();
+  response.request_id = record_.request_id;
+  response.upstream = record_.upstream;
+  response.ignored_params = prepared_.ignored;
+  response.attempts = record_.attempts;
+  response.event_stream = options.kind == AnswerKind::events;
+  response.cors_origin = cors_origin();
+  record_.status = answer_head.status;
+  record_.upstream_request_id = answer_head.value_of("x-request-id");
+  if (call.first_byte_at()) {
+    record_.first_byte = std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
+  }
+  downstream_.begin(write_downstream_head(response, answer_head), response.body);
+
+  Relay relay(session_, call, downstream_, options);
+  auto refusal = co_await relay.run();
+  if (relay.complete()) {
+    call.give_back();
+  } else {
+    call.discard();
+    session_.close_after_this();
+  }
+  if (const auto usage = relay.usage()) {
+    record_.input_tokens = usage->input;
+    record_.cached_tokens = usage->cached;
+    record_.output_tokens = usage->output;
+    record_.reasoning_tokens = usage->reasoning;
+  }
+  if (relay.first_content_at()) {
+    record_.first_content =
+        std::chrono::duration_cast<std::chrono::microseconds>(*relay.first_content_at() - session_.head_read_at());
+  }
+  record_.events = relay.filter().events();
+  record_.keepalives_absorbed = relay.filter().keepalives_absorbed();
+  record_.heartbeats_sent = relay.heartbeats_sent();
+  if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
+  if (relay.complete()) record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
+  co_return refusal;
+}
+
+net::Task<void> Exchange::answer(std::string text) {
+  // A request whose body was not wanted leaves it on the line: there is no telling where the next request begins.
+  if (framing_.kind != net::BodyFraming::Kind::none) session_.linger_after_this();
+  record_.status = 200;
+  record_.outcome = "ok";
+  co_await session_.write_all(text);
+}
+
+net::Task<void> Exchange::refuse(const Refusal& refusal) {
+  const bool body_unread = framing_.kind != net::BodyFraming::Kind::none && !(body_ && body_->complete());
+  if (refusal.close || body_unread) session_.linger_after_this();
+  if (session_.context().shared.draining) session_.close_after_this();
+  std::string headers;
+  if (record_.attempts > 0) {
+    headers += "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
+  }
+  if (!cors_origin().empty()) headers += "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
+  const std::string text =
+      write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(), head_.method == "HEAD", headers);
+  co_await session_.write_all(text);
+}
+
+void Exchange::note_outcome(const std::optional<Refusal>& refusal) {
+  if (refusal) {
+    record_.error = refusal->code;
+    if (record_.detail.empty()) record_.detail = refusal->message;
+    if (!downstream_.committed()) record_.status = refusal->status;
+    record_.outcome = session_.insisted() ? "shutdown" : record_.attempts > 0 ? "upstream_failed" : "refused";
+  } else if (record_.outcome.empty()) {
+    record_.outcome = session_.insisted() ? "shutdown" : "client_left";
+    if (record_.status == 0) record_.status = 499;  // nginx's number for it; never sent
+  }
+}
+
+void Exchange::log() {
+  if (record_.outcome == "probe") return;
+  record_.bytes_out = downstream_.bytes_sent();
+  if (body_ && record_.bytes_in == 0) record_.bytes_in = body_->bytes_read();
+  record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - session_.head_read_at());
+  session_.context().shared.log.exchange(record_);
+}
+
+std::string_view Exchange::cors_origin() const {
+  const std::string_view origin = head_.value_of("origin");
+  const auto& listed = settings_.clients.origins;
+  return !origin.empty() && std::find(listed.begin(), listed.end(), origin) != listed.end() ? origin : std::string_view();
+}
+
+bool Exchange::is_json() const {
+  std::string_view type = head_.value_of("content-type");
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  return net::equals_ignoring_case(type, "application/json") || (type.size() > 5 && net::equals_ignoring_case(type.substr(type.size() - 5), "+json"));
+}
+
+}  // namespace
+
+net::Task<void> run_exchange(Session& session) {
+  Exchange exchange(session);
+  co_await exchange.run();
+}
+
+}  // namespace weir::proxy

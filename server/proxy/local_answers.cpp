@@ -1,0 +1,88 @@
+#include "proxy/local_answers.hpp"
+
+#include <set>
+
+#include "protocol/error_body.hpp"
+
+namespace weir::proxy {
+namespace {
+
+std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers, bool keep_alive) {
+  std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
+  out += reason_phrase(status);
+  out += "\r\n";
+  if (status != 204) {
+    out += "content-type: ";
+    out += type;
+    out += "\r\ncontent-length: " + std::to_string(body.size()) + "\r\n";
+  }
+  if (!keep_alive) out += "connection: close\r\n";
+  out += headers;
+  out += "\r\n";
+  out += body;
+  return out;
+}
+
+}  // namespace
+
+std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive) {
+  return write_answer(status, "application/json", body, headers, keep_alive);
+}
+
+std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive) {
+  bool good = true;
+  std::string reason = "alive";
+  if (kind == Route::Kind::readyz) {
+    reason = "ready: " + std::to_string(snapshot.settings->upstreams.size()) + " upstream(s) configured";
+    if (shared.draining || shared.announcing) {
+      good = false;
+      reason = "shutting down";
+    } else if (snapshot.settings->upstreams.empty()) {
+      good = false;
+      reason = "no upstream is configured";
+    }
+  }
+  const std::string body = door == Door::operators ? reason + "\n" : std::string(good ? "ok\n" : "not ready\n");
+  return write_answer(good ? 200 : 503, "text/plain; charset=utf-8", body, "cache-control: no-store\r\n", keep_alive);
+}
+
+std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
+                          std::string_view cors_origin, bool keep_alive) {
+  const Settings& settings = *snapshot.settings;
+  std::set<std::string> seen;
+  std::string data;
+  const auto list = [&](const std::string& model, const Upstream& upstream) {
+    if (model.find('*') != std::string::npos || !may_use_model(client, model) || !seen.insert(model).second) return;
+    if (!data.empty()) data += ',';
+    data += "{\"id\":" + protocol::json_quote(model) + ",\"object\":\"model\",\"created\":0,\"owned_by\":" +
+            protocol::json_quote(upstream.name) + "}";
+  };
+  for (const ModelRoute& route : settings.routes) {
+    if (!route.listed) continue;
+    for (const Target& target : route.targets) {
+      const Upstream& upstream = settings.upstreams[target.upstream];
+      if (!may_use_upstream(client, upstream.name)) continue;
+      list(route.pattern, upstream);
+      // A pattern stands for the models of its provider that fit it.
+      if (route.pattern.find('*') == std::string::npos) continue;
+      for (const ModelProfile& profile : upstream.models) {
+        if (matches_pattern(route.pattern, profile.name)) list(profile.name, upstream);
+      }
+    }
+  }
+  std::string headers = "x-request-id: " + std::string(request_id) + "\r\n";
+  if (!cors_origin.empty()) headers += "access-control-allow-origin: " + std::string(cors_origin) + "\r\nvary: origin\r\n";
+  return write_json_answer(200, "{\"object\":\"list\",\"data\":[" + data + "]}", headers, keep_alive);
+}
+
+std::string answer_preflight(std::string_view origin, bool keep_alive) {
+  std::string headers = "access-control-allow-origin: " + std::string(origin) + "\r\n";
+  headers +=
+      "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
+      "access-control-allow-headers: *, authorization\r\n"
+      "access-control-max-age: 600\r\n"
+      "vary: origin\r\n";
+  return write_answer(204, {}, {}, headers, keep_alive);
+}
+
+}  // namespace weir::proxy

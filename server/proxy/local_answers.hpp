@@ -1,0 +1,27 @@
+// Answers that weir gives from what it knows itself: health, the merged list of models, CORS preflights. Pure: values in,
+// a whole HTTP response out.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proxy/authenticate.hpp"
+#include "proxy/route.hpp"
+#include "proxy/session.hpp"
+
+namespace weir::proxy {
+
+// /healthz and /readyz. The reason stands in the body on the operators' listener only.
+std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive);
+
+// GET /v1/models: what the key may use, over all upstreams, each with the upstream that serves it.
+std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
+                          std::string_view cors_origin, bool keep_alive);
+
+// OPTIONS from a page of a listed origin.
+std::string answer_preflight(std::string_view origin, bool keep_alive);
+
+// A JSON answer of weir's own.
+std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive);
+
+}  // namespace weir::proxy

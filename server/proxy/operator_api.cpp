@@ -1,0 +1,82 @@
+#include "proxy/operator_api.hpp"
+
+#include "protocol/error_body.hpp"
+#include "proxy/authenticate.hpp"
+#include "proxy/client_body.hpp"
+#include "proxy/error_response.hpp"
+#include "proxy/local_answers.hpp"
+#include "proxy/route.hpp"
+
+namespace weir::proxy {
+namespace {
+
+// What reload's answer and the session that waits for it share: the session may be gone when the answer comes.
+struct Reloading {
+  Session* session = nullptr;
+  std::optional<std::string> problem;
+};
+
+net::Task<std::string> reload(Session& session) {
+  auto reloading = std::make_shared<Reloading>();
+  reloading->session = &session;
+  net::Worker& worker = session.context().worker;
+  session.context().shared.reload([reloading, &worker](std::optional<std::string> problem) {
+    worker.post([reloading, problem] {
+      reloading->problem = problem;
+      if (reloading->session) reloading->session->signal().raise(Session::wake);
+    });
+  });
+  const net::Signal::Bits rang = co_await session.wait(Session::wake);
+  reloading->session = nullptr;
+  if ((rang & Session::wake) == 0) co_return std::string();
+  if (!reloading->problem) co_return write_json_answer(200, R"({"schema":1,"reloaded":true})", {}, session.keep_alive());
+  const std::string body = R"({"schema":1,"reloaded":false,"problem":)" + protocol::json_quote(*reloading->problem) + "}";
+  co_return write_json_answer(422, body, {}, session.keep_alive());
+}
+
+bool has_token(const net::RequestHead& head, const std::string& token) {
+  return token.empty() || equal_secrets(credential_of(head), token);
+}
+
+}  // namespace
+
+net::Task<void> serve_operator(Session& session) {
+  const net::RequestHead& head = session.head();
+  const SnapshotPtr snapshot = session.context().snapshot;
+  const Route route = find_route(head.method, head.target);
+  std::optional<Refusal> refusal;
+  std::string text;
+  const auto framing = net::request_framing(head);
+  if (const auto* error = std::get_if<net::HeadError>(&framing)) {
+    refusal = refuse_head(*error);
+  } else if (auto target_error = net::check_request_target(head)) {
+    refusal = refuse_head(*target_error);
+  } else if (route.kind == Route::Kind::healthz || route.kind == Route::Kind::readyz) {
+    text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
+  } else if (!has_token(head, snapshot->settings->operator_token)) {
+    refusal = refuse_key(credential_of(head).empty());
+    refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
+  } else if (route.full_path == "/weir/reload" && head.method == "POST") {
+    // A page in a browser can reach a loopback listener; it cannot do so without saying where it comes from.
+    if (head.find("origin")) {
+      refusal = refuse_origin(head.value_of("origin"));
+    } else {
+      text = co_await reload(session);
+      if (session.gone()) co_return;
+    }
+  } else {
+    refusal = unknown_route(head.method, route.full_path);
+  }
+  // Bodies are of no use to any of these.
+  if (refusal || !std::holds_alternative<net::BodyFraming>(framing) ||
+      std::get<net::BodyFraming>(framing).kind != net::BodyFraming::Kind::none) {
+    session.linger_after_this();
+  }
+  if (refusal) {
+    text = write_refusal(*refusal, protocol::Api::other, session.context().shared.mint_id(), session.keep_alive(),
+                         head.method == "HEAD", {});
+  }
+  co_await session.write_all(text);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,313 @@
+#include "proxy/relay.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/error_body.hpp"
+#include "protocol/issued_id.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::Instant;
+using net::IoStep;
+
+// A JSON answer above this is relayed all the same, but its usage is not looked for.
+constexpr std::size_t answer_bytes_max = 8u << 20;
+// A client may leave as soon as it has seen the end of a stream (openai-python does); the few bytes that then end the
+// upstream's body are worth a moment, since they keep its connection usable.
+constexpr std::chrono::milliseconds read_out_max{500};
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+}  // namespace
+
+Relay::Relay(Session& session, UpstreamCall& call, Downstream& downstream, const RelayOptions& options)
+    : session_(session),
+      call_(call),
+      downstream_(downstream),
+      options_(options),
+      decoder_(call.framing()),
+      filter_(protocol::FilterOptions{options.api, options.hide_usage}),
+      started_(call.sent_at()) {
+  last_byte_ = last_content_ = last_sent_ = Clock::now();
+}
+
+std::optional<protocol::Usage> Relay::usage() const {
+  return options_.kind == AnswerKind::events ? filter_.usage() : answer_usage_;
+}
+
+// The body data of one read as one stretch: the layout of chunks is hop-local, so the data of several is moved together.
+std::string_view Relay::decoded(std::span<char> raw, std::size_t& consumed) {
+  std::vector<std::string_view>& data = session_.context().data;
+  data.clear();
+  consumed = decoder_.feed(std::string_view(raw.data(), raw.size()), data);
+  if (data.empty()) return {};
+  char* begin = raw.data() + (data.front().data() - raw.data());
+  char* end = begin + data.front().size();
+  for (std::size_t i = 1; i < data.size(); ++i) {
+    std::memmove(end, data[i].data(), data[i].size());
+    end += data[i].size();
+  }
+  return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+void Relay::take(std::span<char> raw) {
+  last_byte_ = Clock::now();
+  std::size_t consumed = 0;
+  const std::string_view data = decoded(raw, consumed);
+  switch (options_.kind) {
+    case AnswerKind::events: relay_events(data); break;
+    case AnswerKind::json: relay_json(data); break;
+    case AnswerKind::raw: {
+      if (!data.empty()) note_content(last_byte_);
+      const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
+      downstream_.send(std::span<const std::string_view>(&data, 1), end);
+      break;
+    }
+  }
+}
+
+void Relay::relay_events(std::string_view data) {
+  std::vector<std::string_view>& out = session_.context().slices;
+  out.clear();
+  filter_.feed(data, out);
+  if (!out.empty()) {
+    if (options_.wants_id && issued_id_.empty()) issued_id_ = protocol::id_of_events(out.front());
+    downstream_.send(out, Downstream::End::open);
+    last_sent_ = last_byte_;
+  }
+  if (decoder_.complete()) {
+    out.clear();
+    filter_.finish(out);
+    downstream_.send(out, Downstream::End::complete);
+  }
+  if (filter_.contents() != contents_seen_ || filter_.terminal_seen()) {
+    contents_seen_ = filter_.contents();
+    note_content(last_byte_);
+  }
+}
+
+void Relay::relay_json(std::string_view data) {
+  // White space before the JSON is a keep-alive; it crosses only where a length has been promised.
+  if (!body_begun_ && decoder_.framing().kind != net::BodyFraming::Kind::length) {
+    while (!data.empty() && is_space(data.front())) data.remove_prefix(1);
+  }
+  if (!data.empty()) {
+    body_begun_ = true;
+    note_content(last_byte_);
+  }
+  const bool whole = answer_.empty() && decoder_.complete();
+  if (whole) {
+    answer_usage_ = protocol::usage_of_answer(data, options_.api);
+    if (options_.wants_id) issued_id_ = protocol::id_of_answer(data);
+  } else if (answer_.size() + data.size() <= answer_bytes_max && !answer_too_large_) {
+    answer_.append(data);
+    if (decoder_.complete()) note_answer();
+  } else {
+    answer_too_large_ = true;
+    std::string().swap(answer_);
+  }
+  const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
+  downstream_.send(std::span<const std::string_view>(&data, 1), end);
+  if (!data.empty()) last_sent_ = last_byte_;
+}
+
+void Relay::note_answer() {
+  answer_usage_ = protocol::usage_of_answer(answer_, options_.api);
+  if (options_.wants_id) issued_id_ = protocol::id_of_answer(answer_);
+}
+
+void Relay::note_content(Instant now) {
+  last_content_ = now;
+  if (!first_content_at_) first_content_at_ = now;
+}
+
+std::optional<Refusal> Relay::check_clocks(Instant now) {
+  const UpstreamTimeouts& limits = options_.timeouts;
+  if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
+  if (now >= last_byte_ + limits.byte_gap) return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
+  if (now < content_deadline()) return std::nullopt;
+  if (!first_content_at_) return upstream_too_slow(TimeLimit::first_content, limits.first_content, options_.upstream);
+  return upstream_too_slow(TimeLimit::stall, limits.content_gap, options_.upstream);
+}
+
+// Keep-alives must not hide a dead call: without content there is no progress, whatever bytes arrive.
+Instant Relay::content_deadline() const {
+  if (!first_content_at_) return started_ + options_.timeouts.first_content;
+  if (options_.kind == AnswerKind::events && !filter_.terminal_seen()) return last_content_ + options_.timeouts.content_gap;
+  return Instant::max();
+}
+
+Instant Relay::next_deadline() const {
+  const UpstreamTimeouts& limits = options_.timeouts;
+  Instant next = std::min(started_ + limits.total, last_byte_ + limits.byte_gap);
+  next = std::min(next, content_deadline());
+  if (options_.kind == AnswerKind::events) {
+    next = std::min(next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after));
+  }
+  if (options_.kind == AnswerKind::json && !body_begun_) {
+    next = std::min(next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after));
+  }
+  return next;
+}
+
+void Relay::beat(Instant now) {
+  const bool chunked = call_.framing().kind != net::BodyFraming::Kind::length;
+  if (options_.kind == AnswerKind::events && chunked) {
+    // Inside an event that is too large to be held, nothing may be put in between.
+    const auto gap = heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after;
+    if (now < last_sent_ + gap) return;
+    if (filter_.mid_event()) {
+      last_sent_ = now;
+      return;
+    }
+    // One line feed: the blank line after a comment breaks older openai-go.
+    const std::string_view beat = options_.api == protocol::Api::messages
+                                      ? std::string_view("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+                                      : std::string_view(": keep-alive\n");
+    downstream_.send(std::span<const std::string_view>(&beat, 1), Downstream::End::open);
+  } else if (options_.kind == AnswerKind::json && chunked && !body_begun_) {
+    const auto gap = heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after;
+    if (now < last_sent_ + gap) return;
+    const std::string_view filler = " ";
+    downstream_.send(std::span<const std::string_view>(&filler, 1), Downstream::End::open);
+  } else {
+    last_sent_ = now;
+    return;
+  }
+  last_sent_ = now;
+  ++heartbeats_sent_;
+}
+
+std::optional<Refusal> Relay::end_of_connection() {
+  net::Failure failure;
+  failure.origin = net::Failure::Origin::upstream;
+  failure.kind = net::Failure::Kind::truncated;
+  failure.detail = "the connection ended before the answer was complete";
+  if (!decoder_.ends_with_connection()) return upstream_failed(failure, options_.upstream);
+  // A body that ends with its connection cannot be told from a cut one, but a stream that never said its last word is one.
+  if (options_.kind == AnswerKind::events && !filter_.terminal_seen() && filter_.error_event().empty()) {
+    return upstream_failed(failure, options_.upstream);
+  }
+  if (options_.kind == AnswerKind::events) {
+    std::vector<std::string_view>& out = session_.context().slices;
+    out.clear();
+    filter_.finish(out);
+    downstream_.send(out, Downstream::End::complete);
+  } else {
+    note_answer();
+    downstream_.finish();
+  }
+  complete_ = true;
+  return std::nullopt;
+}
+
+// What a client that has begun to read an answer is told: in its stream if there is a way to say it, else by an ending
+// that cannot be taken for a complete answer.
+void Relay::tell(const Refusal& refusal) {
+  if (!downstream_.committed() || downstream_.finished()) return;
+  if (options_.kind != AnswerKind::events || filter_.mid_event()) return downstream_.break_off();
+  protocol::ErrorAnswer error;
+  error.type = error_type(refusal, options_.api);
+  error.code = refusal.code;
+  error.message = refusal.message;
+  const std::string event = protocol::write_error_event(error, options_.api, options_.request_id);
+  const std::string_view data = event;
+  downstream_.send(std::span<const std::string_view>(&data, 1), Downstream::End::complete);
+  session_.close_after_this();
+}
+
+// The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
+net::Task<void> Relay::read_out() {
+  session_.arm(Clock::now() + read_out_max);
+  net::Connection& upstream = call_.connection();
+  while (!decoder_.complete() && !decoder_.wrong()) {
+    std::span<char> raw;
+    const IoStep step = upstream.read_scratch(raw);
+    if (step.status == IoStep::Status::done) {
+      std::vector<std::string_view>& data = session_.context().data;
+      data.clear();
+      decoder_.feed(std::string_view(raw.data(), raw.size()), data);
+      continue;
+    }
+    if (step.status != IoStep::Status::would_block) co_return;
+    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+    const net::Signal::Bits rang = co_await session_.signal().wait(Session::upstream_in | Session::time | Session::insist);
+    if ((rang & Session::upstream_in) == 0) co_return;
+  }
+  session_.disarm();
+}
+
+net::Task<std::optional<Refusal>> Relay::run() {
+  net::Connection& upstream = call_.connection();
+  if (decoder_.complete()) {
+    downstream_.finish();
+    complete_ = true;
+    co_return std::nullopt;
+  }
+  bool drained = false;  // the last read took all there was: ask for readiness instead of reading in vain
+  for (;;) {
+    if (!upstream.unread().empty()) {
+      take(upstream.unread_bytes());
+      upstream.consume(upstream.unread().size());
+    } else if (!drained) {
+      std::span<char> raw;
+      const IoStep step = upstream.read_scratch(raw);
+      if (step.status == IoStep::Status::done) {
+        drained = raw.size() < session_.context().worker.scratch().size();
+        take(raw);
+      } else if (step.status == IoStep::Status::would_block) {
+        drained = true;
+      } else {
+        auto cut = end_of_connection();
+        if (cut) tell(*cut);
+        co_return cut;
+      }
+    }
+    if (decoder_.complete()) {
+      complete_ = true;
+      break;
+    }
+    if (decoder_.wrong()) {
+      net::Failure failure;
+      failure.kind = net::Failure::Kind::invalid;
+      failure.detail = "the chunks of its answer are malformed";
+      const Refusal refusal = upstream_failed(failure, options_.upstream);
+      tell(refusal);
+      co_return refusal;
+    }
+    if (downstream_.must_drain()) co_await downstream_.drain();
+    if (session_.gone()) break;
+    if (!drained || !upstream.unread().empty()) continue;
+
+    session_.arm(next_deadline());
+    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+    const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
+    if (session_.gone()) break;
+    if ((rang & Session::upstream_in) != 0) drained = false;
+    if ((rang & Session::time) != 0) {
+      const Instant now = Clock::now();
+      if (const auto late = check_clocks(now)) {
+        tell(*late);
+        co_return late;
+      }
+      beat(now);
+    }
+  }
+  if (session_.insisted() && !complete_) {
+    const Refusal refusal = shutting_down();
+    tell(refusal);
+    co_return refusal;
+  }
+  if (session_.gone() && !complete_ && options_.kind == AnswerKind::events && filter_.terminal_seen()) {
+    co_await read_out();
+    complete_ = true;
+  }
+  if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
+  session_.disarm();
+  co_return std::nullopt;
+}
+
+}  // namespace weir::proxy

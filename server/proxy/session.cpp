@@ -1,0 +1,244 @@
+#include "proxy/session.hpp"
+
+#include <algorithm>
+
+#include "proxy/exchange.hpp"
+#include "proxy/operator_api.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::IoStep;
+
+// Pipelined bytes taken in while an exchange runs; beyond it reading stops until they are used.
+constexpr std::size_t pipelined_bytes_max = 64 * 1024;
+// A client that takes nothing for so long while there is something to write is dropped: its buffers are ours.
+constexpr std::chrono::seconds client_stall_max{60};
+// After an early answer the client may still be sending; closing at once would reset the connection and could destroy
+// the answer on its way. So it is read on for a moment.
+constexpr std::chrono::milliseconds linger_max{2000};
+constexpr std::size_t linger_bytes_max = 16u << 20;
+
+}  // namespace
+
+Session::Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door)
+    : context_(context),
+      client_(context.worker, std::move(wire)),
+      door_(door),
+      timer_(context.worker.timers(), net::Bell{&signal_, time}) {
+  context_.sessions.push_back(this);
+}
+
+Session::~Session() {
+  auto& sessions = context_.sessions;
+  const auto self = std::find(sessions.begin(), sessions.end(), this);
+  *self = sessions.back();
+  sessions.pop_back();
+}
+
+void Session::watch_client() {
+  if (client_.unread().size() < pipelined_bytes_max) client_.wire().wait_readable(bell(client_in));
+}
+
+bool Session::take_note(net::Signal::Bits bits) {
+  if (bits & insist) insisted_ = true;
+  if (bits & client_in) {
+    for (;;) {
+      if (client_.unread().size() >= pipelined_bytes_max) break;
+      const IoStep step = client_.read_more();
+      if (step.status == IoStep::Status::done) continue;
+      if (step.status == IoStep::Status::would_block) {
+        watch_client();
+      } else {
+        client_left_ = true;
+      }
+      break;
+    }
+  }
+  return !gone();
+}
+
+net::Task<net::Signal::Bits> Session::wait(net::Signal::Bits bits) {
+  for (;;) {
+    const net::Signal::Bits rang = co_await signal_.wait(bits | client_in | insist);
+    if ((rang & (client_in | insist)) != 0 && !take_note(rang)) co_return rang;
+    if ((rang & bits) != 0) co_return rang & bits;
+  }
+}
+
+net::Task<void> Session::drain() {
+  std::uint64_t seen = client_.bytes_written();
+  arm(Clock::now() + client_stall_max);
+  while (client_.has_unflushed() && !gone()) {
+    const IoStep step = client_.flush();
+    if (step.status == IoStep::Status::done) break;
+    if (step.status != IoStep::Status::would_block) break;
+    if (client_.bytes_written() != seen) {
+      seen = client_.bytes_written();
+      arm(Clock::now() + client_stall_max);
+    }
+    client_.wire().wait_writable(bell(client_out));
+    const net::Signal::Bits rang = co_await wait(client_out | time);
+    if ((rang & time) != 0) client_left_ = true;
+  }
+  disarm();
+}
+
+net::Task<void> Session::write_all(std::string_view bytes) {
+  client_.write(bytes);
+  if (client_.has_unflushed()) co_await drain();
+}
+
+net::Task<Session::HeadRead> Session::read_head() {
+  const Settings& settings = *context_.snapshot->settings;
+  const net::HeadLimits limits{settings.limits.header_bytes_max, settings.limits.header_count_max};
+  bool begun = !client_.unread().empty();
+  arm(Clock::now() + (begun ? settings.client_timeouts.header : settings.client_timeouts.idle));
+  for (;;) {
+    // RFC 9112 §2.2: an empty line before a request is skipped.
+    while (client_.unread().starts_with("\r\n")) client_.consume(2);
+    if (!client_.unread().empty()) {
+      const auto end = net::find_head_end(client_.unread(), limits);
+      if (const auto* error = std::get_if<net::HeadError>(&end)) {
+        Refusal refusal = refuse_head(*error);
+        co_await refuse_early(std::move(refusal));
+        co_return HeadRead::closed;
+      }
+      if (const std::size_t size = std::get<std::size_t>(end); size > 0) {
+        head_bytes_.assign(client_.unread().substr(0, size));
+        client_.consume(size);
+        disarm();
+        head_read_at_ = Clock::now();
+        if (const auto error = net::parse_request_head(head_bytes_, limits, head_)) {
+          Refusal refusal = refuse_head(*error);
+          co_await refuse_early(std::move(refusal));
+          co_return HeadRead::closed;
+        }
+        co_return HeadRead::ready;
+      }
+      if (!begun) {
+        begun = true;
+        arm(Clock::now() + settings.client_timeouts.header);
+      }
+    }
+    const IoStep step = client_.read_more();
+    if (step.status == IoStep::Status::done) continue;
+    if (step.status != IoStep::Status::would_block) co_return HeadRead::closed;
+    client_.wire().wait_readable(bell(client_in));
+    const net::Signal::Bits rang = co_await signal_.wait(client_in | time | stop | insist);
+    if (rang & insist) co_return HeadRead::closed;
+    if ((rang & stop) != 0 && !begun) co_return HeadRead::closed;
+    if ((rang & time) != 0) {
+      if (begun) {
+        Refusal refusal = refuse_slow("header", settings.client_timeouts.header);
+        co_await refuse_early(std::move(refusal));
+      }
+      co_return HeadRead::closed;
+    }
+  }
+}
+
+net::Task<void> Session::refuse_early(Refusal refusal) {
+  linger_after_this();
+  const std::string id = context_.shared.mint_id();
+  const std::string answer = write_refusal(refusal, protocol::Api::other, id, false, false, {});
+  co_await write_all(answer);
+  observe::ExchangeRecord record;
+  record.request_id = id;
+  record.status = refusal.status;
+  record.error = refusal.code;
+  record.detail = refusal.message;
+  record.outcome = "refused";
+  record.client = client_.wire().peer_address();
+  context_.shared.log.exchange(record);
+}
+
+net::Task<void> Session::linger() {
+  if (gone()) co_return;
+  client_.wire().shutdown_write();
+  arm(Clock::now() + linger_max);
+  std::size_t read = 0;
+  while (read < linger_bytes_max) {
+    std::span<char> bytes;
+    const IoStep step = client_.read_scratch(bytes);
+    if (step.status == IoStep::Status::done) {
+      read += bytes.size();
+      continue;
+    }
+    if (step.status != IoStep::Status::would_block) co_return;
+    client_.wire().wait_readable(bell(client_in));
+    const net::Signal::Bits rang = co_await signal_.wait(client_in | time | insist);
+    if ((rang & (time | insist)) != 0) co_return;
+  }
+}
+
+net::Task<void> Session::run() {
+  bool more = true;
+  while (more) {
+    const HeadRead read = co_await read_head();
+    if (read != HeadRead::ready) break;
+    keep_alive_ = head_.keep_alive();
+    if (door_ == Door::clients) {
+      co_await run_exchange(*this);
+    } else {
+      co_await serve_operator(*this);
+    }
+    head_.clear();
+    if (context_.shared.draining) keep_alive_ = false;
+    more = keep_alive_ && !gone();
+  }
+  if (lingers_) co_await linger();
+}
+
+namespace {
+
+net::Task<bool> accept_tls(Session& session, net::TlsWire& tls, std::chrono::milliseconds limit) {
+  session.arm(Clock::now() + limit);
+  for (;;) {
+    const IoStep step = tls.handshake();
+    if (step.status == IoStep::Status::done) break;
+    if (step.status != IoStep::Status::would_block) co_return false;
+    if (tls.wants_write()) {
+      tls.wait_writable(session.bell(Session::client_out));
+    } else {
+      tls.wait_readable(session.bell(Session::client_in));
+    }
+    const net::Signal::Bits rang =
+        co_await session.signal().wait(Session::client_in | Session::client_out | Session::time | Session::stop | Session::insist);
+    if ((rang & (Session::time | Session::stop | Session::insist)) != 0) co_return false;
+  }
+  session.disarm();
+  co_return true;
+}
+
+net::Task<void> run_session(WorkerContext& context, net::Socket socket, net::SslContextPtr tls, Door door) {
+  if (!tls) {
+    Session session(context, net::make_socket_wire(std::move(socket)), door);
+    co_await session.run();
+    co_return;
+  }
+  auto wire = net::make_tls_wire(std::move(socket), tls, net::TlsWire::Role::server, {});
+  net::TlsWire& handshaking = *wire;
+  Session session(context, std::move(wire), door);
+  const auto limit = context.snapshot->settings->client_timeouts.header;
+  const bool accepted = co_await accept_tls(session, handshaking, limit);
+  if (accepted) co_await session.run();
+}
+
+}  // namespace
+
+void serve_connection(WorkerContext& context, net::Socket socket, const net::SslContextPtr& tls, Door door) {
+  net::spawn(run_session(context, std::move(socket), tls, door));
+}
+
+void ring_sessions(WorkerContext& context, Session::Bit bit) {
+  // Ringing one may end it and others: go by a copy, and only to those that are still there.
+  const std::vector<Session*> sessions = context.sessions;
+  for (Session* session : sessions) {
+    const auto& live = context.sessions;
+    if (std::find(live.begin(), live.end(), session) != live.end()) session->signal().raise(bit);
+  }
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,106 @@
+// One client connection: reads request heads, runs an exchange for each, keeps alive or closes. Owns the signal that
+// everything the connection waits for rings. Lives and dies on its worker.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "net/connection.hpp"
+#include "net/head.hpp"
+#include "net/socket_wire.hpp"
+#include "net/task.hpp"
+#include "proxy/context.hpp"
+#include "proxy/error_response.hpp"
+
+namespace weir::proxy {
+
+enum class Door { clients, operators };  // which listener a connection came through
+
+
+class Session {
+ public:
+  // The bits of the signal.
+  enum Bit : net::Signal::Bits {
+    client_in = 1,     // the client sent something, or left
+    client_out = 2,    // the client's socket takes bytes again
+    upstream_in = 4,
+    upstream_out = 8,
+    opening = 16,      // an upstream connection being opened made progress
+    time = 32,         // the deadline passed
+    stop = 64,         // shutdown: finish what is under way, then close
+    insist = 128,      // shutdown: end now
+    wake = 256,        // an answer from another thread is there
+  };
+
+  Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door);
+  ~Session();
+
+  // The story of the connection; ends when it is closed.
+  net::Task<void> run();
+
+  WorkerContext& context() { return context_; }
+  net::Connection& client() { return client_; }
+  net::Signal& signal() { return signal_; }
+  net::Bell bell(Bit bit) { return {&signal_, bit}; }
+  // The one deadline of whatever the session is doing now: rings `time`.
+  void arm(net::Instant deadline) {
+    signal_.clear(time);
+    timer_.arm(deadline);
+  }
+  bool timer_idle() const { return timer_.deadline() == net::Instant::max(); }
+  void disarm() {
+    timer_.disarm();
+    signal_.clear(time);
+  }
+  const net::RequestHead& head() const { return head_; }
+  Door door() const { return door_; }
+  net::Instant head_read_at() const { return head_read_at_; }
+
+  // Waits for one of `bits`, and at the same time for the client to leave and for shutdown to insist. Rings of the
+  // client that are only more bytes (pipelining) are taken in and waited over.
+  net::Task<net::Signal::Bits> wait(net::Signal::Bits bits);
+  bool client_left() const { return client_left_; }  // FIN, RST, or a write that failed
+  void note_left() { client_left_ = true; }
+  bool insisted() const { return insisted_; }
+  bool gone() const { return client_left_ || insisted_ || client_.write_failed(); }
+  // Looks at bits that rang; false when there is no one to go on for.
+  bool take_note(net::Signal::Bits bits);
+
+  // Writes and waits until the client has taken all of it (or left, or does not drain).
+  net::Task<void> write_all(std::string_view bytes);
+  net::Task<void> drain();
+
+  bool keep_alive() const { return keep_alive_; }
+  void close_after_this() { keep_alive_ = false; }
+  // The same, when the client may still be sending: its bytes are read for a moment so that the answer survives.
+  void linger_after_this() { keep_alive_ = false, lingers_ = true; }
+
+ private:
+  enum class HeadRead { ready, closed };
+  net::Task<HeadRead> read_head();
+  net::Task<void> refuse_early(Refusal refusal);
+  net::Task<void> linger();
+  void watch_client();
+
+  WorkerContext& context_;
+  net::Connection client_;
+  Door door_;
+  net::Signal signal_;
+  net::Timer timer_;
+  std::string head_bytes_;
+  net::RequestHead head_;
+  net::Instant head_read_at_{};
+  bool keep_alive_ = true;
+  bool client_left_ = false;
+  bool insisted_ = false;
+  bool lingers_ = false;
+};
+
+// Serves one accepted connection in the background; the handshake first where the listener has TLS.
+void serve_connection(WorkerContext& context, net::Socket socket, const net::SslContextPtr& tls, Door door);
+
+// Shutdown of all sessions of a worker: `stop` ends idle ones and lets the others finish, `insist` ends them.
+void ring_sessions(WorkerContext& context, Session::Bit bit);
+
+}  // namespace weir::proxy

@@ -1,0 +1,173 @@
+#include "proxy/upstream_call.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::Failure;
+using net::IoStep;
+
+// Interim answers (100, 103) an upstream may send before the real one.
+constexpr int interim_answers_max = 16;
+constexpr net::HeadLimits head_limits{128 * 1024, 256};
+
+}  // namespace
+
+Failure UpstreamCall::failed(Failure::Kind kind, std::string detail) const {
+  Failure failure;
+  failure.origin = Failure::Origin::upstream;
+  failure.kind = kind;
+  failure.detail = std::move(detail);
+  failure.connection_reused = lease_ && lease_.reused();
+  failure.request_sent = sent_;
+  failure.response_begun = first_byte_at_.has_value();
+  return failure;
+}
+
+Failure UpstreamCall::broken() const {
+  return failed(Failure::Kind::reset, "the connection broke before an answer came");
+}
+
+net::Task<Failure> UpstreamCall::start(const OutgoingRequest& request, net::UpstreamPool::Choice choice) {
+  net::OpenContext context{session_.signal(), Session::opening, Session::client_in | Session::insist, {}};
+  context.still_wanted = [this](net::Signal::Bits bits) { return session_.take_note(bits); };
+  session_.client().wire().wait_readable(session_.bell(Session::client_in));
+  auto acquired = co_await session_.context().pool.acquire(endpoint_, std::move(context), choice);
+  if (auto* failure = std::get_if<Failure>(&acquired)) co_return std::move(*failure);
+  lease_ = std::move(std::get<net::Lease>(acquired));
+  Failure failure = co_await send(request);
+  if (failure || session_.gone() || refusal_) co_return failure;
+  co_return co_await read_head(request);
+}
+
+// The answer may begin before the request has been written (a refusal of a large body): reading wins.
+net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
+  net::Connection& upstream = connection();
+  session_.signal().clear(Session::upstream_in | Session::upstream_out);
+  std::vector<std::string_view> pieces;
+  pieces.reserve(request.body.size() + 1);
+  pieces.push_back(request.head);
+  pieces.insert(pieces.end(), request.body.begin(), request.body.end());
+  net::PieceCursor cursor(pieces);
+  std::uint64_t seen = upstream.bytes_written();
+  for (;;) {
+    const IoStep step = upstream.write_some(cursor);
+    if (step.status == IoStep::Status::done) break;
+    if (step.status != IoStep::Status::would_block) co_return broken();
+    if (upstream.bytes_written() != seen) {
+      seen = upstream.bytes_written();
+      session_.arm(Clock::now() + timeouts_.byte_gap);
+    } else if (session_.timer_idle()) {
+      session_.arm(Clock::now() + timeouts_.byte_gap);
+    }
+    upstream.wire().wait_writable(session_.bell(Session::upstream_out));
+    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+    const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
+    if (session_.gone()) co_return Failure{};
+    if ((rang & Session::time) != 0) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+    if ((rang & Session::upstream_in) != 0) {
+      session_.signal().raise(Session::upstream_in);
+      session_.disarm();
+      co_return Failure{};
+    }
+  }
+  session_.disarm();
+  if (request.stream) co_return co_await upload(request);
+  sent_ = true;
+  co_return Failure{};
+}
+
+net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
+  net::Connection& upstream = connection();
+  const bool chunked = request.framing.kind == net::BodyFraming::Kind::chunked;
+  upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+  while (!request.stream->complete()) {
+    const std::string_view piece = co_await request.stream->next_piece(refusal_);
+    if (refusal_ || session_.gone()) co_return Failure{};
+    if (piece.empty() && !request.stream->complete()) co_return Failure{};  // the upstream answers already
+    if (piece.empty()) break;
+    net::ChunkHeader header;
+    const std::array<std::string_view, 3> framed{header.write(piece.size()), piece, "\r\n"};
+    if (chunked) {
+      upstream.write(framed);
+    } else {
+      upstream.write(piece);
+    }
+    while (upstream.has_unflushed()) {
+      session_.arm(Clock::now() + timeouts_.byte_gap);
+      upstream.wire().wait_writable(session_.bell(Session::upstream_out));
+      const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
+      if (session_.gone()) co_return Failure{};
+      if ((rang & Session::time) != 0) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+      if ((rang & Session::upstream_in) != 0) {
+        session_.signal().raise(Session::upstream_in);
+        co_return Failure{};
+      }
+      upstream.flush();
+    }
+    if (upstream.write_failed()) co_return Failure{};  // it may have said why: read_head() looks
+  }
+  if (chunked) upstream.write("0\r\n\r\n");
+  session_.disarm();
+  sent_ = true;
+  co_return Failure{};
+}
+
+net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
+  net::Connection& upstream = connection();
+  sent_at_ = Clock::now();
+  session_.arm(sent_at_ + timeouts_.first_byte);
+  for (int interim = 0;;) {
+    if (!upstream.unread().empty()) {
+      if (!first_byte_at_) first_byte_at_ = Clock::now();
+      const auto end = net::find_head_end(upstream.unread(), head_limits);
+      if (const auto* error = std::get_if<net::HeadError>(&end)) {
+        co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
+      }
+      if (const std::size_t size = std::get<std::size_t>(end); size > 0) {
+        head_bytes_.assign(upstream.unread().substr(0, size));
+        upstream.consume(size);
+        if (const auto error = net::parse_response_head(head_bytes_, head_limits, head_)) {
+          co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
+        }
+        if (head_.status >= 100 && head_.status < 200 && head_.status != 101) {
+          if (++interim > interim_answers_max) co_return failed(Failure::Kind::invalid, "too many interim answers");
+          continue;
+        }
+        if (head_.status == 101) co_return failed(Failure::Kind::invalid, "it switched protocols without being asked");
+        auto framing = net::response_framing(head_, request.method);
+        if (const auto* error = std::get_if<net::HeadError>(&framing)) {
+          co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
+        }
+        framing_ = std::get<net::BodyFraming>(framing);
+        session_.disarm();
+        co_return Failure{};
+      }
+    }
+    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+    const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
+    if (session_.gone()) co_return Failure{};
+    if ((rang & Session::upstream_in) == 0) co_return failed(Failure::Kind::timeout, "no answer began in time");
+    const IoStep step = upstream.read_more();
+    if (step.status == IoStep::Status::done || step.status == IoStep::Status::would_block) continue;
+    if (!upstream.unread().empty()) {
+      co_return failed(Failure::Kind::truncated, "the connection ended inside the head of the answer");
+    }
+    co_return broken();
+  }
+}
+
+void UpstreamCall::give_back() {
+  const bool reusable = sent_ && head_.keep_alive() && framing_.kind != net::BodyFraming::Kind::until_close &&
+                        connection().unread().empty() && !connection().has_unflushed() && !connection().write_failed();
+  if (reusable) {
+    lease_.give_back();
+  } else {
+    lease_.discard();
+  }
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,66 @@
+// One attempt at an upstream: get a connection, write the request, read the head of the answer. What went wrong is told as
+// a Failure that knows whether anything can have been processed.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/upstream_pool.hpp"
+#include "proxy/client_body.hpp"
+#include "proxy/session.hpp"
+
+namespace weir::proxy {
+
+// What to send: a head, and a body that is here in pieces or still coming from the client.
+struct OutgoingRequest {
+  std::string head;
+  std::string_view method;
+  std::span<const std::string_view> body;  // pieces that stay where they are
+  ClientBody* stream = nullptr;            // an upload to pass on; nullptr: `body` is all
+  net::BodyFraming framing;                // of the upload, as sent upstream
+};
+
+class UpstreamCall {
+ public:
+  UpstreamCall(Session& session, const net::Endpoint& endpoint, const UpstreamTimeouts& timeouts)
+      : session_(session), endpoint_(endpoint), timeouts_(timeouts) {}
+
+  // From nothing to a response head. Empty failure: head() is there (or the session is gone, or refusal() is set).
+  net::Task<net::Failure> start(const OutgoingRequest& request, net::UpstreamPool::Choice choice);
+
+  const net::ResponseHead& head() const { return head_; }
+  const net::BodyFraming& framing() const { return framing_; }
+  net::Connection& connection() { return lease_.connection(); }
+  bool connected() const { return static_cast<bool>(lease_); }
+  net::Instant sent_at() const { return sent_at_; }
+  std::optional<net::Instant> first_byte_at() const { return first_byte_at_; }
+  // The client's upload was at fault, not the upstream.
+  std::optional<Refusal>& refusal() { return refusal_; }
+
+  // The answer ended cleanly: the connection can serve another call.
+  void give_back();
+  void discard() { lease_.discard(); }
+
+ private:
+  net::Task<net::Failure> send(const OutgoingRequest& request);
+  net::Task<net::Failure> upload(const OutgoingRequest& request);
+  net::Task<net::Failure> read_head(const OutgoingRequest& request);
+  net::Failure failed(net::Failure::Kind kind, std::string detail) const;
+  net::Failure broken() const;
+
+  Session& session_;
+  const net::Endpoint& endpoint_;
+  const UpstreamTimeouts& timeouts_;
+  net::Lease lease_;
+  std::string head_bytes_;
+  net::ResponseHead head_;
+  net::BodyFraming framing_;
+  net::Instant sent_at_{};
+  std::optional<net::Instant> first_byte_at_;
+  std::optional<Refusal> refusal_;
+  bool sent_ = false;
+};
+
+}  // namespace weir::proxy
