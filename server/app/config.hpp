@@ -7,6 +7,7 @@
 // out trouble (heartbeat, retry, breaker, first_content and gap clocks).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

@@ -332,6 +332,12 @@ void Section::entries(std::string_view key, const std::function<void(const std::
   }
 }
 
+void Section::each_word(std::string_view shape_key, const std::function<void(const std::string&)>& read) {
+  if (context_.known != nullptr) context_.known->insert(join_path(shape_, shape_key));
+  if (node_ == nullptr) return;
+  for (const auto& child : node_->children) read(child.key);
+}
+
 void Section::pairs(std::string_view key, std::vector<std::pair<std::string, std::string>>& into) {
   const YamlNode* node = take_list(key, 1000);
   if (node == nullptr) return;

@@ -95,6 +95,8 @@ class Section {
   // A map whose keys users choose. `read` gets the key; the section's place() is that of the key.
   void entries(std::string_view key, const std::function<void(const std::string&, Section&)>& read,
                std::size_t items_max = 1000);
+  // For a section whose keys users choose: calls `read` with each of them; the key is then read as any other.
+  void each_word(std::string_view shape_key, const std::function<void(const std::string&)>& read);
   // A map of words to words.
   void pairs(std::string_view key, std::vector<std::pair<std::string, std::string>>& into);
 

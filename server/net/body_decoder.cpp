@@ -18,9 +18,12 @@ int hex_value(char c) {
 BodyDecoder::BodyDecoder(BodyFraming framing) : framing_(framing), remaining_(framing.length) {
   switch (framing.kind) {
     case BodyFraming::Kind::none: state_ = State::complete; break;
-    case BodyFraming::Kind::length:
+    case BodyFraming::Kind::length: state_ = framing.length > 0 ? State::data : State::complete; break;
     case BodyFraming::Kind::until_close: state_ = State::data; break;
-    case BodyFraming::Kind::chunked: state_ = State::size; break;
+    case BodyFraming::Kind::chunked:
+      state_ = State::size;
+      remaining_ = 0;
+      break;
   }
 }
 
@@ -50,13 +53,22 @@ std::size_t BodyDecoder::feed(std::string_view bytes, std::vector<std::string_vi
           state_ = State::wrong;
         } else if (c == '\r') {
           state_ = State::size_lf;
-        } else if (c == ';' || c == ' ' || c == '\t') {
+        } else if (c == ';') {
           state_ = State::extension;
         } else {
-          state_ = State::wrong;
+          state_ = c == ' ' || c == '\t' ? State::size_space : State::wrong;
         }
         break;
       }
+      case State::size_space:
+        if (c == '\r') {
+          state_ = State::size_lf;
+        } else if (c == ';') {
+          state_ = State::extension;
+        } else if ((c != ' ' && c != '\t') || ++extra_bytes_ > extension_bytes_max) {
+          state_ = State::wrong;
+        }
+        break;
       case State::extension:
         if (c == '\r') {
           state_ = State::size_lf;
@@ -69,6 +81,7 @@ std::size_t BodyDecoder::feed(std::string_view bytes, std::vector<std::string_vi
           state_ = State::wrong;
         } else if (remaining_ > 0) {
           state_ = State::data;
+          extra_bytes_ -= static_cast<std::size_t>(std::min<std::uint64_t>(extra_bytes_, remaining_ + 16));
         } else {
           state_ = State::trailer;
           line_bytes_ = 0;

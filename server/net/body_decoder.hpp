@@ -30,6 +30,7 @@ class BodyDecoder {
   enum class State {
     data,         // remaining_ bytes of data, or all bytes when until_close
     size,         // hexadecimal digits of a chunk size
+    size_space,   // white space after it: an extension or the end of the line must follow
     extension,    // after ';' up to CR; ignored, its length bounded
     size_lf,      // LF after a size line
     data_cr,      // CR after a chunk's data
@@ -39,7 +40,8 @@ class BodyDecoder {
     complete,
     wrong,
   };
-  // Long enough for any signature somebody puts there, short enough not to be a way to send without sending.
+  // Long enough for any signature somebody puts there, short enough not to be a way to send without sending. Data pays for
+  // it: a chunk's bytes, and 16 more, are taken off what has been used.
   static constexpr std::size_t extension_bytes_max = 4096;
   static constexpr std::size_t trailer_bytes_max = 16 * 1024;
 
@@ -47,7 +49,7 @@ class BodyDecoder {
   State state_ = State::complete;
   std::uint64_t remaining_ = 0;
   unsigned digits_ = 0;
-  std::size_t extra_bytes_ = 0;      // of extensions and trailers so far
+  std::size_t extra_bytes_ = 0;      // of extensions and trailers, as far as not paid for
   std::size_t line_bytes_ = 0;       // of the current trailer line
 };
 

@@ -1,6 +1,7 @@
 #include "net/connection.hpp"
 
 #include <array>
+#include <cassert>
 
 namespace weir::net {
 namespace {
@@ -43,6 +44,7 @@ void PieceCursor::append_rest_to(std::string& out) const {
 }
 
 void Connection::consume(std::size_t bytes) {
+  assert(bytes <= input_.size() - consumed_);
   consumed_ += bytes;
   if (consumed_ == input_.size()) reset(input_, consumed_);
 }
@@ -71,21 +73,32 @@ void Connection::write(std::span<const std::string_view> pieces) {
   if (write_failed_) return;
   PieceCursor cursor(pieces);
   if (!has_unflushed() && write_some(cursor).status != IoStep::Status::would_block) return;
+  // A reader that takes some but never all must not make this grow for ever.
+  if (flushed_ >= output_.size() - flushed_) {
+    output_.erase(0, flushed_);
+    flushed_ = 0;
+  }
   cursor.append_rest_to(output_);
 }
 
 IoStep Connection::write_some(PieceCursor& pieces) {
   const IoStep step = pieces.write_to(*wire_, bytes_written_);
-  if (step.status == IoStep::Status::failed || step.status == IoStep::Status::end) write_failed_ = true;
+  if (step.status == IoStep::Status::failed || step.status == IoStep::Status::end) fail_writes();
   return step;
 }
 
+void Connection::fail_writes() {
+  write_failed_ = true;
+  reset(output_, flushed_);
+}
+
 IoStep Connection::flush() {
+  if (write_failed_) return {IoStep::Status::failed, 0};
   while (has_unflushed()) {
     const std::string_view rest = std::string_view(output_).substr(flushed_);
     const IoStep step = wire_->try_write(std::span<const std::string_view>(&rest, 1));
     if (step.status != IoStep::Status::done) {
-      if (step.status != IoStep::Status::would_block) write_failed_ = true;
+      if (step.status != IoStep::Status::would_block) fail_writes();
       return step;
     }
     bytes_written_ += step.bytes;

@@ -54,13 +54,16 @@ class Connection {
   // Writes what the wire takes now and copies nothing: the caller keeps the pieces and comes again.
   // REQUIRES: nothing is unflushed.
   IoStep write_some(PieceCursor& pieces);
-  IoStep flush();                                     // done: nothing is pending any more
+  IoStep flush();  // done: nothing is pending any more; failed: now or earlier, and what was pending is dropped
   bool has_unflushed() const { return flushed_ < output_.size(); }
   std::size_t unflushed_bytes() const { return output_.size() - flushed_; }
+  std::size_t buffered_bytes() const { return output_.size(); }  // with those flushed already
   bool write_failed() const { return write_failed_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
+  void fail_writes();
+
   Worker* worker_;
   std::unique_ptr<Wire> wire_;
   std::string input_;

@@ -74,6 +74,9 @@ std::optional<HeadError> parse_head(std::string_view bytes, const HeadLimits& li
   }
   if (error && error != http::error::need_more) return malformed(error.message());
   if (!sink.is_header_done()) return malformed("incomplete head");
+  if constexpr (!IsRequest) {
+    if (head.status < 100) return malformed("a status below 100");
+  }
   return std::nullopt;
 }
 
@@ -208,10 +211,37 @@ std::variant<BodyFraming, HeadError> response_framing(const ResponseHead& head, 
   return *length == 0 ? BodyFraming{} : BodyFraming{BodyFraming::Kind::length, *length};
 }
 
+namespace {
+
+// uri-host [":" port] of RFC 9110 §7.2, without what no client means: lists, parameters, user names, an empty host.
+bool is_host(std::string_view text) {
+  const auto is_letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
+  std::size_t end = 0;
+  if (text.starts_with('[')) {
+    const std::size_t close = std::min(text.find(']'), text.size() - 1);
+    const std::string_view inside = text.substr(1, close - 1);
+    const auto is_address_char = [](char c) {
+      return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' || c == '.';
+    };
+    if (text[close] != ']' || inside.find(':') == std::string_view::npos) return false;
+    if (!std::all_of(inside.begin(), inside.end(), is_address_char)) return false;
+    end = close + 1;
+  } else {
+    const auto is_name_char = [&](char c) {
+      return is_letter(c) || is_digit(c) || std::string_view("-._~%!$&'()*+;=").find(c) != std::string_view::npos;
+    };
+    while (end < text.size() && is_name_char(text[end])) ++end;
+    if (end == 0) return false;
+  }
+  if (end == text.size()) return true;
+  const std::string_view port = text.substr(end + 1);
+  if (text[end] != ':' || port.size() > 5 || !std::all_of(port.begin(), port.end(), is_digit)) return false;
+  return port.size() < 5 || port <= "65535";
+}
+
+}  // namespace
+
 std::optional<HeadError> check_request_target(const RequestHead& head) {
-  const auto is_host_char = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || std::strchr("-._~%!$&'()*+,;=:[]", c);
-  };
   std::size_t hosts = 0;
   std::string_view host;
   for (const Field& field : head.fields) {
@@ -221,8 +251,9 @@ std::optional<HeadError> check_request_target(const RequestHead& head) {
   }
   if (hosts > 1) return malformed("Host is given twice");
   if (hosts == 0 && head.version >= 11) return malformed("Host is missing");
-  if (!std::all_of(host.begin(), host.end(), is_host_char)) return malformed("Host is not a host name");
-  if (head.target.empty() || (head.target.front() != '/' && head.target != "*")) {
+  if (hosts == 1 && !is_host(host)) return malformed("Host is not a host name");
+  const bool asterisk = head.target == "*" && head.method == "OPTIONS";
+  if (!head.target.starts_with('/') && !asterisk) {
     return malformed("the request target must be a path; weir is not a forward proxy");
   }
   const bool odd = std::any_of(head.target.begin(), head.target.end(), [](char c) {

@@ -28,7 +28,7 @@ std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() + 0 &&
+    if (text[i] == '%' && i + 2 < text.size() &&
         std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
       out += static_cast<char>(value);
       i += 2;
@@ -48,7 +48,7 @@ std::string base64(std::string_view text) {
 
 std::optional<ProxyHop> parse_proxy(std::string_view url) {
   if (url.empty()) return std::nullopt;
-  const std::string shown(url.substr(url.find('@') == std::string_view::npos ? 0 : url.find('@') + 1));
+  const std::string shown(url.substr(url.rfind('@') + 1));  // npos + 1: all of it
   const auto scheme = url.find("://");
   if (scheme != std::string_view::npos) {
     if (!equals_ignoring_case(url.substr(0, scheme), "http")) {
@@ -59,7 +59,9 @@ std::optional<ProxyHop> parse_proxy(std::string_view url) {
   url = url.substr(0, url.find('/'));
   ProxyHop hop;
   if (const auto at = url.rfind('@'); at != std::string_view::npos) {
-    hop.authorization = "Basic " + base64(percent_decoded(url.substr(0, at)));
+    const std::string_view credentials = url.substr(0, at);
+    const bool user_alone = credentials.find(':') == std::string_view::npos;
+    hop.authorization = "Basic " + base64(percent_decoded(credentials) + (user_alone ? ":" : ""));
     url.remove_prefix(at + 1);
   }
   std::string_view host = url, port;
@@ -67,7 +69,9 @@ std::optional<ProxyHop> parse_proxy(std::string_view url) {
     const auto close = url.find(']');
     if (close == std::string_view::npos) throw std::invalid_argument("proxy '" + shown + "': '[' without ']'");
     host = url.substr(1, close - 1);
-    if (close + 1 < url.size() && url[close + 1] == ':') port = url.substr(close + 2);
+    const std::string_view rest = url.substr(close + 1);
+    if (!rest.empty() && rest.front() != ':') throw std::invalid_argument("proxy '" + shown + "': no port after ']'");
+    if (!rest.empty()) port = rest.substr(1);
   } else if (const auto colon = url.rfind(':'); colon != std::string_view::npos) {
     host = url.substr(0, colon);
     port = url.substr(colon + 1);
@@ -117,6 +121,7 @@ bool excepts(std::string entry, std::string_view host, std::uint16_t port) {
     entry.erase(colon);
   }
   if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') entry = entry.substr(1, entry.size() - 2);
+  if (entry == "*") return true;
   if (host_is_address) {
     const auto excepted = ip::make_address(entry, error);
     return !error && excepted == address;

@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/ip/v6_only.hpp>
 #include <charconv>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -69,28 +70,40 @@ std::vector<tcp::endpoint> parse_listen(std::string_view text) {
   if (error != std::errc() || end != digits.data() + digits.size()) throw fail("the port is not a number up to 65535");
   if (host == "localhost") return {{ip::address_v4::loopback(), port}, {ip::address_v6::loopback(), port}};
   if (host.empty() || host == "*") return {{ip::address_v4::any(), port}, {ip::address_v6::any(), port}};
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  if (brackets != (host.find(':') != std::string_view::npos)) throw fail("IPv6 addresses, and only they, stand in brackets");
   boost::system::error_code not_an_address;
   const auto address = ip::make_address(std::string(host), not_an_address);
   if (not_an_address) throw fail("the host is neither an address nor 'localhost'");
   return {{address, port}};
 }
 
-std::vector<tcp::endpoint> claim(std::vector<tcp::endpoint> endpoints) {
+namespace {
+
+// A port that the system chose for the first address may be taken on the second: another one is tried then.
+std::vector<tcp::endpoint> claim_once(const std::vector<tcp::endpoint>& endpoints, int tries) {
   boost::asio::io_context io;
   std::vector<tcp::acceptor> held;
   std::vector<tcp::endpoint> claimed;
   for (tcp::endpoint endpoint : endpoints) {
-    if (endpoint.port() == 0 && !claimed.empty()) endpoint.port(claimed.front().port());
+    const bool any_port = endpoint.port() == 0;
+    if (any_port && !claimed.empty()) endpoint.port(claimed.front().port());
     held.emplace_back(io);
     try {
       bind_and_listen(held.back(), endpoint, false);
     } catch (const boost::system::system_error& error) {
       const bool no_address = error.code() == boost::asio::error::address_family_not_supported ||
                               error.code() == boost::system::errc::address_not_available;
-      if (no_address && endpoints.size() > 1) continue;
+      if (no_address && endpoints.size() > 1) {
+        held.pop_back();
+        continue;
+      }
+      const bool in_use = error.code() == boost::asio::error::address_in_use;
+      held.clear();  // they listen on that port too, and are not the ones to name
+      if (in_use && any_port && tries < 20) return claim_once(endpoints, tries + 1);
       std::string message = "cannot listen on " + show(endpoint) + ": " + error.code().message();
-      if (error.code() == boost::asio::error::address_in_use) {
+      if (in_use) {
         const std::string owner = owner_of_port(endpoint.port());
         message += owner.empty() ? "" : " (owned by " + owner + ")";
       }
@@ -101,6 +114,10 @@ std::vector<tcp::endpoint> claim(std::vector<tcp::endpoint> endpoints) {
   if (claimed.empty()) throw std::runtime_error("none of the addresses to listen on exists on this machine");
   return claimed;
 }
+
+}  // namespace
+
+std::vector<tcp::endpoint> claim(std::vector<tcp::endpoint> endpoints) { return claim_once(endpoints, 0); }
 
 std::string owner_of_port(std::uint16_t port) {
   std::string inode = listening_inode("/proc/net/tcp", port);
@@ -151,16 +168,16 @@ void Listener::stop() {
 }
 
 void Listener::accept() {
-  acceptor_.async_accept([this](const boost::system::error_code& error, Socket socket) {
-    if (stopped_ || error == boost::asio::error::operation_aborted) return;
+  acceptor_.async_accept([this, alive = std::weak_ptr<Listener*>(self_)](const boost::system::error_code& error, Socket socket) {
+    if (alive.expired() || stopped_ || error == boost::asio::error::operation_aborted) return;
     if (!error) {
       on_socket_(std::move(socket));
       return accept();
     }
     if (error == boost::asio::error::connection_aborted) return accept();
     pause_.expires_after(accept_pause);
-    pause_.async_wait([this](const boost::system::error_code& cancelled) {
-      if (!cancelled && !stopped_) accept();
+    pause_.async_wait([this, alive](const boost::system::error_code& cancelled) {
+      if (!alive.expired() && !cancelled && !stopped_) accept();
     });
   });
 }

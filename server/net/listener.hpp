@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,7 @@ class Listener {
   Acceptor acceptor_;
   boost::asio::steady_timer pause_;  // after an error such as "too many open files": accepting again at once would spin
   bool stopped_ = false;
+  std::shared_ptr<Listener*> self_ = std::make_shared<Listener*>(this);  // an accept may complete when this is gone
 };
 
 }  // namespace weir::net

@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ class Resolver {
   Worker& worker_;
   boost::asio::ip::tcp::resolver resolver_;
   std::map<Key, Entry> entries_;  // as many as there are upstream hosts
+  std::shared_ptr<Resolver*> self_ = std::make_shared<Resolver*>(this);  // an answer may come when this is gone
 };
 
 }  // namespace weir::net

@@ -4,6 +4,7 @@
 // Single-threaded; to ring from another thread, post to the worker first.
 #pragma once
 
+#include <cassert>
 #include <coroutine>
 
 namespace weir::net {
@@ -32,13 +33,23 @@ class Signal {
   struct Awaiter {
     Signal& signal;
     Bits mask;
+    bool waiting = false;
     explicit Awaiter(Signal& s, Bits m) : signal(s), mask(m) {}
+    // A coroutine that is destroyed while it waits takes its place in the signal away with it.
+    ~Awaiter() {
+      if (waiting) signal.waiter_ = nullptr;
+    }
+    Awaiter(const Awaiter&) = delete;
+    Awaiter& operator=(const Awaiter&) = delete;
     bool await_ready() const noexcept { return (signal.raised_ & mask) != 0; }
     void await_suspend(std::coroutine_handle<> waiter) noexcept {
+      assert(!signal.waiter_ && "one coroutine waits at a time");
+      waiting = true;
       signal.waiter_ = waiter;
       signal.mask_ = mask;
     }
     Bits await_resume() noexcept {
+      waiting = false;
       const Bits bits = signal.raised_ & mask;
       signal.raised_ &= ~bits;
       return bits;

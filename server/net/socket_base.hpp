@@ -38,9 +38,10 @@ class SocketBase {
 
   void arm_readable(Bell bell) { arm<Socket::wait_read>(state_->readable, state_->read_armed, bell); }
   void arm_writable(Bell bell) { arm<Socket::wait_write>(state_->writable, state_->write_armed, bell); }
+  void disarm() { state_->readable = state_->writable = Bell{}; }
 
   void close_socket() {
-    state_->readable = state_->writable = Bell{};
+    disarm();
     boost::system::error_code ignored;
     if (state_->socket.is_open()) state_->socket.close(ignored);
     fd_ = -1;
@@ -53,7 +54,7 @@ class SocketBase {
     close_socket();
   }
   Socket take_socket() {
-    state_->readable = state_->writable = Bell{};
+    disarm();
     boost::system::error_code ignored;
     state_->socket.cancel(ignored);
     return std::move(state_->socket);

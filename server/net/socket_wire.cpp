@@ -46,6 +46,7 @@ class PlainWire final : public Wire, private SocketBase {
 
   void wait_readable(Bell bell) override { arm_readable(bell); }
   void wait_writable(Bell bell) override { arm_writable(bell); }
+  void drop_bells() override { disarm(); }
   void close() override { close_socket(); }
   void abort() override { abort_socket(); }
   void shutdown_write() override { ::shutdown(fd(), SHUT_WR); }

@@ -24,12 +24,15 @@ void Timer::unlink() {
 
 // Rounded up: a deadline inside a tick is due when the tick is over.
 std::int64_t TimerWheel::tick_of(Instant instant) const {
+  if (instant <= origin_) return 0;
   const auto since = instant - origin_;
-  return (since + tick_length - Clock::duration(1)) / tick_length;
+  return since / tick_length + (since % tick_length != Clock::duration::zero());
 }
 
 void TimerWheel::place(Timer& timer) {
-  if (armed_ == 0) current_ = std::max(current_, tick_of(Clock::now()) - 1);
+  // An empty wheel has not been driven: it starts from now. Not while advance() is under way: it goes through the ticks one
+  // by one, and a timer put a whole turn ahead of a later one could land in the slot being visited and ring early.
+  if (armed_ == 0 && !advancing_) current_ = std::max(current_, tick_of(Clock::now()) - 1);
   timer.tick_ = std::clamp(tick_of(timer.deadline_), current_ + 1, current_ + slot_count - 1);
   Timer*& slot = slots_[static_cast<std::size_t>(timer.tick_ % slot_count)];
   timer.next_ = slot;
@@ -45,27 +48,24 @@ void TimerWheel::place(Timer& timer) {
 
 void TimerWheel::advance(Instant now) {
   scheduled_ = -1;
+  advancing_ = true;
   const std::int64_t now_tick = (now - origin_) / tick_length;
   while (armed_ > 0 && current_ < now_tick) {
     ++current_;
     Timer*& slot = slots_[static_cast<std::size_t>(current_ % slot_count)];
-    // Timers whose deadline was moved on leave the slot first; then one is taken at a time, since ringing it may arm,
-    // disarm or destroy any other.
-    for (Timer* timer = slot; timer;) {
-      Timer* next = timer->next_;
-      if (tick_of(timer->deadline_) > current_) {
-        timer->unlink();
-        place(*timer);
-      }
-      timer = next;
-    }
+    // One is taken at a time, since ringing it may arm, move, disarm or destroy any other.
     while (slot) {
       Timer& timer = *slot;
       timer.unlink();
+      if (tick_of(timer.deadline_) > current_) {
+        place(timer);  // its deadline was moved on: in a later slot now
+        continue;
+      }
       timer.deadline_ = Instant::max();
       timer.bell_.ring();
     }
   }
+  advancing_ = false;
   if (armed_ == 0) current_ = std::max(current_, now_tick);
   schedule_next();
 }

@@ -64,6 +64,7 @@ class TimerWheel {
   std::int64_t current_ = 0;     // every slot up to here has been visited
   std::int64_t scheduled_ = -1;  // tick advance() was asked for; -1: none
   std::uint64_t armed_ = 0;
+  bool advancing_ = false;
   std::array<Timer*, slot_count> slots_{};
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/address.hpp>
+#include <csignal>
 #include <stdexcept>
 
 #include "net/socket_base.hpp"
@@ -33,25 +34,39 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     }
     SSL_set_connect_state(ssl_.get());
     boost::system::error_code not_an_address;
-    boost::asio::ip::make_address(server_name, not_an_address);
+    const auto address = boost::asio::ip::make_address(server_name, not_an_address);
+    X509_VERIFY_PARAM* expected = SSL_get0_param(ssl_.get());
     if (not_an_address) {
       SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str());
       SSL_set1_host(ssl_.get(), server_name.c_str());
+    } else if (address.is_v4()) {
+      const auto bytes = address.to_v4().to_bytes();
+      X509_VERIFY_PARAM_set1_ip(expected, bytes.data(), bytes.size());
     } else {
-      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), server_name.c_str());
+      // By its bytes: OpenSSL does not read every spelling (a scope), and would then check no name at all.
+      const auto bytes = address.to_v6().to_bytes();
+      X509_VERIFY_PARAM_set1_ip(expected, bytes.data(), bytes.size());
     }
   }
   ~OpenSslWire() override { close_tls(); }
 
   IoStep handshake() override {
+    if (fd() < 0) return {IoStep::Status::failed, 0};
     ERR_clear_error();
-    return outcome(SSL_do_handshake(ssl_.get()));
+    errno = 0;
+    const IoStep step = outcome(SSL_do_handshake(ssl_.get()));
+    // Its last read may have brought the peer's first bytes with it: they are in OpenSSL, and no socket will ring for them.
+    if (step.status == IoStep::Status::done) drained_ = false;
+    return step;
   }
   bool wants_write() const override { return wants_write_; }
 
   IoStep try_read(std::span<char> into) override {
+    // OpenSSL keeps the number of the descriptor, which is another connection's after close().
+    if (fd() < 0) return {IoStep::Status::failed, 0};
     std::size_t got = 0;
     ERR_clear_error();
+    errno = 0;
     const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &got);
     if (result > 0) {
       drained_ = false;
@@ -66,6 +81,7 @@ class OpenSslWire final : public TlsWire, private SocketBase {
   // TLS has no gathering write: small pieces (a chunk header, an event, a line end) go out as one record.
   // After a write that would block OpenSSL wants the same bytes again; callers repeat from where they were, so it gets them.
   IoStep try_write(std::span<const std::string_view> pieces) override {
+    if (fd() < 0) return {IoStep::Status::failed, 0};
     std::array<char, 16 * 1024> record;
     std::size_t total = 0, piece = 0, offset = 0;
     for (;;) {
@@ -78,6 +94,7 @@ class OpenSslWire final : public TlsWire, private SocketBase {
       if (filled == 0) return {IoStep::Status::done, total};
       std::size_t sent = 0;
       ERR_clear_error();
+      errno = 0;
       const int result = SSL_write_ex(ssl_.get(), record.data(), filled, &sent);
       if (result <= 0) {
         const IoStep step = outcome(result);
@@ -94,9 +111,11 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     arm_readable(bell);
   }
   void wait_writable(Bell bell) override { arm_writable(bell); }
+  void drop_bells() override { disarm(); }
   void close() override { close_tls(); }
   void abort() override { abort_socket(); }
   void shutdown_write() override {
+    if (fd() < 0) return;
     goodbye();
     ::shutdown(fd(), SHUT_WR);
   }
@@ -125,8 +144,9 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     }
     failed_ = true;
     const int system_error = errno;
+    const bool verifies = (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER) != 0;
     const long verdict = SSL_get_verify_result(ssl_.get());
-    if (!SSL_is_init_finished(ssl_.get()) && verdict != X509_V_OK) {
+    if (verifies && !SSL_is_init_finished(ssl_.get()) && verdict != X509_V_OK) {
       error_ = std::string("certificate: ") + X509_verify_cert_error_string(verdict);
     } else if (ERR_peek_last_error() == 0 && system_error != 0) {
       error_ = std::strerror(system_error);
@@ -144,7 +164,17 @@ class OpenSslWire final : public TlsWire, private SocketBase {
   bool failed_ = false;
 };
 
+// OpenSSL writes with write(2), which raises SIGPIPE when the peer is gone; we want the error. Leaves a handler alone.
+void ignore_broken_pipes() {
+  [[maybe_unused]] static const bool once = [] {
+    struct sigaction current {};
+    if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) std::signal(SIGPIPE, SIG_IGN);
+    return true;
+  }();
+}
+
 SslContextPtr make_context(const SSL_METHOD* method) {
+  ignore_broken_pipes();
   SslContextPtr context(SSL_CTX_new(method), SslDeleter{});
   if (!context) throw std::runtime_error("TLS: " + openssl_error());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);

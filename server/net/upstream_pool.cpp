@@ -176,6 +176,9 @@ std::unique_ptr<Connection> UpstreamPool::take_idle(const std::string& key) {
 }
 
 void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> connection) {
+  // What is left over belongs to nobody: the next exchange would take it for its answer.
+  if (!connection->unread().empty() || connection->has_unflushed() || connection->write_failed()) return;
+  connection->wire().drop_bells();  // they ring an exchange that ends
   auto& connections = idle_[key];
   const Instant now = Clock::now();
   // The oldest are at the front: those past their time go whenever one comes.
@@ -197,7 +200,8 @@ Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoin
 
 Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(const Endpoint& endpoint, OpenContext context) {
   Attempt attempt(worker_, std::move(context));
-  attempt.limit(Clock::now() + endpoint.connect_max);
+  const Instant deadline = Clock::now() + endpoint.connect_max;
+  attempt.limit(deadline);
   const auto stopped = [&](Kind late_kind, std::string detail) {
     if (attempt.given_up()) return upstream_failure(Kind::cancelled, "given up");
     return upstream_failure(late_kind, std::move(detail));
@@ -217,7 +221,6 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
 
   std::unique_ptr<Wire> wire;
   std::string error;
-  const Instant deadline = Clock::now() + endpoint.connect_max;
   const std::size_t count = resolved.endpoints().size();
   for (std::size_t i = 0; i < count && !wire; ++i) {
     // Each address gets an equal part of what time is left, so that one dead address does not use it all.

@@ -33,6 +33,8 @@ class Wire {
   // the bell. A closed or destroyed wire rings nothing more.
   virtual void wait_readable(Bell bell) = 0;
   virtual void wait_writable(Bell bell) = 0;
+  // Rings nothing any more of what was asked for: whoever waited is done with this wire.
+  virtual void drop_bells() = 0;
 
   // Ends the connection now. `orderly`: say goodbye first where the protocol has one (TLS close_notify, FIN).
   virtual void close() = 0;

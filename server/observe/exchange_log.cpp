@@ -110,6 +110,7 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
 
 struct Log::Impl {
   LogFormat format;
+  std::function<void(const ExchangeRecord&)> on_exchange;
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::logger> logger;
 
@@ -130,6 +131,7 @@ struct Log::Impl {
 
 Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->format = options.format;
+  impl_->on_exchange = options.on_exchange;
   impl_->pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
   spdlog::sink_ptr sink;
   if (options.to_stdout) {
@@ -149,6 +151,7 @@ Log::~Log() { impl_->logger->flush(); }
 void Log::set_level(std::string_view level) { impl_->logger->set_level(spdlog::level::from_str(std::string(level))); }
 
 void Log::exchange(const ExchangeRecord& record) {
+  if (impl_->on_exchange) return impl_->on_exchange(record);
   if (!impl_->logger->should_log(spdlog::level::info)) return;
   impl_->write(spdlog::level::info, "exchange", format_exchange(record, impl_->format));
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ struct LogOptions {
   LogFormat format = LogFormat::text;
   std::string level = "info";
   bool to_stdout = false;
+  // Takes the records instead of the writer, on the thread that logs; for tests.
+  std::function<void(const ExchangeRecord&)> on_exchange;
 };
 
 // The process's log. Thread-safe; lines are dropped oldest first when the writer cannot keep up, never blocking traffic.

@@ -91,8 +91,8 @@ bool read_usage_member(ondemand::document& document, ondemand::field& field, Eve
   const auto offset = [&](const char* at) { return static_cast<std::size_t>(at - data.data()); };
   const std::size_t begin = offset(field.key().raw()) - 1;
   ondemand::value value = field.value();
-  if (value.is_null()) {
-    note_usage_member(data, begin, std::min(data.find("null", begin) + 4, data.size()), facts);
+  if (const std::string_view token = value.raw_json_token(); json::trim(token) == "null") {
+    note_usage_member(data, begin, offset(token.data()) + 4, facts);
     return true;
   }
   if (first_byte(value) != '{') return true;

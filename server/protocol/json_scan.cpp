@@ -1,5 +1,6 @@
 #include "protocol/json_scan.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -218,8 +219,6 @@ char simple_escape(char c) {
 
 }  // namespace
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 std::string_view trim(std::string_view text) {
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
@@ -270,10 +269,9 @@ std::string unescape(std::string_view inside) {
   std::string out;
   out.reserve(inside.size());
   for (std::size_t at = 0; at < inside.size();) {
-    if (inside[at] != '\\') {
-      out.push_back(inside[at++]);
-      continue;
-    }
+    const std::size_t plain_end = std::min(inside.find('\\', at), inside.size());
+    out.append(inside, at, plain_end - at);
+    at = plain_end;
     if (at + 1 >= inside.size()) break;
     if (inside[at + 1] != 'u') {
       out.push_back(simple_escape(inside[at + 1]));

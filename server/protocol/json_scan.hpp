@@ -21,7 +21,8 @@ struct Fault {
 // The first fault of a document whose top level must be an object; nullopt: none.
 std::optional<Fault> find_fault(std::string_view document, std::size_t depth_max);
 
-bool is_space(char c);  // the four of the RFC, no others
+// The four of the RFC, no others.
+inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 std::string_view trim(std::string_view text);
 
 // Length of the well-formed UTF-8 sequence at `at` (no surrogates, no overlong forms, none above U+10FFFF); 0: none.

@@ -140,26 +140,38 @@ Fault read_member(const Value& value, RequestView& view) {
   return {};
 }
 
-// The second of two members with one name, or nullopt.
-Fault find_repeated(const RequestView& view) {
-  std::vector<const Member*> sorted;
-  sorted.reserve(view.members.size());
-  for (const Member& member : view.members) sorted.push_back(&member);
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->name < b->name; });
-  const Member* second = nullptr;
-  for (std::size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i - 1]->name != sorted[i]->name) continue;
-    if (second == nullptr || sorted[i]->key.begin < second->key.begin) second = sorted[i];
+// The first member whose name stood before; nullptr: all differ. Few members are compared in pairs, many are sorted.
+const Member* find_repeated(const std::vector<Member>& members) {
+  constexpr std::size_t pairs_max = 24;
+  if (members.size() <= pairs_max) {
+    for (std::size_t i = 1; i < members.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (members[i].name == members[j].name) return &members[i];
+      }
+    }
+    return nullptr;
   }
-  if (second == nullptr) return {};
-  return BodyError{BodyError::Kind::duplicate_key, second->name, second->key.begin,
-                   "the member stands twice in the body; weir and the upstream could read different ones"};
+  std::vector<const Member*> sorted;
+  sorted.reserve(members.size());
+  for (const Member& member : members) sorted.push_back(&member);
+  std::sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) {
+    const int order = a->name.compare(b->name);
+    return order != 0 ? order < 0 : a < b;
+  });
+  const Member* first = nullptr;
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i - 1]->name == sorted[i]->name && (first == nullptr || sorted[i] < first)) first = sorted[i];
+  }
+  return first;
 }
 
 }  // namespace
 
 std::optional<BodyError> read_members(std::string_view body, RequestView& view) {
-  if (auto fault = find_repeated(view)) return fault;
+  if (const Member* const repeated = find_repeated(view.members)) {
+    return BodyError{BodyError::Kind::duplicate_key, repeated->name, repeated->key.begin,
+                     "the member stands twice in the body; weir and the upstream could read different ones"};
+  }
   bool stores = true;  // OpenAI's default
   for (const Member& member : view.members) {
     const std::size_t length = member.value.end - member.value.begin;

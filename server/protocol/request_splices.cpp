@@ -62,10 +62,11 @@ std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view
 
 std::vector<std::string_view> apply_splices(std::string_view body, std::vector<Splice>& splices) {
   // At one offset an insertion goes first, then the larger change: what lies inside that is then passed over.
-  std::stable_sort(splices.begin(), splices.end(), [](const Splice& a, const Splice& b) {
+  std::sort(splices.begin(), splices.end(), [](const Splice& a, const Splice& b) {
     if (a.offset != b.offset) return a.offset < b.offset;
     if ((a.erase == 0) != (b.erase == 0)) return a.erase == 0;
-    return a.erase > b.erase;
+    if (a.erase != b.erase) return a.erase > b.erase;
+    return a.insert < b.insert;
   });
   std::vector<std::string_view> pieces;
   std::size_t position = 0;

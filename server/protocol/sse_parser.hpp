@@ -66,7 +66,6 @@ class SseParser {
   std::size_t next_cr_ = 0;
 
   std::string buffer_;            // the normalised lines of an unfinished event; keeps its capacity
-  std::size_t line_begin_ = 0;    // of the last, unfinished line in buffer_
   std::string joined_;            // several data fields of one event
   bool emitted_buffer_ = false;   // the item last returned is a view of buffer_: clear it first
   bool buffering_ = false;        // the current event is in buffer_

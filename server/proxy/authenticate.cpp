@@ -33,9 +33,13 @@ bool is_loopback_name(std::string_view host) {
          (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
+// Empty when what follows the name is no port: nobody sends that by accident.
 std::string_view without_port(std::string_view host) {
-  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.rfind(':'));
+  const bool bracketed = !host.empty() && host.front() == '[';
+  const std::size_t end = bracketed ? host.find(']') + 1 : std::min(host.find(':'), host.size());
+  const std::string_view rest = host.substr(end);
+  const bool port = rest.empty() || (rest.front() == ':' && rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
+  return port ? host.substr(0, end) : std::string_view();
 }
 
 template <class Patterns>

@@ -72,7 +72,10 @@ std::variant<Destination, Refusal> choose_without_model(const Snapshot& snapshot
     if (const Upstream* upstream = usable(wanted)) return to(*upstream, {}, {});
     return unknown_upstream(wanted, choices_of(snapshot, client));
   }
-  if (const auto issuer = issued.upstream_of(object_id(route.path))) {
+  // An id need not stand first: /fine_tuning/jobs/{id}, /vector_stores/{id}/files/{id}.
+  for (std::string_view id = object_id(route.path); !id.empty(); id = next_segment(route.path, id)) {
+    const auto issuer = issued.upstream_of(id);
+    if (!issuer) continue;
     if (const Upstream* upstream = usable(*issuer)) return to(*upstream, {}, {});
   }
   // A provider's own path names its provider.

@@ -41,14 +41,23 @@ ClientBody::ClientBody(Session& session, const net::BodyFraming& framing, std::s
     : session_(session),
       decoder_(framing),
       bytes_max_(bytes_max),
-      started_(Clock::now()),
       limit_(session.context().snapshot->settings->client_timeouts.body) {}
 
-net::Instant ClientBody::deadline() const {
-  return started_ + limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
+void ClientBody::begin_wait() {
+  waiting_since_ = Clock::now();
+  const std::chrono::milliseconds allowed = limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
+  session_.arm(waiting_since_ + allowed - waited_);
+  session_.client().wire().wait_readable(session_.bell(Session::client_in));
+}
+
+void ClientBody::end_wait() {
+  waited_ += Clock::now() - waiting_since_;
+  session_.disarm();
 }
 
 void ClientBody::invite() {
+  const net::RequestHead& head = session_.head();
+  if (head.version < 11 || !head.find("expect")) return;
   if (decoder_.complete() || !session_.client().unread().empty()) return;
   session_.client().write("HTTP/1.1 100 Continue\r\n\r\n");
 }
@@ -73,10 +82,10 @@ net::Task<std::optional<Refusal>> ClientBody::read_whole(BodyBuffer& into) {
       std::span<char> bytes = direct ? into.room(static_cast<std::size_t>(decoder_.remaining())) : std::span<char>();
       const IoStep step = direct ? client.wire().try_read(bytes) : client.read_scratch(bytes);
       if (step.status == IoStep::Status::would_block) {
-        session_.arm(deadline());
-        client.wire().wait_readable(session_.bell(Session::client_in));
+        begin_wait();
         const net::Signal::Bits rang =
             co_await session_.signal().wait(Session::client_in | Session::time | Session::insist);
+        end_wait();
         if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
         if (session_.gone()) co_return std::nullopt;
         if ((rang & Session::time) != 0) co_return refuse_slow("body", limit_);
@@ -100,7 +109,6 @@ net::Task<std::optional<Refusal>> ClientBody::read_whole(BodyBuffer& into) {
     if (decoder_.wrong()) co_return refuse_chunks();
     if (into.size() > bytes_max_) co_return refuse_large_body(bytes_max_);
   }
-  session_.disarm();
   into.room(0);
   co_return std::nullopt;
 }
@@ -112,10 +120,10 @@ net::Task<std::string_view> ClientBody::next_piece(std::optional<Refusal>& refus
     if (client.unread().empty()) {
       const IoStep step = client.read_more();
       if (step.status == IoStep::Status::would_block) {
-        session_.arm(deadline());
-        client.wire().wait_readable(session_.bell(Session::client_in));
+        begin_wait();
         const net::Signal::Bits rang =
             co_await session_.signal().wait(Session::client_in | Session::upstream_in | Session::time | Session::insist);
+        end_wait();
         if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
         if ((rang & Session::upstream_in) != 0) {
           // The upstream has something to say before the upload is over: the caller looks.
@@ -146,7 +154,6 @@ net::Task<std::string_view> ClientBody::next_piece(std::optional<Refusal>& refus
     }
     if (!piece_.empty()) co_return std::string_view(piece_);
   }
-  session_.disarm();
   co_return std::string_view();
 }
 

@@ -46,18 +46,20 @@ class ClientBody {
 
   bool complete() const { return decoder_.complete(); }
   std::uint64_t bytes_read() const { return bytes_read_; }
-  // Tells a client that waits for it to go on (Expect: 100-continue), unless its body is coming already.
+  // Tells a client that said it would wait (Expect: 100-continue) to go on, unless its body is coming already.
   void invite();
 
  private:
-  net::Instant deadline() const;
+  void begin_wait();
+  void end_wait();
 
   Session& session_;
   net::BodyDecoder decoder_;
   std::size_t bytes_max_;
   std::uint64_t bytes_read_ = 0;
-  net::Instant started_;
   std::chrono::milliseconds limit_;
+  net::Clock::duration waited_{};  // for the client; time that an upstream took is not the client's
+  net::Instant waiting_since_;
   std::string piece_;  // a chunk's worth of a chunked upload
 };
 

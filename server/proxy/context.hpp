@@ -22,6 +22,7 @@ class Session;
 
 // Shared by all workers. Everything in it is safe to use from any thread.
 struct Shared {
+  explicit Shared(observe::Log& l) : log(l) {}
   observe::Log& log;
   IssuedIds issued;
   std::string via;                     // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains

@@ -22,6 +22,10 @@ using net::Failure;
 using protocol::Api;
 using Choice = net::UpstreamPool::Choice;
 
+// A connection that its peer had closed breaks within a round trip.
+constexpr std::chrono::seconds stale_after_send_max{2};
+constexpr std::string_view event_stream = "text/event-stream";
+
 class Exchange {
  public:
   explicit Exchange(Session& session)
@@ -41,6 +45,7 @@ class Exchange {
   net::Task<std::optional<Refusal>> call_upstream();
   net::Task<std::optional<Refusal>> relay_answer(UpstreamCall& call);
   OutgoingRequest outgoing();
+  void leave_body();
   net::Task<void> answer(std::string text);
   net::Task<void> refuse(const Refusal& refusal);
   void note_outcome(const std::optional<Refusal>& refusal);
@@ -90,19 +95,21 @@ std::optional<Refusal> Exchange::check_head() {
   if (const net::Field* expect = head_.find("expect"); expect && head_.version >= 11) {
     if (!net::equals_ignoring_case(expect->value, "100-continue")) return refuse_expectation(expect->value);
   }
-  if (session_.context().shared.draining) return shutting_down();
   return std::nullopt;
 }
 
 net::Task<std::optional<Refusal>> Exchange::serve() {
   const bool probe = route_.kind == Route::Kind::healthz || route_.kind == Route::Kind::readyz;
   if (probe) {
+    leave_body();
     co_await answer(answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
     record_.outcome = "probe";
     co_return std::nullopt;
   }
+  if (session_.context().shared.draining) co_return shutting_down();
   if (auto refusal = check_origin(head_, settings_.clients)) co_return refusal;
   if (head_.method == "OPTIONS" && !cors_origin().empty()) {
+    leave_body();
     co_await answer(answer_preflight(cors_origin(), session_.keep_alive()));
     co_return std::nullopt;
   }
@@ -112,7 +119,9 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   record_.client = client_.name;
   if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
 
-  if (route_.api == Api::models && head_.value_of("x-weir-upstream").empty()) {
+  const bool own_list = !settings_.models_from_upstream || (client_.key && !client_.key->models.empty());
+  if (route_.api == Api::models && own_list && head_.value_of("x-weir-upstream").empty()) {
+    leave_body();
     co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive()));
     co_return std::nullopt;
   }
@@ -128,7 +137,7 @@ net::Task<std::optional<Refusal>> Exchange::read_request() {
   body_.emplace(session_, framing_, settings_.limits.body_bytes_max);
   if (!route_.reads_body()) co_return std::nullopt;
   if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
-  if (head_.find("expect")) body_->invite();
+  body_->invite();
   auto refusal = co_await body_->read_whole(body_bytes_);
   if (refusal || session_.gone()) co_return refusal;
   record_.bytes_in = body_bytes_.size();
@@ -157,7 +166,7 @@ net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
     if (auto* refusal = std::get_if<Refusal>(&prepared)) co_return std::move(*refusal);
     prepared_ = std::move(std::get<PreparedBody>(prepared));
     body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
-  } else if (head_.find("expect")) {
+  } else {
     body_->invite();
   }
   co_return std::nullopt;
@@ -208,9 +217,14 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
       co_return refusal;
     }
     // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
-    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset;
+    // One that breaks only later may have broken under the work, which may have been billed.
+    const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
+    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
     if (!stale) {
       record_.detail = failure.detail;
+      if (failure.kind == Failure::Kind::timeout && !failure.request_sent) {
+        co_return upstream_too_slow(TimeLimit::stall, upstream.timeouts.byte_gap, upstream.name);
+      }
       if (failure.kind == Failure::Kind::timeout) {
         co_return upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
       }
@@ -235,7 +249,7 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   options.timeouts = destination_.upstream->timeouts;
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
-  if (readable && type.starts_with("text/event-stream")) {
+  if (readable && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
     options.kind = AnswerKind::events;
   } else if (readable || (options.wants_id && type.starts_with("application/json"))) {
     options.kind = AnswerKind::json;
@@ -250,6 +264,9 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
     response.body = {net::BodyFraming::Kind::until_close, 0};
     session_.close_after_this();
   }
+  // An answer to an upload that is not over yet: the rest of it stands where the next request would begin.
+  if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete()) session_.linger_after_this();
+  response.to_head = head_.method == "HEAD";
   response.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
   if (!response.keep_alive) session_.close_after_this();
   response.request_id = record_.request_id;
@@ -267,12 +284,12 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
 
   Relay relay(session_, call, downstream_, options);
   auto refusal = co_await relay.run();
-  if (relay.complete()) {
+  if (relay.upstream_done()) {
     call.give_back();
   } else {
     call.discard();
-    session_.close_after_this();
   }
+  if (!downstream_.finished()) session_.close_after_this();
   if (const auto usage = relay.usage()) {
     record_.input_tokens = usage->input;
     record_.cached_tokens = usage->cached;
@@ -291,10 +308,14 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   co_return refusal;
 }
 
-net::Task<void> Exchange::answer(std::string text) {
-  // A request whose body was not wanted leaves it on the line: there is no telling where the next request begins.
+// A request whose body is not wanted leaves it on the line: there is no telling where the next request begins.
+void Exchange::leave_body() {
   if (framing_.kind != net::BodyFraming::Kind::none) session_.linger_after_this();
-  record_.status = 200;
+}
+
+net::Task<void> Exchange::answer(std::string text) {
+  text = fit_to_method(std::move(text), head_.method);
+  record_.status = std::stoi(text.substr(text.find(' ') + 1, 3));
   record_.outcome = "ok";
   co_await session_.write_all(text);
 }

@@ -93,9 +93,11 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
   add(out, "accept-encoding", "identity");
   add(out, "x-request-id", request.request_id);
   if (!request.proxy_authorization.empty()) add(out, "proxy-authorization", request.proxy_authorization);
-  std::string via(client.value_of("via"));
-  via += (via.empty() ? "1.1 " : ", 1.1 ") + std::string(request.via);
-  add(out, "via", via);
+  std::string via;
+  for (const net::Field& field : client.fields) {
+    if (equals_ignoring_case(field.name, "via") && !field.value.empty()) via.append(field.value).append(", ");
+  }
+  add(out, "via", via.append("1.1 ").append(request.via));
   add_framing(out, request.body);
   // A body of no bytes is still announced where a method expects one.
   if (request.body.kind == net::BodyFraming::Kind::none && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
@@ -145,7 +147,10 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   if (!response.keep_alive) add(out, "connection", "close");
   add_framing(out, response.body);
   const bool no_body_by_status = upstream.status < 200 || upstream.status == 204 || upstream.status == 304;
-  if (response.body.kind == net::BodyFraming::Kind::none && !no_body_by_status) add(out, "content-length", "0");
+  if (response.body.kind == net::BodyFraming::Kind::none && !no_body_by_status) {
+    const std::string_view told = response.to_head ? upstream.value_of("content-length") : std::string_view("0");
+    if (!told.empty()) add(out, "content-length", told);
+  }
   out += "\r\n";
   return out;
 }
@@ -171,7 +176,9 @@ std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::stri
     if (!equals_ignoring_case(field.name, "via")) continue;
     for (std::size_t at = field.value.find(via); at != std::string_view::npos; at = field.value.find(via, at + 1)) {
       const std::size_t end = at + via.size();
-      if (end == field.value.size() || field.value[end] == ',' || field.value[end] == ' ') return refuse_loop();
+      const bool begins = at == 0 || field.value[at - 1] == ' ' || field.value[at - 1] == '\t' || field.value[at - 1] == ',';
+      const bool ends = end == field.value.size() || field.value[end] == ',' || field.value[end] == ' ' || field.value[end] == '\t';
+      if (begins && ends) return refuse_loop();
     }
   }
   for (const std::string_view needed : {"host", "authorization", "content-length", "content-type"}) {

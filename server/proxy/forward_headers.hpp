@@ -29,6 +29,7 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
 // How the answer to the client is framed and what weir adds to it.
 struct DownstreamResponse {
   net::BodyFraming body;
+  bool to_head = false;            // the request was a HEAD: lengths are told, bodies are not sent
   bool keep_alive = true;
   std::string_view request_id;
   std::string_view upstream;       // account name

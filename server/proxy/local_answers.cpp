@@ -25,6 +25,11 @@ std::string write_answer(int status, std::string_view type, std::string_view bod
 
 }  // namespace
 
+std::string fit_to_method(std::string answer, std::string_view method) {
+  if (method == "HEAD") answer.resize(answer.find("\r\n\r\n") + 4);
+  return answer;
+}
+
 std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive) {
   return write_answer(status, "application/json", body, headers, keep_alive);
 }

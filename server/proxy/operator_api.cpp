@@ -47,6 +47,9 @@ net::Task<void> serve_operator(Session& session) {
   std::optional<Refusal> refusal;
   std::string text;
   const auto framing = net::request_framing(head);
+  // Bodies are of no use to any of these: what is left on the line ends the connection.
+  const auto* body = std::get_if<net::BodyFraming>(&framing);
+  if (!body || body->kind != net::BodyFraming::Kind::none) session.linger_after_this();
   if (const auto* error = std::get_if<net::HeadError>(&framing)) {
     refusal = refuse_head(*error);
   } else if (auto target_error = net::check_request_target(head)) {
@@ -67,15 +70,12 @@ net::Task<void> serve_operator(Session& session) {
   } else {
     refusal = unknown_route(head.method, route.full_path);
   }
-  // Bodies are of no use to any of these.
-  if (refusal || !std::holds_alternative<net::BodyFraming>(framing) ||
-      std::get<net::BodyFraming>(framing).kind != net::BodyFraming::Kind::none) {
-    session.linger_after_this();
-  }
   if (refusal) {
+    if (refusal->close) session.linger_after_this();
     text = write_refusal(*refusal, protocol::Api::other, session.context().shared.mint_id(), session.keep_alive(),
                          head.method == "HEAD", {});
   }
+  text = fit_to_method(std::move(text), head.method);
   co_await session.write_all(text);
 }
 

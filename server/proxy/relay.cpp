@@ -18,6 +18,7 @@ constexpr std::size_t answer_bytes_max = 8u << 20;
 // A client may leave as soon as it has seen the end of a stream (openai-python does); the few bytes that then end the
 // upstream's body are worth a moment, since they keep its connection usable.
 constexpr std::chrono::milliseconds read_out_max{500};
+constexpr int reads_in_a_row_max = 16;  // a megabyte
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -53,7 +54,7 @@ std::string_view Relay::decoded(std::span<char> raw, std::size_t& consumed) {
   return {begin, static_cast<std::size_t>(end - begin)};
 }
 
-void Relay::take(std::span<char> raw) {
+std::size_t Relay::take(std::span<char> raw) {
   last_byte_ = Clock::now();
   std::size_t consumed = 0;
   const std::string_view data = decoded(raw, consumed);
@@ -67,6 +68,7 @@ void Relay::take(std::span<char> raw) {
       break;
     }
   }
+  return consumed;
 }
 
 void Relay::relay_events(std::string_view data) {
@@ -181,22 +183,23 @@ void Relay::beat(Instant now) {
   ++heartbeats_sent_;
 }
 
-std::optional<Refusal> Relay::end_of_connection() {
+std::optional<Refusal> Relay::end_of_connection(IoStep::Status how) {
   net::Failure failure;
   failure.origin = net::Failure::Origin::upstream;
   failure.kind = net::Failure::Kind::truncated;
   failure.detail = "the connection ended before the answer was complete";
-  if (!decoder_.ends_with_connection()) return upstream_failed(failure, options_.upstream);
-  // A body that ends with its connection cannot be told from a cut one, but a stream that never said its last word is one.
-  if (options_.kind == AnswerKind::events && !filter_.terminal_seen() && filter_.error_event().empty()) {
-    return upstream_failed(failure, options_.upstream);
-  }
+  const bool clean = decoder_.ends_with_connection() && how == IoStep::Status::end;
   if (options_.kind == AnswerKind::events) {
+    // A body that ends with its connection cannot be told from a cut one, but a stream that never said its last word is
+    // one. A stream that has said it is whole, however its connection ends.
+    const bool last_word = filter_.terminal_seen() || !filter_.error_event().empty();
+    if (!last_word || filter_.mid_event()) return upstream_failed(failure, options_.upstream);
     std::vector<std::string_view>& out = session_.context().slices;
     out.clear();
-    filter_.finish(out);
+    if (clean) filter_.finish(out);
     downstream_.send(out, Downstream::End::complete);
   } else {
+    if (!clean) return upstream_failed(failure, options_.upstream);
     note_answer();
     downstream_.finish();
   }
@@ -216,7 +219,8 @@ void Relay::tell(const Refusal& refusal) {
   const std::string event = protocol::write_error_event(error, options_.api, options_.request_id);
   const std::string_view data = event;
   downstream_.send(std::span<const std::string_view>(&data, 1), Downstream::End::complete);
-  session_.close_after_this();
+  // A connection whose answer ended in good order may go on, unless weir itself is the reason.
+  if (session_.insisted()) session_.close_after_this();
 }
 
 // The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
@@ -229,7 +233,8 @@ net::Task<void> Relay::read_out() {
     if (step.status == IoStep::Status::done) {
       std::vector<std::string_view>& data = session_.context().data;
       data.clear();
-      decoder_.feed(std::string_view(raw.data(), raw.size()), data);
+      const std::string_view bytes(raw.data(), raw.size());
+      upstream.keep(bytes.substr(decoder_.feed(bytes, data)));  // what is behind the end makes it unfit for reuse
       continue;
     }
     if (step.status != IoStep::Status::would_block) co_return;
@@ -248,21 +253,25 @@ net::Task<std::optional<Refusal>> Relay::run() {
     co_return std::nullopt;
   }
   bool drained = false;  // the last read took all there was: ask for readiness instead of reading in vain
+  int reads = 0;         // one after the other without a wait
   for (;;) {
     if (!upstream.unread().empty()) {
-      take(upstream.unread_bytes());
-      upstream.consume(upstream.unread().size());
+      upstream.consume(take(upstream.unread_bytes()));
     } else if (!drained) {
       std::span<char> raw;
       const IoStep step = upstream.read_scratch(raw);
       if (step.status == IoStep::Status::done) {
-        drained = raw.size() < session_.context().worker.scratch().size();
-        take(raw);
+        // A fast upstream with a fast client would never let the worker's other connections have their turn.
+        drained = raw.size() < session_.context().worker.scratch().size() || ++reads >= reads_in_a_row_max;
+        const std::size_t consumed = take(raw);
+        // Bytes behind the end of the answer belong to nothing that was asked: the connection is not used again.
+        upstream.keep(std::string_view(raw.data(), raw.size()).substr(consumed));
       } else if (step.status == IoStep::Status::would_block) {
         drained = true;
       } else {
-        auto cut = end_of_connection();
+        auto cut = end_of_connection(step.status);
         if (cut) tell(*cut);
+        if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
         co_return cut;
       }
     }
@@ -276,25 +285,30 @@ net::Task<std::optional<Refusal>> Relay::run() {
       failure.detail = "the chunks of its answer are malformed";
       const Refusal refusal = upstream_failed(failure, options_.upstream);
       tell(refusal);
+      if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
       co_return refusal;
     }
-    if (downstream_.must_drain()) co_await downstream_.drain();
+    if (downstream_.must_drain()) {
+      co_await downstream_.drain();
+      // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the upstream.
+      drained = false;
+    }
     if (session_.gone()) break;
     if (!drained || !upstream.unread().empty()) continue;
 
+    // Everything there is has been read: what is missing now is missing.
+    if (const auto late = check_clocks(Clock::now())) {
+      tell(*late);
+      if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
+      co_return late;
+    }
+    reads = 0;
     session_.arm(next_deadline());
     upstream.wire().wait_readable(session_.bell(Session::upstream_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
     if (session_.gone()) break;
     if ((rang & Session::upstream_in) != 0) drained = false;
-    if ((rang & Session::time) != 0) {
-      const Instant now = Clock::now();
-      if (const auto late = check_clocks(now)) {
-        tell(*late);
-        co_return late;
-      }
-      beat(now);
-    }
+    if ((rang & Session::time) != 0) beat(Clock::now());
   }
   if (session_.insisted() && !complete_) {
     const Refusal refusal = shutting_down();

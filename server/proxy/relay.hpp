@@ -45,12 +45,14 @@ class Relay {
   std::optional<protocol::Usage> usage() const;
   std::optional<net::Instant> first_content_at() const { return first_content_at_; }
   std::uint64_t heartbeats_sent() const { return heartbeats_sent_; }
+  // The client has been given, or would have been given, all that there is to say.
   bool complete() const { return complete_; }
+  // Every byte of the answer has been read: the upstream's connection can serve another call.
+  bool upstream_done() const { return decoder_.complete(); }
   const std::string& issued_id() const { return issued_id_; }
 
  private:
-  enum class Step { more, waited, ended, failed };
-  void take(std::span<char> raw);
+  std::size_t take(std::span<char> raw);  // returns how many bytes were part of the answer
   std::string_view decoded(std::span<char> raw, std::size_t& consumed);
   void relay_events(std::string_view data);
   void relay_json(std::string_view data);
@@ -60,7 +62,7 @@ class Relay {
   net::Instant content_deadline() const;
   net::Instant next_deadline() const;
   void beat(net::Instant now);
-  std::optional<Refusal> end_of_connection();
+  std::optional<Refusal> end_of_connection(net::IoStep::Status how);
   void tell(const Refusal& refusal);
   net::Task<void> read_out();
 

@@ -1,6 +1,8 @@
 #include "proxy/route.hpp"
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
 
 namespace weir::proxy {
@@ -51,6 +53,48 @@ bool has_bare_root(std::string_view path) {
   return false;
 }
 
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// The path as a lenient server may read it: escapes undone, lower case, no empty or dot segments, no ";parameters".
+std::string plain_path(std::string_view path) {
+  std::string decoded;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    char c = path[i];
+    if (c == '%' && i + 2 < path.size() && hex_value(path[i + 1]) >= 0 && hex_value(path[i + 2]) >= 0) {
+      c = static_cast<char>(hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]));
+      i += 2;
+    }
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    decoded += c == '\\' ? '/' : c;
+  }
+  std::string plain;
+  for (std::string_view rest = decoded; !rest.empty();) {
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    std::string_view segment = rest.substr(0, slash);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+    segment = segment.substr(0, segment.find(';'));
+    if (segment == "..") {
+      plain.resize(plain.empty() ? 0 : plain.rfind('/'));
+    } else if (!segment.empty() && segment != ".") {
+      plain.append("/").append(segment);
+    }
+  }
+  return plain;
+}
+
+// What a key may use is decided by the path, so a path that only a lenient upstream would take for a family's own
+// ("/v1//chat/completions", "/v1/%63hat/completions") is nobody's.
+bool is_disguised_family(std::string_view full_path) {
+  const std::string plain = plain_path(full_path);
+  if (plain == full_path) return false;
+  return std::any_of(families.begin(), families.end(), [&](const auto& family) { return plain.ends_with(family.first); });
+}
+
 }  // namespace
 
 Route find_route(std::string_view method, std::string_view target) {
@@ -77,6 +121,7 @@ Route find_route(std::string_view method, std::string_view target) {
   }
   if (route.path.size() < 2) return route;
   if (!known && !has_bare_root(route.path)) return route;
+  if (method == "POST" && is_disguised_family(route.full_path)) return route;
   route.kind = Route::Kind::forward;
   if (route.path == "/models" && method == "GET") {
     route.api = Api::models;
@@ -99,10 +144,13 @@ Route find_route(std::string_view method, std::string_view target) {
 
 std::string_view object_id(std::string_view path) {
   if (path.size() < 2) return {};
-  std::string_view rest = path.substr(1);
-  const auto slash = rest.find('/');
-  if (slash == std::string_view::npos) return {};
-  rest.remove_prefix(slash + 1);
+  return next_segment(path, first_segment(path));
+}
+
+std::string_view next_segment(std::string_view path, std::string_view segment) {
+  const auto end = static_cast<std::size_t>(segment.data() + segment.size() - path.data());
+  if (end >= path.size()) return {};
+  const std::string_view rest = path.substr(end + 1);
   return rest.substr(0, rest.find('/'));
 }
 

@@ -32,4 +32,7 @@ Route find_route(std::string_view method, std::string_view target);
 // The id of a stored object in a path without a model ("/responses/resp_1/cancel" → "resp_1"); empty: none.
 std::string_view object_id(std::string_view path);
 
+// The segment of `path` behind this one of its segments; empty: it was the last.
+std::string_view next_segment(std::string_view path, std::string_view segment);
+
 }  // namespace weir::proxy

@@ -91,10 +91,12 @@ net::Task<void> Session::write_all(std::string_view bytes) {
 }
 
 net::Task<Session::HeadRead> Session::read_head() {
-  const Settings& settings = *context_.snapshot->settings;
-  const net::HeadLimits limits{settings.limits.header_bytes_max, settings.limits.header_count_max};
+  // Copies: a reload may replace the snapshot while this waits.
+  const BodyLimits sizes = context_.snapshot->settings->limits;
+  const ClientTimeouts timeouts = context_.snapshot->settings->client_timeouts;
+  const net::HeadLimits limits{sizes.header_bytes_max, sizes.header_count_max};
   bool begun = !client_.unread().empty();
-  arm(Clock::now() + (begun ? settings.client_timeouts.header : settings.client_timeouts.idle));
+  arm(Clock::now() + (begun ? timeouts.header : timeouts.idle));
   for (;;) {
     // RFC 9112 §2.2: an empty line before a request is skipped.
     while (client_.unread().starts_with("\r\n")) client_.consume(2);
@@ -119,7 +121,7 @@ net::Task<Session::HeadRead> Session::read_head() {
       }
       if (!begun) {
         begun = true;
-        arm(Clock::now() + settings.client_timeouts.header);
+        arm(Clock::now() + timeouts.header);
       }
     }
     const IoStep step = client_.read_more();
@@ -131,7 +133,7 @@ net::Task<Session::HeadRead> Session::read_head() {
     if ((rang & stop) != 0 && !begun) co_return HeadRead::closed;
     if ((rang & time) != 0) {
       if (begun) {
-        Refusal refusal = refuse_slow("header", settings.client_timeouts.header);
+        Refusal refusal = refuse_slow("header", timeouts.header);
         co_await refuse_early(std::move(refusal));
       }
       co_return HeadRead::closed;

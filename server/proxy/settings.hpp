@@ -150,6 +150,7 @@ struct Settings {
   BodyLimits limits;
   ClientTimeouts client_timeouts;
   HeartbeatSettings heartbeat;
+  bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;  // empty: none
   std::string via = "weir";    // the pseudonym in Via
 };

@@ -56,7 +56,7 @@ net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
   for (;;) {
     const IoStep step = upstream.write_some(cursor);
     if (step.status == IoStep::Status::done) break;
-    if (step.status != IoStep::Status::would_block) co_return broken();
+    if (step.status != IoStep::Status::would_block) break;  // it may have said why: read_head() looks
     if (upstream.bytes_written() != seen) {
       seen = upstream.bytes_written();
       session_.arm(Clock::now() + timeouts_.byte_gap);
@@ -75,6 +75,7 @@ net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
     }
   }
   session_.disarm();
+  if (upstream.write_failed()) co_return Failure{};
   if (request.stream) co_return co_await upload(request);
   sent_ = true;
   co_return Failure{};
@@ -96,24 +97,36 @@ net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
     } else {
       upstream.write(piece);
     }
-    while (upstream.has_unflushed()) {
-      session_.arm(Clock::now() + timeouts_.byte_gap);
-      upstream.wire().wait_writable(session_.bell(Session::upstream_out));
-      const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
-      if (session_.gone()) co_return Failure{};
-      if ((rang & Session::time) != 0) co_return failed(Failure::Kind::timeout, "it took no more of the request");
-      if ((rang & Session::upstream_in) != 0) {
-        session_.signal().raise(Session::upstream_in);
-        co_return Failure{};
-      }
-      upstream.flush();
-    }
-    if (upstream.write_failed()) co_return Failure{};  // it may have said why: read_head() looks
+    const Flushed flushed = co_await flush();
+    if (flushed == Flushed::too_slow) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+    if (flushed != Flushed::all) co_return Failure{};
   }
-  if (chunked) upstream.write("0\r\n\r\n");
-  session_.disarm();
+  if (chunked) {
+    upstream.write("0\r\n\r\n");
+    const Flushed flushed = co_await flush();
+    if (flushed == Flushed::too_slow) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+    if (flushed != Flushed::all) co_return Failure{};
+  }
   sent_ = true;
   co_return Failure{};
+}
+
+net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
+  net::Connection& upstream = connection();
+  while (upstream.has_unflushed() && !upstream.write_failed()) {
+    session_.arm(Clock::now() + timeouts_.byte_gap);
+    upstream.wire().wait_writable(session_.bell(Session::upstream_out));
+    const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
+    session_.disarm();
+    if (session_.gone()) co_return Flushed::interrupted;
+    if ((rang & Session::upstream_in) != 0) {
+      session_.signal().raise(Session::upstream_in);
+      co_return Flushed::interrupted;
+    }
+    if ((rang & (Session::time | Session::upstream_out)) == Session::time) co_return Flushed::too_slow;
+    upstream.flush();
+  }
+  co_return upstream.write_failed() ? Flushed::interrupted : Flushed::all;  // it may have said why: read_head() looks
 }
 
 net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
@@ -147,12 +160,16 @@ net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
         co_return Failure{};
       }
     }
-    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
-    const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
-    if (session_.gone()) co_return Failure{};
-    if ((rang & Session::upstream_in) == 0) co_return failed(Failure::Kind::timeout, "no answer began in time");
+    // After a failed write there is only what had arrived before.
+    if (!upstream.write_failed()) {
+      upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+      const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
+      if (session_.gone()) co_return Failure{};
+      if ((rang & Session::upstream_in) == 0) co_return failed(Failure::Kind::timeout, "no answer began in time");
+    }
     const IoStep step = upstream.read_more();
-    if (step.status == IoStep::Status::done || step.status == IoStep::Status::would_block) continue;
+    if (step.status == IoStep::Status::done) continue;
+    if (step.status == IoStep::Status::would_block && !upstream.write_failed()) continue;
     if (!upstream.unread().empty()) {
       co_return failed(Failure::Kind::truncated, "the connection ended inside the head of the answer");
     }

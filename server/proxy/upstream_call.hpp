@@ -46,6 +46,8 @@ class UpstreamCall {
  private:
   net::Task<net::Failure> send(const OutgoingRequest& request);
   net::Task<net::Failure> upload(const OutgoingRequest& request);
+  enum class Flushed { all, interrupted, too_slow };  // interrupted: the upstream speaks or broke, or the session is gone
+  net::Task<Flushed> flush();
   net::Task<net::Failure> read_head(const OutgoingRequest& request);
   net::Failure failed(net::Failure::Kind kind, std::string detail) const;
   net::Failure broken() const;

@@ -20,7 +20,7 @@ def _only_our_environment(monkeypatch):
 
 @pytest.fixture(scope="session")
 def simulator():
-    server = Simulator("--ttft", "0ms", "--tokens-per-second", "100000")
+    server = Simulator()
     yield server
     server.stop()
 

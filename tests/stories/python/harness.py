@@ -100,14 +100,18 @@ class Process:
 
 
 class Simulator(Process):
-    """`weir simulate`. As fast as it can be unless a request's x-sim-... headers say otherwise."""
+    """`weir simulate`, as fast as it can be unless a request's x-sim-... headers say otherwise."""
 
-    def __init__(self, *flags: str):
+    def __init__(self):
         port = free_port()
-        super().__init__("simulate", ["--listen", f"127.0.0.1:{port}", *flags], port, "/__stats")
+        super().__init__("simulate", ["--listen", f"127.0.0.1:{port}", "--tokens-per-second", "0"], port, "/__stats")
 
     def stats(self) -> dict:
         return httpx.get(self.origin + "/__stats", trust_env=False).json()
+
+    def disconnects(self) -> int:
+        """How often a client left before its answer was complete."""
+        return self.stats()["client_disconnects"]
 
 
 class Weir(Process):

@@ -1,0 +1,326 @@
+#include "app/app.hpp"
+
+#include <sys/resource.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include "app/check.hpp"
+#include "net/listener.hpp"
+#include "proxy/session.hpp"
+
+namespace weir::app {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+// After shutdown has insisted, streams have this long to be told so before the process ends.
+constexpr std::chrono::milliseconds insist_max{2000};
+constexpr std::chrono::milliseconds poll_every{20};
+constexpr std::chrono::milliseconds watch_every{1000};
+
+std::string hex(std::uint64_t value, int digits) {
+  std::string out(static_cast<std::size_t>(digits), '0');
+  for (auto digit = out.rbegin(); digit != out.rend(); ++digit, value >>= 4) *digit = "0123456789abcdef"[value & 15];
+  return out;
+}
+
+std::uint64_t random_bits() {
+  thread_local std::mt19937_64 generator{(std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}()};
+  return generator();
+}
+
+// Each proxied stream takes two descriptors; the soft limit is 1024 on many systems, the hard one rarely.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+std::vector<tcp::endpoint> endpoints_of(const std::vector<ListenAddress>& addresses) {
+  std::vector<tcp::endpoint> endpoints;
+  for (const auto& [host, port] : addresses) {
+    const bool v6 = host.find(':') != std::string::npos;
+    const auto parsed = net::parse_listen((v6 ? "[" + host + "]" : host) + ":" + std::to_string(port));
+    endpoints.insert(endpoints.end(), parsed.begin(), parsed.end());
+  }
+  return endpoints;
+}
+
+std::string show(const std::vector<tcp::endpoint>& endpoints, std::string_view scheme, std::string_view path) {
+  std::string out;
+  for (const tcp::endpoint& endpoint : endpoints) {
+    const bool v6 = endpoint.address().is_v6();
+    const std::string host = endpoint.address().to_string();
+    out += (out.empty() ? "" : ", ") + std::string(scheme) + "://" + (v6 ? "[" + host + "]" : host) + ":" +
+           std::to_string(endpoint.port()) + std::string(path);
+  }
+  return out;
+}
+
+observe::LogOptions log_options(const LogConfig& config) {
+  observe::LogOptions options;
+  options.to_stdout = config.stream == LogStream::standard_output;
+  const bool terminal = ::isatty(options.to_stdout ? STDOUT_FILENO : STDERR_FILENO) == 1;
+  const bool json = config.format == LogFormat::json || (config.format == LogFormat::automatic && !terminal);
+  options.format = json ? observe::LogFormat::json : observe::LogFormat::text;
+  options.level = config.level;
+  return options;
+}
+
+proxy::SnapshotPtr snapshot_of(const Loaded& loaded) {
+  const ClientTls& tls = loaded.config.clients.tls;
+  net::SslContextPtr client_tls;
+  if (!tls.certificate.empty()) client_tls = net::make_server_tls(tls.certificate, tls.key);
+  return proxy::make_snapshot(loaded.settings, net::ProxyRules::from_environment(), std::move(client_tls));
+}
+
+// A worker thread with what runs on it.
+struct WorkerThread {
+  net::Worker worker;
+  std::unique_ptr<proxy::WorkerContext> context;
+  std::vector<std::unique_ptr<net::Listener>> client_listeners, operator_listeners;
+  std::atomic<std::size_t> live_sessions{0};
+  std::thread thread;
+};
+
+class Server {
+ public:
+  Server(const ServeRequest& request, Loaded loaded)
+      : request_(request), config_(std::move(loaded.config)), log_(log_options(config_.log)), shared_(log_) {
+    shared_.via = "weir-" + hex(random_bits(), 8);
+    shared_.mint_id = [] { return "req_" + hex(random_bits(), 12) + hex(random_bits(), 12); };
+    shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
+    start_workers(snapshot_of(loaded));
+    for (const std::string& warning : loaded.warnings) log_.warn(warning);
+    const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
+    std::istringstream lines(start_summary(loaded));
+    for (std::string line; std::getline(lines, line);) log_.info(line);
+    log_.info("weir " WEIR_VERSION " listens on " + show(client_endpoints_, scheme, "/v1") + "; operators on " +
+              show(operator_endpoints_, "http", "/") + "; " + std::to_string(workers_.size()) + " worker(s)");
+  }
+
+  ~Server() { stop_workers(); }
+
+  void run() {
+    wait_for_signal();
+    if (request_.watch) watch_file();
+    control_.run();
+  }
+
+ private:
+  void start_workers(const proxy::SnapshotPtr& snapshot) {
+    client_endpoints_ = claim(config_.listen, "--listen (WEIR_LISTEN)");
+    operator_endpoints_ = claim(config_.operators.listen, "--operator-listen (WEIR_OPERATOR_LISTEN)");
+    const unsigned count = config_.workers.value_or(1);
+    for (unsigned i = 0; i < count; ++i) {
+      WorkerThread& thread = *workers_.emplace_back(std::make_unique<WorkerThread>());
+      thread.context = std::make_unique<proxy::WorkerContext>(thread.worker, shared_, snapshot);
+      listen(thread, client_endpoints_, proxy::Door::clients, thread.client_listeners);
+      if (i == 0) listen(thread, operator_endpoints_, proxy::Door::operators, thread.operator_listeners);
+    }
+    for (auto& thread : workers_) {
+      thread->thread = std::thread([&thread = *thread] {
+        const auto guard = asio::make_work_guard(thread.worker.io());
+        thread.worker.run();
+      });
+    }
+  }
+
+  static std::vector<tcp::endpoint> claim(const std::vector<ListenAddress>& addresses, const std::string& flag) {
+    try {
+      return net::claim(endpoints_of(addresses));
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(std::string(error.what()) + "; choose another address with " + flag);
+    }
+  }
+
+  void listen(WorkerThread& thread, const std::vector<tcp::endpoint>& endpoints, proxy::Door door,
+              std::vector<std::unique_ptr<net::Listener>>& listeners) {
+    proxy::WorkerContext& context = *thread.context;
+    const std::size_t sessions_max = std::max<std::size_t>(1, config_.limits.connections_max / config_.workers.value_or(1));
+    for (const tcp::endpoint& endpoint : endpoints) {
+      listeners.push_back(std::make_unique<net::Listener>(thread.worker, endpoint, [&context, door, sessions_max](net::Socket socket) {
+        if (context.sessions.size() >= sessions_max) return;  // closed: its descriptor is worth more to those that are here
+        const net::SslContextPtr tls = door == proxy::Door::clients ? context.snapshot->client_tls : nullptr;
+        proxy::serve_connection(context, std::move(socket), tls, door);
+      }));
+      listeners.back()->start();
+    }
+  }
+
+  void wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      if (number == SIGHUP) {
+        reload();
+      } else if (!stopping_) {
+        begin_shutdown();
+      } else {
+        log_.warn("second signal: ending now");
+        insist();
+      }
+      wait_for_signal();
+    });
+  }
+
+  // Nothing when the new settings are in force; else what is wrong, and nothing has changed.
+  std::optional<std::string> reload() {
+    std::string problem;
+    try {
+      auto result = request_.source.load();
+      if (auto* loaded = std::get_if<Loaded>(&result)) {
+        const proxy::SnapshotPtr snapshot = snapshot_of(*loaded);
+        for (auto& thread : workers_) {
+          thread->worker.post([&thread = *thread, snapshot] { thread.context->snapshot = snapshot; });
+        }
+        log_.set_level(loaded->config.log.level);
+        for (const std::string& warning : loaded->warnings) log_.warn(warning);
+        log_.info("configuration reloaded; calls under way finish under the old one");
+        return std::nullopt;
+      }
+      problem = to_string(std::get<Problems>(result));
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    log_.error("configuration not reloaded, the old one stays in force: " + problem);
+    return problem;
+  }
+
+  // A change of the file's time or identity (a ConfigMap is swapped by symlink) is a reload.
+  void watch_file() {
+    namespace fs = std::filesystem;
+    std::error_code missing;
+    const fs::path file = fs::canonical(request_.source.path(), missing);
+    const auto stamp = std::make_pair(file, missing ? fs::file_time_type{} : fs::last_write_time(file, missing));
+    if (watched_ && *watched_ != stamp && !missing) reload();
+    if (!missing) watched_ = stamp;
+    watch_timer_.expires_after(watch_every);
+    watch_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error && !stopping_) watch_file();
+    });
+  }
+
+  void begin_shutdown() {
+    stopping_ = true;
+    watch_timer_.cancel();
+    shared_.announcing = true;
+    log_.info("stopping: no new connections after " + std::to_string(config_.shutdown.announce.count()) +
+              " ms, streams have " + std::to_string(config_.shutdown.drain.count() / 1000) + " s to finish");
+    after(config_.shutdown.announce, [this] { drain(); });
+  }
+
+  void drain() {
+    shared_.draining = true;
+    for (auto& thread : workers_) {
+      thread->worker.post([&thread = *thread] {
+        for (auto& listener : thread.client_listeners) listener->stop();
+        thread.context->pool.close_idle();
+        proxy::ring_sessions(*thread.context, proxy::Session::stop);
+      });
+    }
+    ends_at_ = net::Clock::now() + config_.shutdown.drain;
+    poll();
+  }
+
+  void insist() {
+    if (insisted_) return control_.stop();
+    insisted_ = true;
+    shared_.announcing = shared_.draining = true;
+    for (auto& thread : workers_) {
+      thread->worker.post([&thread = *thread] {
+        for (auto& listener : thread.client_listeners) listener->stop();
+        for (auto& listener : thread.operator_listeners) listener->stop();
+        proxy::ring_sessions(*thread.context, proxy::Session::insist);
+      });
+    }
+    ends_at_ = net::Clock::now() + insist_max;
+    poll();
+  }
+
+  // Until the last session is gone, or time is up.
+  void poll() {
+    std::size_t live = 0;
+    for (auto& thread : workers_) {
+      thread->worker.post([&thread = *thread] { thread.live_sessions = thread.context->sessions.size(); });
+      live += thread->live_sessions;
+    }
+    const bool counted = polls_++ > 1;  // the first counts are from before the shutdown
+    if (counted && live == 0) return control_.stop();
+    if (net::Clock::now() >= ends_at_) {
+      if (insisted_) return control_.stop();
+      log_.warn(std::to_string(live) + " connection(s) not finished in time: ending them");
+      return insist();
+    }
+    after(poll_every, [this] { poll(); });
+  }
+
+  template <class Job>
+  void after(std::chrono::milliseconds delay, Job job) {
+    timer_.expires_after(delay);
+    timer_.async_wait([job](const boost::system::error_code& error) {
+      if (!error) job();
+    });
+  }
+
+  void stop_workers() {
+    for (auto& thread : workers_) {
+      thread->worker.io().stop();
+      if (thread->thread.joinable()) thread->thread.join();
+    }
+    log_.info("stopped");
+  }
+
+  const ServeRequest& request_;
+  Config config_;
+  observe::Log log_;
+  proxy::Shared shared_;
+  asio::io_context control_{1};
+  asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
+  asio::steady_timer timer_{control_}, watch_timer_{control_};
+  std::optional<std::pair<std::filesystem::path, std::filesystem::file_time_type>> watched_;
+  std::vector<tcp::endpoint> client_endpoints_, operator_endpoints_;
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  net::Instant ends_at_{};
+  bool stopping_ = false, insisted_ = false;
+  int polls_ = 0;
+};
+
+}  // namespace
+
+int serve(const ServeRequest& request) {
+  auto result = request.source.load();
+  if (const auto* problems = std::get_if<Problems>(&result)) {
+    std::cerr << to_string(*problems) << '\n';
+    return 2;
+  }
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
+  raise_descriptor_limit();
+  try {
+    Server server(request, std::move(std::get<Loaded>(result)));
+    server.run();
+  } catch (const std::exception& error) {
+    std::cerr << "weir: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace weir::app

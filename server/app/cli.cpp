@@ -1,0 +1,175 @@
+#include "app/cli.hpp"
+
+#include <termios.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "app/app.hpp"
+#include "app/check.hpp"
+#include "app/config_source.hpp"
+#include "app/health.hpp"
+#include "app/key_maker.hpp"
+#include "simulator/options.hpp"
+#include "simulator/simulator.hpp"
+
+namespace weir::app {
+namespace {
+
+constexpr int usage_error = 2;
+
+void add_serve_flags(CLI::App& command, Overrides& overrides) {
+  command.add_option("--config", overrides.config, "configuration file (WEIR_CONFIG)");
+  command.add_option("--listen", overrides.listen, "address for clients, default localhost:8080 (WEIR_LISTEN)");
+  command.add_option("--operator-listen", overrides.operator_listen, "address for operators, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
+  command.add_option("--upstream", overrides.upstream, "URL of the one upstream (WEIR_UPSTREAM; its key in WEIR_UPSTREAM_API_KEY)");
+  command.add_option("--rpm", overrides.rpm, "requests per minute of the upstream account (WEIR_RPM)");
+  command.add_option("--tpm", overrides.tpm, "tokens per minute of the upstream account (WEIR_TPM)");
+  command.add_option("--concurrency", overrides.concurrency, "requests in flight at the upstream account (WEIR_CONCURRENCY)");
+  command.add_option("--share", overrides.share, "this instance's part of every limit, e.g. 0.25 (WEIR_SHARE)");
+  command.add_option("--workers", overrides.workers, "worker threads, default one per core within affinity and quota (WEIR_WORKERS)");
+}
+
+int run_check(const Overrides& overrides) {
+  const auto result = ConfigSource(overrides, process_environment()).load();
+  if (const auto* problems = std::get_if<Problems>(&result)) {
+    std::cerr << to_string(*problems) << '\n';
+    return usage_error;
+  }
+  std::cout << describe(std::get<Loaded>(result));
+  return 0;
+}
+
+// A secret from standard input; not echoed on a terminal.
+std::string read_secret() {
+  const bool terminal = ::isatty(STDIN_FILENO) == 1;
+  termios before{};
+  if (terminal) {
+    std::cerr << "key: " << std::flush;
+    ::tcgetattr(STDIN_FILENO, &before);
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &silent);
+  }
+  std::string secret;
+  std::getline(std::cin, secret);
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    std::cerr << '\n';
+  }
+  while (!secret.empty() && (secret.back() == '\r' || secret.back() == '\n')) secret.pop_back();
+  return secret;
+}
+
+int run_hash_key(std::string secret) {
+  if (secret.empty()) secret = read_secret();
+  if (secret.empty()) {
+    std::cerr << "weir hash-key: no key was given\n";
+    return usage_error;
+  }
+  std::cout << hash_key(secret) << '\n';
+  return 0;
+}
+
+int run_new_key(const std::string& name) {
+  const std::string secret = make_key();
+  std::cout << secret << "\n\n# The key above is shown once. Give it to its user; paste this into the configuration:\n"
+            << "keys:\n  - {name: " << name << ", hash: \"" << hash_key(secret) << "\"}\n";
+  return 0;
+}
+
+// A flag whose words simulator/options.hpp reads.
+template <class T, class Parse>
+void add_parsed(CLI::App& command, const std::string& flag, T& into, Parse parse, const std::string& help) {
+  command.add_option_function<std::string>(
+      flag,
+      [&into, parse, flag](const std::string& text) {
+        const auto value = parse(text);
+        if (!value) throw CLI::ValidationError(flag, "'" + text + "' is not one of its values");
+        into = *value;
+      },
+      help);
+}
+
+void add_simulate_flags(CLI::App& command, simulator::Options& options) {
+  using namespace simulator;
+  command.add_option("--listen", options.listen, "address, default 127.0.0.1:8090");
+  command.add_option("--workers", options.workers, "threads, default 1");
+  add_parsed(command, "--ttft", options.ttft, parse_duration, "time to the first token, e.g. 200ms");
+  command.add_option("--tokens-per-second", options.tokens_per_second, "speed of a stream, default 60; 0: as fast as possible");
+  command.add_option("--output-tokens", options.output_tokens, "length of an answer that nothing caps, default 64");
+  add_parsed(command, "--keepalive-every", options.keepalive_every, parse_duration, "blank lines or comments before the first token");
+  command.add_option("--rpm", options.rpm, "requests per window, enforced");
+  command.add_option("--tpm", options.tpm, "tokens per window, enforced");
+  command.add_option("--concurrency", options.concurrency, "requests in flight, enforced");
+  add_parsed(command, "--window", options.window, parse_duration, "what a minute is, default 60s");
+  add_parsed(command, "--limiter", options.limiter, parse_limiter, "bucket | fixed | sliding");
+  command.add_option("--burst", options.burst, "size of the bucket as a part of the limit, default 1");
+  add_parsed(command, "--charge", options.charge, parse_charge, "max-or-estimate | estimate-plus-max | input-then-output | actual | none");
+  command.add_option("--default-cap", options.default_cap, "the cap of a request that names none, for the max rules");
+  command.add_flag("--count-refused", options.count_refused, "refused requests count too");
+  add_parsed(command, "--dialect", options.dialect, parse_dialect, "refusals in the shape of openai | ark | deepseek");
+  add_parsed(command, "--fail-first", options.fail_first, parse_fail_first, "N:STATUS, e.g. 3:429");
+  add_parsed(command, "--fail-rate", options.fail_rate, parse_fail_rate, "part of all requests, e.g. 0.1 or 0.1:503");
+  command.add_option("--seed", options.seed, "of the fail rate and of ids, default 1");
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"weir: an OpenAI-compatible proxy that shapes traffic to rate limits"};
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "help of all subcommands");
+
+  Overrides overrides;
+  bool watch = false;
+  CLI::App* serve_command = app.add_subcommand("serve", "run the proxy");
+  add_serve_flags(*serve_command, overrides);
+  serve_command->add_flag("--watch", watch, "reload when the configuration file changes (SIGHUP reloads always)");
+  CLI::App* check_command = app.add_subcommand("check", "validate a configuration and print what it resolves to, secrets masked");
+  add_serve_flags(*check_command, overrides);
+
+  simulator::Options simulated;
+  CLI::App* simulate_command = app.add_subcommand("simulate", "run the simulated provider");
+  add_simulate_flags(*simulate_command, simulated);
+
+  CLI::App* health_command = app.add_subcommand("health", "exit 0 when the running server is ready");
+  health_command->add_option("--config", overrides.config, "configuration file, for operator.listen (WEIR_CONFIG)");
+  health_command->add_option("--operator-listen", overrides.operator_listen, "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
+
+  std::string key_name = "alice";
+  CLI::App* new_key_command = app.add_subcommand("new-key", "make a key: print it once, and the YAML to paste");
+  new_key_command->add_option("--name", key_name, "whose key it is");
+  std::string secret;
+  CLI::App* hash_key_command = app.add_subcommand("hash-key", "print the hash of a key read from standard input");
+  hash_key_command->add_option("key", secret, "the key itself (it stays in the shell's history: better pipe it in)");
+  CLI::App* version_command = app.add_subcommand("version", "print the version");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : usage_error;
+  }
+
+  try {
+    if (*serve_command) {
+      ServeRequest request{ConfigSource(overrides, process_environment()), watch};
+      if (const auto variable = process_environment().variable("WEIR_WATCH"); variable == "on") request.watch = true;
+      return serve(request);
+    }
+    if (*check_command) return run_check(overrides);
+    if (*simulate_command) return simulator::run(simulated);
+    if (*health_command) return run_health(overrides);
+    if (*new_key_command) return run_new_key(key_name);
+    if (*hash_key_command) return run_hash_key(secret);
+    if (*version_command) std::cout << "weir " WEIR_VERSION "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "weir: " << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace weir::app

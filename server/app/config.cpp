@@ -1,0 +1,346 @@
+#include "app/config.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "app/section.hpp"
+#include "app/units.hpp"
+#include "app/words.hpp"
+#include "app/yaml_tree.hpp"
+
+namespace weir::app {
+namespace {
+
+constexpr std::size_t keys_max = 100'000;
+constexpr std::uint64_t weight_max = 1000;  // beyond it the smallest share is lost in rounding
+constexpr DurationRange timeout_range{.min = 1ms, .max = unlimited_duration, .may_be_unlimited = true};
+constexpr DurationRange heartbeat_range{.min = 10ms, .max = unlimited_duration, .may_be_unlimited = true};
+
+// Names appear in headers, logs, metrics and file positions: letters, digits and . _ - only.
+void check_name(Section& section, const std::string& name) {
+  const bool valid = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  });
+  if (!valid) section.problem("name", "expected 1 to 64 letters, digits, '.', '_' or '-'");
+}
+
+// Adds a named item unless one of that name is there.
+template <class T>
+void add_unique(Section& section, std::vector<T>& items, std::set<std::string>& names, T item) {
+  if (!names.insert(item.name).second) {
+    section.problem("name", "'" + item.name + "' is used twice");
+    return;
+  }
+  items.push_back(std::move(item));
+}
+
+void read_listen(Section& section, std::vector<ListenAddress>& into, Place& place) {
+  std::vector<Name> values;
+  const bool said = section.has("listen");
+  section.names("listen", values);
+  if (!said || values.empty()) {
+    if (said) section.problem("listen", "expected an address such as localhost:8080");
+    return;
+  }
+  into.clear();
+  place = values.front().place;
+  for (const auto& value : values) {
+    const auto parsed = parse_listen_address(value.text);
+    if (const auto* address = std::get_if<ListenAddress>(&parsed)) into.push_back(*address);
+    else section.problem("listen", std::get<std::string>(parsed));
+  }
+}
+
+void read_operator(Section& section, OperatorConfig& config) {
+  read_listen(section, config.listen, config.place);
+  section.secret("token", config.token);
+}
+
+void read_clients(Section& section, ClientsConfig& config) {
+  config.place = section.place();
+  section.choice("mode", config.mode, client_mode_words());
+  section.choice("open", config.open_anywhere, std::vector<std::pair<std::string, bool>>{{"loopback", false}, {"anywhere", true}});
+  section.texts("hosts", config.hosts);
+  section.texts("origins", config.origins);
+  for (auto& host : config.hosts) {
+    std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+    if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
+      section.problem("hosts", "expected a host name without scheme and path, such as weir.example.com");
+    }
+  }
+  for (const auto& origin : config.origins) {
+    if (origin != "*" && origin != "null" && origin.find("://") == std::string::npos) {
+      section.problem("origins", "expected an origin such as https://app.example.com, found '" + origin + "'");
+    }
+    if (origin.ends_with('/')) section.problem("origins", "an origin has no slash at its end: '" + origin + "'");
+  }
+  section.section("tls", [&](Section& tls) {
+    tls.text("certificate", config.tls.certificate);
+    tls.text("key", config.tls.key);
+    if (config.tls.certificate.empty() != config.tls.key.empty()) {
+      tls.problem("", "'certificate' and 'key' are needed, both");
+    }
+  });
+}
+
+void read_upstream_timeouts(Section& section, UpstreamTimeoutsConfig& config) {
+  section.duration("connect", config.connect, timeout_range);
+  section.duration("tls", config.tls, timeout_range);
+  section.duration("first_byte", config.first_byte, timeout_range);
+  section.duration("first_content", config.first_content, timeout_range);
+  section.duration("content_gap", config.content_gap, timeout_range);
+  section.duration("byte_gap", config.byte_gap, timeout_range);
+  section.duration("total", config.total, timeout_range);
+}
+
+void read_headers(Section& section, std::vector<std::pair<std::string, std::string>>& into) {
+  section.pairs("headers", into);
+  for (const auto& [name, value] : into) {
+    if (const std::string fault = header_fault(name, value); !fault.empty()) section.problem("headers", fault);
+  }
+}
+
+void read_account_models(Section& section, std::vector<AccountModelConfig>& into) {
+  section.entries("models", [&](const std::string& id, Section& entry) {
+    AccountModelConfig model;
+    model.id = id;
+    model.place = entry.place();
+    entry.text("base_model", model.base_model);
+    read_limited_by(entry, model.limits);
+    read_parameters(entry, model.parameters);
+    into.push_back(std::move(model));
+  });
+}
+
+void read_upstream(Section& section, UpstreamConfig& config) {
+  config.place = section.place();
+  section.require("name");
+  section.text("name", config.name);
+  if (section.has("name")) check_name(section, config.name);
+  std::optional<Name> provider;
+  section.name("provider", provider);
+  if (provider) config.provider = *provider;
+  if (const auto url = section.scalar("base_url", "a URL")) {
+    config.base_url = url->text;
+    config.base_url_place = url->place;
+    const auto parsed = parse_base_url(url->text);
+    if (const auto* fault = std::get_if<std::string>(&parsed)) section.problem("base_url", *fault);
+  }
+  section.secret("api_key", config.api_key);
+  section.choice("auth", config.auth, auth_words());
+  read_headers(section, config.headers);
+  section.text("query", config.query);
+  if (config.query.find_first_of("# \r\n?") != std::string::npos) {
+    section.problem("query", "expected what follows the '?' of a URL, such as api-version=2024-10-21");
+  }
+  read_limited_by(section, config.limits);
+  section.fraction("share", config.share, 0.000001, 1.0);
+  section.section("timeouts", [&](Section& timeouts) { read_upstream_timeouts(timeouts, config.timeouts); });
+  read_account_models(section, config.models);
+  section.text("ca_file", config.ca_file);
+  section.flag("verify_tls", config.verify_tls);
+}
+
+void read_model(Section& section, ModelConfig& config) {
+  config.place = section.place();
+  section.require("name");
+  section.require("upstreams");
+  section.text("name", config.name);
+  if (section.has("name") && config.name.empty()) section.problem("name", "is empty");
+  section.list(
+      "upstreams",
+      [&](Section& item) {
+        RouteTargetConfig target;
+        std::optional<Name> name;
+        item.require("name");
+        item.name("name", name);
+        if (name) target.upstream = *name;
+        item.text("model", target.model);
+        item.count("weight", target.weight, 1, weight_max);
+        config.upstreams.push_back(std::move(target));
+      },
+      "name");
+  if (section.has("upstreams") && config.upstreams.empty()) section.problem("upstreams", "names none");
+  section.text("upstream_model", config.upstream_model);
+  section.text("base_model", config.base_model);
+  section.flag("listed", config.listed);
+}
+
+void read_key(Section& section, KeyConfig& config) {
+  config.place = section.place();
+  section.require("name");
+  section.require("hash");
+  section.text("name", config.name);
+  if (section.has("name")) check_name(section, config.name);
+  if (const auto hash = section.secret_scalar("hash")) {
+    if (!parse_key_hash(hash->text, config.sha256)) {
+      section.problem("hash", hash->text.starts_with("sk-") ? "this is a key, not its hash: put the key away and write what `weir hash-key` prints"
+                                                            : "expected sha256: and 64 hexadecimal digits, as `weir new-key` and `weir hash-key` print them");
+    }
+  }
+  section.name("team", config.team);
+  read_limited_by(section, config.limits);
+  section.texts("models", config.models);
+  section.names("upstreams", config.upstreams);
+  section.name("default_upstream", config.default_upstream);
+  section.count("weight", config.weight, 1, weight_max);
+  section.choice("priority", config.priority, priority_words());
+  section.flag("heartbeat", config.heartbeat);
+}
+
+void read_keys(Section& file, std::vector<KeyConfig>& keys) {
+  std::set<std::string> names;
+  std::set<std::array<std::uint8_t, 32>> hashes;
+  file.list(
+      "keys",
+      [&](Section& section) {
+        KeyConfig key;
+        read_key(section, key);
+        const bool has_hash = key.sha256 != std::array<std::uint8_t, 32>{};
+        if (has_hash && !hashes.insert(key.sha256).second) section.problem("hash", "is used twice: each key needs its own");
+        add_unique(section, keys, names, std::move(key));
+      },
+      {}, keys_max);
+}
+
+void read_timeouts(Section& section, TimeoutsConfig& config) {
+  section.duration("client_header", config.client_header, timeout_range);
+  section.duration("client_body", config.client_body, timeout_range);
+  section.duration("client_idle", config.client_idle, timeout_range);
+  read_upstream_timeouts(section, config.upstream);
+}
+
+void read_queue(Section& section, QueueConfig& config) {
+  section.duration("wait_max", config.wait_max, {.min = 0ms, .max = unlimited_duration, .may_be_unlimited = true});
+  section.count("requests_max", config.requests_max, 0, 10'000'000);
+  std::size_t bytes_max = 0;
+  const bool said = section.has("bytes_max");
+  section.size("bytes_max", bytes_max, 0, std::size_t{1} << 40);
+  if (said) config.bytes_max = bytes_max;
+}
+
+void read_heartbeat(Section& section, HeartbeatConfig& config) {
+  section.duration("first_after", config.first_after, heartbeat_range);
+  section.duration("stream_every", config.stream_every, heartbeat_range);
+  section.duration("json_after", config.json_after, heartbeat_range);
+  section.duration("json_every", config.json_every, heartbeat_range);
+}
+
+void read_size_limits(Section& section, SizeLimitsConfig& config) {
+  section.size("body_bytes_max", config.body_bytes_max, 1024, std::size_t{1} << 34);
+  section.size("header_bytes_max", config.header_bytes_max, 1024, std::size_t{1} << 24);
+  section.count("header_count_max", config.header_count_max, 8, 10'000);
+  section.count("json_depth_max", config.json_depth_max, 8, 1024);
+  section.count("connections_max", config.connections_max, 1, 10'000'000);
+}
+
+void read_log(Section& section, LogConfig& config) {
+  section.choice("format", config.format, log_format_words());
+  section.choice("level", config.level, log_level_words());
+  section.choice("stream", config.stream, log_stream_words());
+}
+
+void read_workers(Section& file, std::optional<unsigned>& workers) {
+  const auto value = file.scalar("workers", "a whole number, or auto");
+  if (!value || value->text == "auto") return;
+  const auto number = parse_count(value->text);
+  if (!number || *number == 0 || *number > workers_max) {
+    file.problem("workers", "expected a whole number from 1 to " + std::to_string(workers_max) + ", or auto; found " + value->shown);
+    return;
+  }
+  workers = static_cast<unsigned>(*number);
+}
+
+void read_file(Section& file, Config& config) {
+  std::uint64_t version = 1;
+  file.count("version", version, 1, 1);
+  read_listen(file, config.listen, config.listen_place);
+  file.section("operator", [&](Section& section) { read_operator(section, config.operators); });
+  file.section("clients", [&](Section& section) { read_clients(section, config.clients); });
+  std::set<std::string> upstream_names;
+  file.list("upstreams", [&](Section& section) {
+    UpstreamConfig upstream;
+    read_upstream(section, upstream);
+    add_unique(section, config.upstreams, upstream_names, std::move(upstream));
+  });
+  std::set<std::string> model_names;
+  file.list("models", [&](Section& section) {
+    ModelConfig model;
+    read_model(section, model);
+    add_unique(section, config.models, model_names, std::move(model));
+  });
+  file.entries("tiers", [&](const std::string& name, Section& section) { read_limits(section, config.tiers[name]); });
+  file.entries("teams", [&](const std::string& name, Section& section) {
+    TeamConfig team;
+    team.name = name;
+    team.place = section.place();
+    read_limited_by(section, team.limits);
+    section.count("weight", team.weight, 1, weight_max);
+    config.teams.push_back(std::move(team));
+  });
+  read_keys(file, config.keys);
+  file.section("queue", [&](Section& section) { read_queue(section, config.queue); });
+  file.section("heartbeat", [&](Section& section) { read_heartbeat(section, config.heartbeat); });
+  file.section("timeouts", [&](Section& section) { read_timeouts(section, config.timeouts); });
+  file.section("retry", [&](Section& section) {
+    section.flag("enabled", config.retry.enabled);
+    section.choice("after_send", config.retry.after_send, std::vector<std::pair<std::string, bool>>{{"budgeted", true}, {"off", false}});
+    section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
+  });
+  file.section("breaker", [&](Section& section) { section.flag("enabled", config.breaker.enabled); });
+  file.section("limits", [&](Section& section) { read_size_limits(section, config.limits); });
+  file.section("log", [&](Section& section) { read_log(section, config.log); });
+  file.section("shutdown", [&](Section& section) {
+    section.duration("announce", config.shutdown.announce, {.min = 0ms, .max = 1h});
+    section.duration("drain", config.shutdown.drain, {.min = 0ms, .max = 24h});
+  });
+  read_workers(file, config.workers);
+  file.text("state_file", config.state_file);
+  file.duration("start_guard", config.start_guard, {.min = 0ms, .max = 24h});
+}
+
+}  // namespace
+
+bool LimitsConfig::empty() const {
+  return !rpm && !rpd && !tpm && !tpd && !input_tpm && !output_tpm && !concurrency && !window && !guard;
+}
+
+LimitsConfig overlay(const LimitsConfig& base, const LimitsConfig& over) {
+  LimitsConfig result = base;
+  const auto put = [](auto& into, const auto& value) { if (value) into = value; };
+  put(result.rpm, over.rpm);
+  put(result.rpd, over.rpd);
+  put(result.tpm, over.tpm);
+  put(result.tpd, over.tpd);
+  put(result.input_tpm, over.input_tpm);
+  put(result.output_tpm, over.output_tpm);
+  put(result.concurrency, over.concurrency);
+  put(result.window, over.window);
+  put(result.guard, over.guard);
+  return result;
+}
+
+Config read_config(std::string_view text, const std::string& name, const Environment& environment, Problems& problems) {
+  Config config;
+  const std::size_t before = problems.size();
+  const YamlNode tree = parse_yaml(text, name, problems);
+  if (tree.kind == YamlNode::Kind::null && problems.size() > before) return config;  // a syntax error hides the rest
+  ReadContext context{environment, problems, nullptr};
+  Section file(context, &tree, "", "");
+  read_file(file, config);
+  file.finish();
+  return config;
+}
+
+std::vector<std::string> known_settings() {
+  const Environment nothing{[](const std::string&) { return std::nullopt; }, [](const std::string&) { return std::nullopt; }};
+  Problems ignored;
+  std::set<std::string> known;
+  ReadContext context{nothing, ignored, &known};
+  Section file(context, nullptr, "", "");
+  Config config;
+  read_file(file, config);
+  return {known.begin(), known.end()};
+}
+
+}  // namespace weir::app

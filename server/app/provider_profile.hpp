@@ -1,0 +1,129 @@
+// A provider as data: where its API families live, how it wants to be called, what it limits, charges, ignores and
+// rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
+// Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
+//
+// Read and kept for later parts of the server: charge, output_cap, pacing, keep_alive, rate_limit_headers, errors, peak.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/environment.hpp"
+#include "app/problem.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::app {
+
+// When and how much a request counts against the token limits.
+enum class ChargeRule {
+  arrival_max,        // on arrival: the larger of max output x n and the estimated input
+  arrival_sum,        // on arrival: estimated input + max output x max(n, best_of)
+  input_then_output,  // input on arrival, output as it is produced
+  actual,             // what `usage` says, at the end
+  none,               // tokens are not limited
+};
+
+struct Charge {
+  ChargeRule rule = ChargeRule::actual;
+  bool cached_input_free = false;
+};
+
+// What a cap on the output covers, by the parameter that carries it.
+struct OutputCap {
+  std::string parameter;         // "max_tokens", "max_completion_tokens", "max_output_tokens"
+  bool includes_thinking = true; // false: the answer only
+};
+
+// What a refusal or a failure means for whoever sends the next request.
+enum class Cause {
+  minute_budget,  // a per-minute (or per-day) meter is full: wait for the hint
+  ramp,           // too steep, though within the limits: slow the slope
+  concurrency,    // too many in flight
+  overload,       // the provider is short of capacity: back off
+  quota,          // money or quota: never retry
+  caller,         // the request itself is at fault: pass through
+  fault,          // the provider failed: another try may work
+};
+
+// First match wins. Empty fields match anything.
+struct ErrorRule {
+  std::optional<int> status;
+  std::string code, type;  // patterns over the error body's fields
+  std::string words;       // lower case, somewhere in the message
+  std::string source;      // OpenRouter's metadata.limit_source, Anthropic's details.error_code
+  Cause cause = Cause::fault;
+  std::string meter;       // a limit word, when the code names one
+  std::string scope;       // "account" or "model", when the code names one
+};
+
+struct ProviderModel {
+  proxy::ModelProfile profile;  // its limits are those of `limits` below
+  LimitsConfig limits;
+  std::optional<Charge> charge;         // nullopt: the provider's
+  std::vector<OutputCap> output_caps;   // empty: the provider's
+  std::vector<proxy::Price> batch_prices;
+  bool listed = true;                   // in GET /v1/models when the upstream is not asked
+};
+
+// Hours at which every price is multiplied.
+struct PeakHours {
+  double factor = 1;
+  std::string days;                // "mon-fri"
+  std::vector<std::string> hours;  // "01:00-04:00", UTC
+};
+
+struct ProviderProfile {
+  std::string name;
+  std::string title;
+  std::string base_url;            // empty: an account must say one
+  std::vector<std::string> hosts;  // patterns by which --upstream is recognised
+  std::string api_key_env;         // the variable its own SDK reads; empty: none
+  bool used_when_key_is_set = false;  // with nothing configured at all, that variable is enough
+  proxy::AuthStyle auth = proxy::AuthStyle::bearer;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string query;
+  std::array<proxy::FamilyPath, 7> families;  // by protocol::Api
+  std::vector<std::string> native_prefixes;
+  bool asks_usage = true;
+  bool model_in_path = false;
+  UpstreamTimeoutsConfig timeouts;
+  LimitsConfig limits;
+  std::map<std::string, LimitsConfig> tiers;
+  Charge charge;
+  std::vector<OutputCap> output_caps;
+  std::optional<Duration> pacing;  // the slice over which the provider checks its limits; nullopt: the window
+  std::string keep_alive_stream, keep_alive_json;  // "comment", "ping", "blank-lines", "none"
+  std::string rate_limit_headers;                  // "openai", "anthropic", "none"
+  std::vector<ErrorRule> errors;   // tried before those of the generic provider
+  std::vector<ProviderModel> models;  // first match wins
+  std::optional<PeakHours> peak;
+
+  // The entry for a model id (the exact name before patterns, else the first pattern that matches); nullptr: none.
+  const ProviderModel* find_model(std::string_view id) const;
+};
+
+ProviderProfile read_provider(std::string_view text, const std::string& file, const Environment& environment,
+                              Problems& problems);
+
+// The shipped ones, sorted by name; parsed once. Never fails: a test reads them all.
+const std::vector<std::shared_ptr<const ProviderProfile>>& shipped_providers();
+std::shared_ptr<const ProviderProfile> shipped_provider(std::string_view name);  // nullptr: there is none
+
+// The shipped provider whose `hosts` name this one; nullptr: none (the generic one is meant).
+std::shared_ptr<const ProviderProfile> provider_of_host(std::string_view host);
+
+// The families of a provider below the base URL of an account. `base_path` is the path of that URL, "" when it has none:
+// then the provider's own prefixes hold. Otherwise it replaces the prefix of the main families, as a value for
+// OPENAI_BASE_URL does; families that live elsewhere keep their place beside it.
+std::array<proxy::FamilyPath, 7> families_below(const ProviderProfile& provider, const std::string& base_path);
+
+// Every key the reader of provider files knows, as "models[].text_only"; sorted.
+std::vector<std::string> known_provider_keys();
+
+}  // namespace weir::app

@@ -1,0 +1,331 @@
+#include "app/resolve_settings.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "app/provider_profile.hpp"
+
+namespace weir::app {
+namespace {
+
+using proxy::ModelProfile;
+using ProviderPtr = std::shared_ptr<const ProviderProfile>;
+
+bool is_pattern(std::string_view name) { return name.find('*') != std::string_view::npos; }
+
+proxy::Limits to_limits(const LimitsConfig& config) {
+  const auto finite = [](const std::optional<std::uint64_t>& value) {
+    return value && *value != unlimited ? value : std::nullopt;
+  };
+  proxy::Limits limits;
+  limits.rpm = finite(config.rpm);
+  limits.rpd = finite(config.rpd);
+  limits.tpm = finite(config.tpm);
+  limits.tpd = finite(config.tpd);
+  limits.input_tpm = finite(config.input_tpm);
+  limits.output_tpm = finite(config.output_tpm);
+  limits.concurrency = finite(config.concurrency);
+  if (config.window) limits.window = *config.window;
+  return limits;
+}
+
+class Resolver {
+ public:
+  Resolver(const Config& config, const std::string& folder, const Environment& environment, Problems& problems)
+      : config_(config), folder_(folder), environment_(environment), problems_(problems) {}
+
+  Resolved run() {
+    for (const UpstreamConfig& upstream : config_.upstreams) settings_->upstreams.push_back(resolve_upstream(upstream));
+    resolve_routes();
+    resolve_keys();
+    copy_values();
+    Resolved resolved;
+    resolved.mode = resolve_mode();
+    settings_->clients.mode = resolved.mode.mode;
+    resolved.settings = settings_;
+    return resolved;
+  }
+
+ private:
+  void problem(const Place& place, std::string message) { problems_.push_back({place, std::move(message)}); }
+
+  ProviderPtr provider_of(const UpstreamConfig& upstream) {
+    const std::string& name = upstream.provider.text;
+    if (name.empty()) {
+      const auto url = parse_base_url(upstream.base_url);
+      const auto* parsed = std::get_if<BaseUrl>(&url);
+      ProviderPtr known = parsed ? provider_of_host(parsed->host) : nullptr;
+      return known ? known : shipped_provider("generic");
+    }
+    if (name.ends_with(".yaml") || name.ends_with(".yml")) {
+      const std::string path = name.front() == '/' || folder_.empty() ? name : folder_ + "/" + name;
+      const auto text = environment_.read_file(path);
+      if (!text) {
+        problem(upstream.provider.place, "provider file '" + path + "' cannot be read");
+        return shipped_provider("generic");
+      }
+      return std::make_shared<const ProviderProfile>(read_provider(*text, path, environment_, problems_));
+    }
+    if (ProviderPtr shipped = shipped_provider(name)) return shipped;
+    std::vector<std::string> names;
+    for (const auto& shipped : shipped_providers()) names.push_back(shipped->name);
+    problem(upstream.provider.place, "no provider is called '" + name + "'" + suggestion(name, names));
+    return shipped_provider("generic");
+  }
+
+  // A tier of this deployment, of the provider, or of any shipped provider (5M-30K holds for keys and teams too).
+  LimitsConfig limits_of(const LimitedBy& by, const ProviderProfile* provider) {
+    if (!by.tier) return by.limits;
+    const auto look = [&](const std::map<std::string, LimitsConfig>& tiers) -> const LimitsConfig* {
+      const auto found = tiers.find(by.tier->text);
+      return found == tiers.end() ? nullptr : &found->second;
+    };
+    const LimitsConfig* tier = look(config_.tiers);
+    if (!tier && provider) tier = look(provider->tiers);
+    std::vector<std::string> names;
+    for (const auto& [name, limits] : config_.tiers) names.push_back(name);
+    for (const auto& shipped : shipped_providers()) {
+      if (!tier) tier = look(shipped->tiers);
+      for (const auto& [name, limits] : shipped->tiers) names.push_back(name);
+    }
+    if (tier) return overlay(*tier, by.limits);
+    problem(by.tier->place, "no tier is called '" + by.tier->text + "'" + suggestion(by.tier->text, names));
+    return by.limits;
+  }
+
+  proxy::Upstream resolve_upstream(const UpstreamConfig& from) {
+    const ProviderPtr provider = provider_of(from);
+    providers_.push_back(provider);
+    proxy::Upstream upstream;
+    upstream.name = from.name;
+    upstream.provider = provider->name;
+    const std::string url_text = from.base_url.empty() ? provider->base_url : from.base_url;
+    if (url_text.empty()) {
+      problem(from.place, "upstream '" + from.name + "': base_url is needed, since the provider '" + provider->name + "' has none of its own");
+      return upstream;
+    }
+    const auto url = parse_base_url(url_text);
+    if (const auto* fault = std::get_if<std::string>(&url)) {
+      problem(from.base_url_place, "base_url: " + *fault);
+      return upstream;
+    }
+    const auto& base = std::get<BaseUrl>(url);
+    upstream.tls = base.tls;
+    upstream.host = base.host;
+    upstream.port = base.port;
+    upstream.authority = base.authority;
+    upstream.families = families_below(*provider, base.path);
+    upstream.query = from.query.empty() ? provider->query : from.query;
+    upstream.auth = from.auth.value_or(provider->auth);
+    upstream.api_key = from.api_key;
+    upstream.headers = from.headers;
+    for (const auto& [name, value] : provider->headers) {
+      const bool given = std::any_of(from.headers.begin(), from.headers.end(), [&](const auto& header) { return header.first == name; });
+      if (!given) upstream.headers.emplace_back(name, value);
+    }
+    upstream.asks_usage = provider->asks_usage;
+    upstream.native_prefixes = provider->native_prefixes;
+    upstream.limits = to_limits(overlay(provider->limits, limits_of(from.limits, provider.get())));
+    upstream.share = from.share;
+    upstream.timeouts = timeouts_of(from.timeouts, provider->timeouts);
+    upstream.ca_file = from.ca_file;
+    upstream.verify_tls = from.verify_tls;
+    upstream.models = models_of(from, *provider);
+    return upstream;
+  }
+
+  proxy::UpstreamTimeouts timeouts_of(const UpstreamTimeoutsConfig& account, const UpstreamTimeoutsConfig& provider) const {
+    proxy::UpstreamTimeouts result;
+    const UpstreamTimeoutsConfig& general = config_.timeouts.upstream;
+    const auto pick = [&](Duration& into, std::optional<Duration> UpstreamTimeoutsConfig::*field) {
+      for (const UpstreamTimeoutsConfig* level : {&account, &general, &provider}) {
+        if (level->*field) {
+          into = *(level->*field);
+          return;
+        }
+      }
+    };
+    pick(result.connect, &UpstreamTimeoutsConfig::connect);
+    pick(result.tls, &UpstreamTimeoutsConfig::tls);
+    pick(result.first_byte, &UpstreamTimeoutsConfig::first_byte);
+    pick(result.first_content, &UpstreamTimeoutsConfig::first_content);
+    pick(result.content_gap, &UpstreamTimeoutsConfig::content_gap);
+    pick(result.byte_gap, &UpstreamTimeoutsConfig::byte_gap);
+    pick(result.total, &UpstreamTimeoutsConfig::total);
+    return result;
+  }
+
+  // The profile of one model id at an account: the entry it is like, under the id that is sent, with the account's rules
+  // before the provider's.
+  static ModelProfile profile_for(const std::string& id, const std::string& base_model, const ProviderProfile& provider) {
+    ModelProfile profile;
+    if (const ProviderModel* known = provider.find_model(base_model.empty() ? id : base_model)) {
+      profile = known->profile;
+      profile.limits = to_limits(known->limits);
+    }
+    profile.name = id;
+    return profile;
+  }
+
+  std::vector<ModelProfile> models_of(const UpstreamConfig& from, const ProviderProfile& provider) {
+    std::vector<ModelProfile> exact, patterns;
+    for (const AccountModelConfig& own : from.models) {
+      ModelProfile profile = profile_for(own.id, own.base_model, provider);
+      const ProviderModel* known = provider.find_model(own.base_model.empty() ? own.id : own.base_model);
+      profile.limits = to_limits(overlay(known ? known->limits : LimitsConfig{}, limits_of(own.limits, &provider)));
+      for (const proxy::ParameterRule& rule : own.parameters) {
+        std::erase_if(profile.parameters, [&](const proxy::ParameterRule& other) { return other.name == rule.name; });
+        profile.parameters.push_back(rule);
+      }
+      (is_pattern(own.id) ? patterns : exact).push_back(std::move(profile));
+    }
+    for (const ModelConfig& model : config_.models) {
+      if (model.base_model.empty()) continue;
+      for (const RouteTargetConfig& target : model.upstreams) {
+        const std::string& sent = !target.model.empty() ? target.model : model.upstream_model.empty() ? model.name : model.upstream_model;
+        if (target.upstream.text == from.name) exact.push_back(profile_for(sent, model.base_model, provider));
+      }
+    }
+    for (const ProviderModel& known : provider.models) {
+      ModelProfile profile = known.profile;
+      profile.limits = to_limits(known.limits);
+      (is_pattern(profile.name) ? patterns : exact).push_back(std::move(profile));
+    }
+    exact.insert(exact.end(), std::make_move_iterator(patterns.begin()), std::make_move_iterator(patterns.end()));
+    return exact;
+  }
+
+  std::optional<std::size_t> upstream_index(const Name& name) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < config_.upstreams.size(); ++i) {
+      if (config_.upstreams[i].name == name.text) return i;
+      names.push_back(config_.upstreams[i].name);
+    }
+    problem(name.place, "no upstream is called '" + name.text + "'" + suggestion(name.text, names));
+    return std::nullopt;
+  }
+
+  void resolve_routes() {
+    std::vector<proxy::ModelRoute> exact, patterns;
+    const auto add = [&](proxy::ModelRoute route) { (is_pattern(route.pattern) ? patterns : exact).push_back(std::move(route)); };
+    for (const ModelConfig& model : config_.models) {
+      proxy::ModelRoute route;
+      route.pattern = model.name;
+      route.listed = model.listed;
+      for (const RouteTargetConfig& target : model.upstreams) {
+        const auto index = upstream_index(target.upstream);
+        if (!index) continue;
+        const std::string& sent = target.model.empty() ? model.upstream_model : target.model;
+        route.targets.push_back({*index, sent, target.weight});
+      }
+      add(std::move(route));
+    }
+    if (config_.models.empty()) {
+      // One upstream serves whatever is asked for; several serve what their providers are known for, the first that fits.
+      const bool alone = settings_->upstreams.size() == 1;
+      for (std::size_t i = 0; i < settings_->upstreams.size(); ++i) {
+        for (const ProviderModel& known : providers_[i]->models) {
+          if (alone && is_pattern(known.profile.name)) continue;
+          add(route_to(known.profile.name, i, known.listed));
+        }
+        for (const AccountModelConfig& own : config_.upstreams[i].models) add(route_to(own.id, i, true));
+        if (alone) add(route_to("*", i, false));
+      }
+      settings_->models_from_upstream = alone;
+      // The more a pattern says, the earlier it is tried: deepseek-r1-* of one provider before deepseek-* of another.
+      std::stable_sort(patterns.begin(), patterns.end(), [](const proxy::ModelRoute& a, const proxy::ModelRoute& b) {
+        return a.pattern.size() > b.pattern.size();
+      });
+    }
+    settings_->routes = std::move(exact);
+    settings_->routes.insert(settings_->routes.end(), std::make_move_iterator(patterns.begin()), std::make_move_iterator(patterns.end()));
+  }
+
+  static proxy::ModelRoute route_to(const std::string& pattern, std::size_t upstream, bool listed) {
+    proxy::ModelRoute route;
+    route.pattern = pattern;
+    route.targets.push_back({upstream, "", 1});
+    route.listed = listed;
+    return route;
+  }
+
+  void resolve_keys() {
+    std::vector<std::string> teams;
+    for (const TeamConfig& team : config_.teams) {
+      teams.push_back(team.name);
+      limits_of(team.limits, nullptr);  // a wrong tier is a problem even before a key uses the team
+    }
+    for (const KeyConfig& from : config_.keys) {
+      proxy::ClientKey key;
+      key.name = from.name;
+      key.sha256 = from.sha256;
+      if (from.team) {
+        key.team = from.team->text;
+        if (std::find(teams.begin(), teams.end(), key.team) == teams.end()) {
+          problem(from.team->place, "no team is called '" + key.team + "'" + suggestion(key.team, teams));
+        }
+      }
+      key.limits = to_limits(limits_of(from.limits, nullptr));
+      key.models = from.models;
+      for (const Name& name : from.upstreams) {
+        if (upstream_index(name)) key.upstreams.push_back(name.text);
+      }
+      if (from.default_upstream && upstream_index(*from.default_upstream)) key.default_upstream = from.default_upstream->text;
+      key.weight = from.weight;
+      key.priority = from.priority;
+      settings_->clients.keys.push_back(std::move(key));
+    }
+  }
+
+  void copy_values() {
+    proxy::ClientPolicy& clients = settings_->clients;
+    clients.hosts = config_.clients.hosts;
+    clients.origins = config_.clients.origins;
+    clients.open_anywhere = config_.clients.open_anywhere;
+    settings_->limits.body_bytes_max = config_.limits.body_bytes_max;
+    settings_->limits.header_bytes_max = config_.limits.header_bytes_max;
+    settings_->limits.header_count_max = config_.limits.header_count_max;
+    settings_->limits.json_depth_max = config_.limits.json_depth_max;
+    settings_->client_timeouts.header = config_.timeouts.client_header;
+    settings_->client_timeouts.body = config_.timeouts.client_body;
+    settings_->client_timeouts.idle = config_.timeouts.client_idle;
+    settings_->heartbeat.first_after = config_.heartbeat.first_after;
+    settings_->heartbeat.stream_every = config_.heartbeat.stream_every;
+    settings_->heartbeat.json_after = config_.heartbeat.json_after;
+    settings_->heartbeat.json_every = config_.heartbeat.json_every;
+    settings_->operator_token = config_.operators.token;
+    if (!is_loopback(config_.operators.listen) && config_.operators.token.empty()) {
+      problem(config_.operators.place, "operator.listen is not a loopback address, so operator.token (WEIR_OPERATOR_TOKEN) is needed");
+    }
+  }
+
+  ModeChoice resolve_mode() {
+    ModeFacts facts;
+    facts.asked = config_.clients.mode;
+    facts.has_keys = !config_.keys.empty();
+    facts.has_provider_key = std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
+                                         [](const UpstreamConfig& upstream) { return !upstream.api_key.empty(); });
+    facts.loopback_only = is_loopback(config_.listen);
+    facts.open_anywhere = config_.clients.open_anywhere;
+    auto choice = choose_mode(facts);
+    if (auto* mode = std::get_if<ModeChoice>(&choice)) return std::move(*mode);
+    problem(config_.clients.mode ? config_.clients.place : config_.listen_place, std::get<std::string>(choice));
+    return {};
+  }
+
+  const Config& config_;
+  const std::string& folder_;
+  const Environment& environment_;
+  Problems& problems_;
+  std::shared_ptr<proxy::Settings> settings_ = std::make_shared<proxy::Settings>();
+  std::vector<ProviderPtr> providers_;  // by upstream index
+};
+
+}  // namespace
+
+Resolved resolve_settings(const Config& config, const std::string& folder, const Environment& environment, Problems& problems) {
+  return Resolver(config, folder, environment, problems).run();
+}
+
+}  // namespace weir::app

@@ -1,0 +1,229 @@
+// What clients may do wrong. Whatever cannot be understood without doubt never reaches an upstream.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+struct Case {
+  std::string name;
+  std::string bytes;
+  int status;
+  std::string code;
+  std::string says;  // stands in the message
+};
+void PrintTo(const Case& row, std::ostream* out) { *out << row.name; }
+std::string name_of_case(const ::testing::TestParamInfo<Case>& row) { return row.param.name; }
+
+const std::string good = R"({"model":"m","messages":[]})";
+
+class BadBody : public ::testing::TestWithParam<Case> {};
+
+TEST_P(BadBody, IsRefusedAndTheConnectionStaysUsable) {
+  const Case& row = GetParam();
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", row.bytes));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), row.status);
+  EXPECT_EQ(answer.field("x-weir-error"), row.code);
+  EXPECT_EQ(code_of(answer), row.code);
+  EXPECT_EQ(answer.field("content-type"), "application/json");
+  EXPECT_TRUE(answer.body.starts_with(R"({"error":{"message":)")) << answer.body;
+  EXPECT_NE(answer.body.find(row.says), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.count("connection"), 0u);
+  EXPECT_TRUE(upstream.requests().empty());
+  client.send(post("/v1/chat/completions", good));
+  EXPECT_EQ(client.read_response().status(), 200);
+  EXPECT_EQ(upstream.requests().size(), 1u);
+}
+
+const std::string deep = R"({"model":"m","x":)" + std::string(300, '[') + std::string(300, ']') + "}";
+
+INSTANTIATE_TEST_SUITE_P(Rows, BadBody, ::testing::Values(
+    Case{"Empty", "", 400, "invalid_json", "byte 0"},
+    Case{"NotAnObject", "[1]", 400, "invalid_json", "byte 0"},
+    Case{"MissingBrace", R"({"model":"m")", 400, "invalid_json", "byte 12"},
+    Case{"WrongInASkippedValue", R"({"model":"m","x":[1 2]})", 400, "invalid_json", "byte 20"},
+    Case{"TrailingText", R"({"model":"m"} x)", 400, "invalid_json", "byte 14"},
+    Case{"BadUtf8", "{\"model\":\"m\",\"x\":\"\xff\"}", 400, "invalid_json", "byte 18"},
+    Case{"TooDeep", deep, 400, "invalid_json", "256"},
+    Case{"ModelIsANumber", R"({"model":5})", 400, "invalid_parameter", "model"},
+    Case{"StreamIsAString", R"({"model":"m","stream":"yes"})", 400, "invalid_parameter", "stream"},
+    Case{"MessagesIsAString", R"({"model":"m","messages":"hi"})", 400, "invalid_parameter", "messages"},
+    Case{"NoModel", R"({"messages":[]})", 400, "invalid_parameter", "model"},
+    Case{"ModelTwice", R"({"model":"a","model":"b"})", 400, "duplicate_key", "model"},
+    Case{"ModelTwiceInDisguise", R"({"model":"a","mod\u0065l":"b"})", 400, "duplicate_key", "model"},
+    Case{"StreamTwice", R"({"model":"a","stream":true,"stream":false})", 400, "duplicate_key", "stream"}),
+    name_of_case);
+
+class BadHead : public ::testing::TestWithParam<Case> {};
+
+TEST_P(BadHead, IsRefusedAndTheConnectionCloses) {
+  const Case& row = GetParam();
+  ScriptedUpstream upstream;
+  upstream.answer_always(json_answer("{}"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.limits.header_bytes_max = 4096;
+  settings.limits.header_count_max = 20;
+  settings.limits.body_bytes_max = 1000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  // What follows must not be taken for a second request.
+  client.send(row.bytes + get("/v1/files/smuggled"));
+  client.end();
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), row.status) << answer.head;
+  EXPECT_EQ(answer.field("x-weir-error"), row.code);
+  EXPECT_EQ(code_of(answer), row.code) << answer.body;
+  EXPECT_NE(answer.field("connection").find("close"), std::string::npos) << answer.head;
+  EXPECT_NE(answer.field("x-request-id"), "");
+  EXPECT_NE(answer.body.find(row.says), std::string::npos) << answer.body;
+  EXPECT_EQ(client.read_to_end(), "");
+  EXPECT_EQ(upstream.connections(), 0u);
+  EXPECT_EQ(proxy.record().error, row.code);
+}
+
+const std::string start = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+
+std::string many_fields(int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += "X-" + std::to_string(i) + ": 1\r\n";
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, BadHead, ::testing::Values(
+    Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "both"},
+    Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter", "twice"},
+    Case{"LengthList", start + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
+    Case{"SignedLength", start + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
+    Case{"HugeLength", start + "Content-Length: 99999999999999999999\r\n\r\n{}", 400, "invalid_parameter", ""},
+    Case{"OtherCoding", start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"DisguisedCoding", start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"ChunkedInHttp10", "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+         "invalid_parameter", "1.0"},
+    Case{"ObsFold", start + "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "folding"},
+    Case{"SpaceBeforeColon", start + "Content-Length : 2\r\n\r\n{}", 400, "invalid_parameter", ""},
+    Case{"SpaceBeforeFirstField", "POST /v1/files HTTP/1.1\r\n Host: localhost\r\n\r\n", 400, "invalid_parameter", ""},
+    Case{"BareCr", start + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "CR"},
+    Case{"BareLf", start + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
+    Case{"Nul", start + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
+    Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
+    Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400, "invalid_parameter", ""},
+    Case{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
+    Case{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter", "Host"},
+    Case{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},
+    Case{"HostWithUser", "GET /v1/files HTTP/1.1\r\nHost: a@localhost\r\n\r\n", 400, "invalid_parameter", "Host"},
+    Case{"AbsoluteTarget", "GET http://example.com/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", "path"},
+    Case{"Connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", "path"},
+    Case{"FragmentInTarget", "GET /v1/files#x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", ""},
+    Case{"ConnectionNamesHost", "GET /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: host\r\n\r\n", 400, "invalid_parameter", "host"},
+    Case{"LargeHeader", start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431, "weir_headers_too_large", "4096"},
+    Case{"ManyFields", start + many_fields(30) + "\r\n", 431, "weir_headers_too_large", "20"},
+    Case{"LargeBody", start + "Content-Length: 2000\r\n\r\n" + std::string(2000, ' '), 413, "weir_body_too_large", "1000"},
+    Case{"LargeChunkedBody", start + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n", 413,
+         "weir_body_too_large", "1000"},
+    Case{"BadChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"ChunkWithoutCrLf", start + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"ChunkSizeBareLf", start + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"HugeChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400, "invalid_parameter", "chunked"},
+    Case{"OtherExpectation", start + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}", 417, "invalid_parameter", "Expect"},
+    Case{"WebSocket", "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 426,
+         "weir_websocket_unsupported", "HTTP"}),
+    name_of_case);
+
+TEST(BadInput, SlowHeaderIs408) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.client_timeouts.header = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: loc");
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 408);
+  EXPECT_EQ(code_of(answer), "weir_request_timeout");
+  EXPECT_EQ(answer.field("connection"), "close");
+  EXPECT_TRUE(client.sees_end());
+}
+
+TEST(BadInput, SlowBodyIs408) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.client_timeouts.body = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", good).substr(0, 150));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 408);
+  EXPECT_EQ(code_of(answer), "weir_request_timeout");
+  EXPECT_TRUE(client.sees_end());
+  EXPECT_EQ(upstream.connections(), 0u);
+}
+
+// The upstream sees an upload that breaks off, never one that looks whole.
+TEST(BadInput, SlowUploadIs408) {
+  ScriptedUpstream upstream;
+  upstream.script().expect_end();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.client_timeouts.body = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send("POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("first"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 408);
+  EXPECT_TRUE(client.sees_end());
+  EXPECT_TRUE(upstream.wait_done());
+  EXPECT_FALSE(upstream.received(0).ends_with(last_chunk()));
+}
+
+TEST(BadInput, BadChunkInAnUploadNeverLooksWhole) {
+  ScriptedUpstream upstream;
+  upstream.script().expect_end();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send("POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("first") + "zz\r\n" + get("/v1/files/smuggled"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 400);
+  EXPECT_EQ(answer.field("connection"), "close");
+  client.end();
+  EXPECT_EQ(client.read_to_end(), "");
+  EXPECT_TRUE(upstream.wait_done());
+  EXPECT_FALSE(upstream.received(0).ends_with(last_chunk()));
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(BadInput, IdleConnectionIsClosedWithoutAWord) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.client_timeouts.idle = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  EXPECT_TRUE(client.sees_end());
+}
+
+TEST(BadInput, AnAnswerSurvivesABodyThatIsStillComing) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.limits.body_bytes_max = 1000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", std::string(8u << 20, ' ')));
+  EXPECT_EQ(client.read_response().status(), 413);
+}
+
+TEST(BadInput, ErrorsOfMessagesHaveAnthropicsShape) {
+  ScriptedUpstream upstream;
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/messages", "{", "x-request-id: r-1\r\n"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 400);
+  EXPECT_TRUE(answer.body.starts_with(R"({"type":"error","error":{"type":"invalid_request_error","message":)")) << answer.body;
+  EXPECT_NE(answer.body.find(R"("request_id":"r-1")"), std::string::npos) << answer.body;
+}
+
+}  // namespace
+}  // namespace weir::test

@@ -1,0 +1,224 @@
+// Connections that serve more than one request: the client's, and the pooled ones to upstreams.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","messages":[]})";
+const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
+
+TEST(KeepAlive, ServesPipelinedRequestsInOrder) {
+  ScriptedUpstream upstream;
+  upstream.answer_always([](const HttpMessage& request) { return json_answer(request.body); });
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  std::string requests;
+  for (int i = 0; i < 20; ++i) requests += post("/v1/chat/completions", R"({"model":"m","n":)" + std::to_string(i + 1) + "}") + get("/healthz") + "\r\n";
+  client.send(requests);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(client.read_response().body, R"({"model":"m","n":)" + std::to_string(i + 1) + "}");
+    EXPECT_EQ(client.read_response().body, "ok\n");
+  }
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+// More than is taken in while an exchange runs; nothing is lost and nothing is kept without bound.
+TEST(KeepAlive, ServesMorePipelinedRequestsThanItTakesInAtOnce) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().hold().send(json_answer("1"));
+  upstream.script().expect_request().send(json_answer("2"));
+  upstream.script().expect_request().send(json_answer("3"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  const std::string large = post("/v1/chat/completions", R"({"model":"m","x":")" + std::string(150'000, 'x') + "\"}");
+  client.send(post("/v1/chat/completions", ask) + large + large);
+  upstream.release();
+  EXPECT_EQ(client.read_response().body, "1");
+  EXPECT_EQ(client.read_response().body, "2");
+  EXPECT_EQ(client.read_response().body, "3");
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(KeepAlive, EndsWhenTheClientSaysSo) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask, "Connection: Close\r\n"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.field("connection"), "close");
+  EXPECT_TRUE(client.sees_end());
+  EXPECT_TRUE(proxy.wait_idle_upstreams(1));  // that was the client's wish, not the upstream's
+}
+
+TEST(KeepAlive, EndsAfterAnHttp10Request) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("{}") + last_chunk());
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send("POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+              std::to_string(ask.size()) + "\r\n\r\n" + ask);
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.count("transfer-encoding"), 0u);
+  EXPECT_EQ(answer.body, "{}");
+  EXPECT_EQ(upstream.requests().at(0).start_line, "POST /v1/chat/completions HTTP/1.1");
+}
+
+TEST(KeepAlive, HeadTellsTheLengthAndSendsNoBody) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 500\r\n\r\n");
+  upstream.script().expect_request().send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  upstream.script().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send("HEAD /v1/files/f HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read_response("HEAD").field("content-length"), "500");
+  client.send("HEAD /v1/files/f HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read_response("HEAD").status(), 200);
+  client.send("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read_response("HEAD").field("content-length"), "3");
+  client.send("HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read_response("HEAD").status(), 404);
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(KeepAlive, AnswersWithoutABodyKeepBothConnections) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n");
+  upstream.script().expect_request().send("HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"e\"\r\n\r\n");
+  upstream.script().expect_request().send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer_with("200 OK\r\n", ""));
+  upstream.script().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send("DELETE /v1/files/f HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const HttpMessage no_content = client.read_response();
+  EXPECT_EQ(no_content.status(), 204);
+  EXPECT_EQ(no_content.count("content-length") + no_content.count("transfer-encoding"), 0u);
+  client.send(get("/v1/files/f", "If-None-Match: \"e\"\r\n"));
+  EXPECT_EQ(client.read_response().status(), 304);
+  client.send(get("/v1/files/f"));
+  const HttpMessage empty = client.read_response();
+  EXPECT_EQ(empty.status(), 200);
+  EXPECT_EQ(empty.field("content-length"), "0");
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(KeepAlive, ForgetsAnUpstreamThatCloses) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}", "Connection: close\r\n")).expect_end();
+  upstream.next_connection().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().count("connection"), 0u);
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+// Bytes behind an answer belong to no request: they must not be the answer to the next one.
+TEST(KeepAlive, ForgetsAnUpstreamThatSaysMoreThanItsAnswer) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}") + json_answer("forged")).expect_end();
+  upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk() + json_answer("forged")).expect_end();
+  upstream.next_connection().expect_request().send("HTTP/1.1 204 No Content\r\n\r\n" + json_answer("forged")).expect_end();
+  upstream.next_connection().expect_request().send(json_answer("{\"last\":1}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  client.send(post("/v1/chat/completions", ask_stream));
+  EXPECT_EQ(client.read_response().body, chat_stream());
+  client.send("DELETE /v1/files/f HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read_response().status(), 204);
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{\"last\":1}");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+class Stale : public ::testing::TestWithParam<bool> {};
+
+TEST_P(Stale, ConnectionIsReplacedOnceByAFreshOne) {
+  ScriptedUpstream upstream;
+  auto& script = upstream.expect_request().send(json_answer("{}")).expect_request();
+  GetParam() ? script.reset() : script.close();
+  upstream.next_connection().expect_request().send(json_answer(R"({"fresh":1})"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.body, R"({"fresh":1})");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+  EXPECT_EQ(upstream.connections(), 2u);
+}
+INSTANTIATE_TEST_SUITE_P(Ends, Stale, ::testing::Bool(), [](const auto& row) { return row.param ? "Reset" : "Closed"; });
+
+TEST(KeepAlive, TriesAFreshConnectionOnlyOnce) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}")).expect_request().close();
+  upstream.next_connection().expect_request().close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(code_of(client.read_response()), "weir_upstream_reset");
+  EXPECT_EQ(upstream.connections(), 2u);
+}
+
+TEST(KeepAlive, NeverSendsAgainWhatWasBeingAnswered) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}")).expect_request().send("HTTP/1.1 2").close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(code_of(client.read_response()), "weir_upstream_truncated");
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(KeepAlive, SendsUploadsOnFreshConnectionsOnly) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer("{}"));
+  upstream.next_connection().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().status(), 200);
+  client.send(post("/v1/files", "abc"));
+  EXPECT_EQ(client.read_response().status(), 200);
+}
+
+TEST(KeepAlive, SharesNothingBetweenClientsAtTheSameTime) {
+  ScriptedUpstream upstream;
+  upstream.answer_always([](const HttpMessage& request) { return stream_head() + chunk("data: " + request.body + "\n\n") + chunk(chat_stream()) + last_chunk(); });
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      RawClient client(proxy.port());
+      for (int i = 0; i < 50; ++i) {
+        const std::string body = R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"seed":)" + std::to_string(t * 1000 + i) + "}";
+        client.send(post("/v1/chat/completions", body));
+        const HttpMessage answer = client.read_response();
+        EXPECT_EQ(answer.body, "data: " + body + "\n\n" + chat_stream());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(upstream.connections(), 8u);
+}
+
+}  // namespace
+}  // namespace weir::test

@@ -1,0 +1,205 @@
+// Streams in which time matters: heartbeats, stalls, clients that do not read. Limits are short; nothing is measured.
+#include <gtest/gtest.h>
+
+#include "net/connection.hpp"
+#include "proxy/context.hpp"
+#include "proxy/proxy_support.hpp"
+#include "proxy/session.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","stream":true,"messages":[]})";
+
+proxy::Settings with_beats(std::uint16_t port) {
+  proxy::Settings settings = settings_for({upstream_at(port)});
+  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
+  return settings;
+}
+
+TEST(Heartbeat, IsACommentWithExactlyOneLineFeed) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(": theirs\n\n")).hold().send(chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(with_beats(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_head();
+  const std::string beat = chunk(": keep-alive\n");
+  EXPECT_EQ(client.read_exactly(2 * beat.size()), beat + beat);
+  upstream.release();
+  client.read_until(chunk(chat_stream()) + last_chunk());
+  EXPECT_GE(proxy.record().heartbeats_sent, 2u);
+}
+
+TEST(Heartbeat, IsAPingEventInAnthropicsShape) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head()).hold().send(chunk("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n") + last_chunk());
+  TestProxy proxy(with_beats(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/messages", R"({"model":"m","stream":true,"max_tokens":5,"messages":[]})"));
+  client.read_head();
+  const std::string beat = chunk("event: ping\ndata: {\"type\": \"ping\"}\n\n");
+  EXPECT_EQ(client.read_exactly(beat.size()), beat);
+  upstream.release();
+  client.read_until("message_stop\"}\n\n\r\n" + last_chunk());
+}
+
+TEST(Heartbeat, NeverStandsInsideAnEvent) {
+  const std::string event = chat_event("abc");
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(event.substr(0, 20))).hold().send(chunk(event.substr(20) + chat_stream()) + last_chunk());
+  TestProxy proxy(with_beats(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_head();
+  client.read_until(chunk(": keep-alive\n"));
+  upstream.release();
+  std::string rest = client.read_until(last_chunk());
+  EXPECT_NE(rest.find(event + chat_stream()), std::string::npos) << rest;
+}
+
+TEST(Heartbeat, IsWhiteSpaceBeforeAJsonAnswer) {
+  const std::string body = R"({"id":"c1"})";
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("\n\n"))
+      .hold()
+      .send(chunk("\n" + body) + last_chunk());
+  TestProxy proxy(with_beats(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})"));
+  client.read_head();
+  client.read_until(chunk(" ") + chunk(" "));
+  upstream.release();
+  client.read_until(chunk(body) + last_chunk());
+}
+
+TEST(Stall, IsToldInTheStreamWhenOnlyKeepAlivesCome) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).send_until_gone(chunk(": keep-alive\n\n"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.content_gap = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  ASSERT_TRUE(answer.body.starts_with(chat_event("a") + "data: {\"error\":{")) << answer.body;
+  EXPECT_EQ(code_of(answer), "weir_stall_timeout");
+  EXPECT_TRUE(answer.body.ends_with("}}\n\n"));
+  EXPECT_EQ(proxy.record().error, "weir_stall_timeout");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(Stall, IsToldWhenNoByteComes) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.byte_gap = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(code_of(answer), "weir_stall_timeout");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(Stall, BeforeAnyContentIsAPlainRefusal) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head()).send_until_gone(chunk(": keep-alive\n\n"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.first_content = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(code_of(answer), "weir_first_content_timeout");
+  EXPECT_EQ(answer.field("x-weir-error"), "weir_first_content_timeout");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(Stall, OfTheWholeCallHasALimitOfItsOwn) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head()).send_until_gone(chunk(chat_event("a")));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.total = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(code_of(answer), "weir_total_timeout");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(Stall, OfAJsonAnswerBreaksItsFraming) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\":").expect_end();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.byte_gap = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})"));
+  EXPECT_FALSE(client.read_response().complete());
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(FirstByte, HasALimit) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().expect_end();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.first_byte = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(code_of(answer), "weir_first_byte_timeout");
+  EXPECT_EQ(proxy.record().outcome, "upstream_failed");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(BackPressure, BoundsWhatIsKeptForAClientThatDoesNotRead) {
+  std::string large;
+  while (large.size() < 48u << 20) large += chunk(chat_event(std::string(20'000, 'b')));
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + large + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port(), "127.0.0.1", 4096);
+  client.send(post("/v1/chat/completions", ask));
+  client.read_head();
+  const auto kept = [&] {
+    std::size_t bytes = 0;
+    proxy.on_worker([&](proxy::WorkerContext& context) { bytes = context.sessions.at(0)->client().unflushed_bytes(); });
+    return bytes;
+  };
+  ASSERT_TRUE(wait_for([&] { return kept() > 0; }));
+  for (int look = 0; look < 50; ++look) ASSERT_LE(kept(), 256u * 1024);
+  EXPECT_FALSE(upstream.done());
+  const std::string rest = client.read_until("data: [DONE]\n\n\r\n" + last_chunk());
+  EXPECT_GT(rest.size(), 48u << 20);
+  EXPECT_EQ(proxy.record().outcome, "ok");
+}
+
+// The time a client takes to read is not a silence of the upstream.
+TEST(BackPressure, IsNotTakenForAStallOfTheUpstream) {
+  std::string large;
+  while (large.size() < 24u << 20) large += chunk(chat_event(std::string(20'000, 'b')));
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + large).hold().send(chunk(chat_stream()) + last_chunk());
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.byte_gap = settings.upstreams[0].timeouts.content_gap = 300ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port(), "127.0.0.1", 4096);
+  client.send(post("/v1/chat/completions", ask));
+  client.read_head();
+  std::this_thread::sleep_for(700ms);  // longer than the limits
+  upstream.release();
+  client.read_until("data: [DONE]\n\n\r\n" + last_chunk());
+  EXPECT_EQ(proxy.record().outcome, "ok");
+}
+
+}  // namespace
+}  // namespace weir::test

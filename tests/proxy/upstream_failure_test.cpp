@@ -1,0 +1,263 @@
+// What clients see when an upstream fails: never a clean end of something that is not whole, always whose fault it was.
+#include <gtest/gtest.h>
+
+#include "net/socket_wire.hpp"
+#include "proxy/proxy_support.hpp"
+#include "support/certificates.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","messages":[]})";
+const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
+
+void expect_refusal(TestProxy& proxy, const std::string& body, int status, const std::string& code) {
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", body));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), status);
+  EXPECT_EQ(answer.field("x-weir-error"), code);
+  EXPECT_EQ(code_of(answer), code);
+  EXPECT_NE(answer.body.find("'up'"), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.field("x-weir-upstream"), "up");
+  EXPECT_EQ(answer.count("connection"), 0u);
+  const auto record = proxy.record();
+  EXPECT_EQ(record.error, code);
+  EXPECT_EQ(record.outcome, "upstream_failed");
+  EXPECT_EQ(record.status, status);
+}
+
+struct Broken {
+  std::string name;
+  std::string sent;  // by the upstream, which then closes
+  std::string code;
+};
+class BrokenAnswer : public ::testing::TestWithParam<Broken> {};
+
+TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
+  ScriptedUpstream upstream;
+  auto& script = upstream.expect_request();
+  if (!GetParam().sent.empty()) script.send(GetParam().sent);
+  script.close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  expect_refusal(proxy, ask, 502, GetParam().code);
+  EXPECT_EQ(upstream.requests().size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, BrokenAnswer, ::testing::Values(
+    Broken{"NothingAtAll", "", "weir_upstream_reset"},
+    Broken{"HalfAHead", "HTTP/1.1 200 OK\r\nContent-", "weir_upstream_truncated"},
+    Broken{"Garbage", "\x15\x03\x01\x00\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
+    Broken{"NotHttp", "220 mail.example ESMTP\r\n\r\n", "weir_upstream_invalid"},
+    Broken{"LengthAndChunked", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "weir_upstream_invalid"},
+    Broken{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "weir_upstream_invalid"},
+    Broken{"ObsFold", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", "weir_upstream_invalid"},
+    Broken{"SwitchedProtocols", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "weir_upstream_invalid"},
+    Broken{"NoBodyYet", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n", "weir_upstream_truncated"},
+    Broken{"OnlyWhiteSpace", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("\n\n"),
+           "weir_upstream_truncated"},
+    Broken{"OnlyComments", stream_head() + chunk(": keep-alive\n\n"), "weir_upstream_truncated"},
+    Broken{"BadFirstChunk", stream_head() + "xyz\r\n", "weir_upstream_invalid"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(UpstreamFailure, ResetBeforeTheHeadIs502) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().reset();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  expect_refusal(proxy, ask, 502, "weir_upstream_reset");
+}
+
+TEST(UpstreamFailure, RefusedConnectionIs502) {
+  TestProxy proxy(settings_for({upstream_at(refusing_port())}));
+  expect_refusal(proxy, ask, 502, "weir_upstream_connect");
+}
+
+TEST(UpstreamFailure, UnknownNameIs502) {
+  auto upstream = upstream_at(80);
+  upstream.host = "no-such-host.invalid";
+  TestProxy proxy(settings_for({upstream}));
+  expect_refusal(proxy, ask, 502, "weir_upstream_connect");
+}
+
+TEST(UpstreamFailure, ConnectTimeoutIs504) {
+  const SilentPort silent;
+  auto upstream = upstream_at(silent.port());
+  upstream.timeouts.connect = 50ms;
+  TestProxy proxy(settings_for({upstream}));
+  expect_refusal(proxy, ask, 504, "weir_upstream_connect");
+}
+
+TEST(UpstreamFailure, TlsOnAPlainPortIs502) {
+  ScriptedUpstream upstream;
+  upstream.script().expect_until("\x16\x03").send("HTTP/1.1 400 Bad Request\r\n\r\n").close();
+  auto account = upstream_at(upstream.port());
+  account.tls = true;
+  TestProxy proxy(settings_for({account}));
+  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+}
+
+TEST(UpstreamFailure, UntrustedCertificateIs502) {
+  const TestAuthority trusted, other;
+  const TestCertificate certificate = other.issue("localhost", "DNS:localhost,IP:127.0.0.1");
+  ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  upstream.answer_always(json_answer("{}"));
+  auto account = upstream_at(upstream.port());
+  account.tls = true;
+  account.ca_file = trusted.file();
+  TestProxy proxy(settings_for({account}));
+  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  EXPECT_TRUE(upstream.requests().empty());
+}
+
+TEST(UpstreamFailure, TlsHandshakeTimeoutIs504) {
+  ScriptedUpstream upstream;
+  upstream.script().expect_end();
+  auto account = upstream_at(upstream.port());
+  account.tls = true;
+  account.timeouts.tls = 50ms;
+  TestProxy proxy(settings_for({account}));
+  expect_refusal(proxy, ask, 504, "weir_upstream_tls");
+  EXPECT_TRUE(upstream.wait_done());
+}
+
+TEST(UpstreamFailure, TrustedTlsCarriesTheCall) {
+  const TestAuthority authority;
+  const TestCertificate certificate = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1");
+  ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  auto& script = upstream.script();
+  for (int i = 0; i < 2; ++i) script.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  auto account = upstream_at(upstream.port());
+  account.tls = true;
+  account.host = "localhost";
+  account.ca_file = authority.file();
+  TestProxy proxy(settings_for({account}));
+  RawClient client(proxy.port());
+  for (int i = 0; i < 2; ++i) {
+    client.send(post("/v1/chat/completions", ask_stream));
+    EXPECT_EQ(client.read_response().body, chat_stream());
+  }
+  EXPECT_EQ(upstream.connections(), 1u);
+  EXPECT_EQ(upstream.server_name(0), "localhost");
+}
+
+class CutStream : public ::testing::TestWithParam<Broken> {};
+
+// The error event of sdks.md §1.6: no event line, `{"error":` first, then the end of the body.
+TEST_P(CutStream, EndsWithAnErrorEventAndACleanEnd) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(GetParam().sent).close();
+  upstream.next_connection().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_TRUE(answer.complete());
+  ASSERT_TRUE(answer.body.starts_with(chat_event("a") + "data: {\"error\":{\"message\":")) << answer.body;
+  EXPECT_TRUE(answer.body.ends_with("}}\n\n")) << answer.body;
+  EXPECT_EQ(code_of(answer), GetParam().code);
+  EXPECT_EQ(proxy.record().error, GetParam().code);
+  // Nothing is wrong with the client's connection.
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+}
+
+const std::string begun = stream_head() + chunk(chat_event("a"));
+INSTANTIATE_TEST_SUITE_P(Rows, CutStream, ::testing::Values(
+    Broken{"BetweenEvents", begun, "weir_upstream_truncated"},
+    Broken{"InsideAnEvent", begun + chunk(chat_event("b").substr(0, 30)), "weir_upstream_truncated"},
+    Broken{"InsideAChunk", begun + chunk(chat_event("b")).substr(0, 30), "weir_upstream_truncated"},
+    Broken{"BadChunk", begun + "nonsense\r\n", "weir_upstream_invalid"},
+    Broken{"CloseDelimited", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + chat_event("a"), "weir_upstream_truncated"},
+    Broken{"OfKnownLength", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n" + chat_event("a"),
+           "weir_upstream_truncated"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(UpstreamFailure, ResetInAStreamIsToldInIt) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(begun).hold().reset();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  client.read_until(chunk(chat_event("a")));
+  upstream.release();
+  const std::string rest = client.read_until(last_chunk());
+  EXPECT_NE(rest.find("weir_upstream_truncated"), std::string::npos) << rest;
+}
+
+TEST(UpstreamFailure, CutOfMessagesIsANamedErrorEvent) {
+  const std::string event = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(event)).close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/messages", R"({"model":"m","stream":true,"max_tokens":5,"messages":[]})"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_TRUE(answer.body.starts_with(event + "event: error\ndata: {\"type\":\"error\",\"error\":{")) << answer.body;
+}
+
+TEST(UpstreamFailure, CutAfterTheLastWordIsNoFailure) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_stream())).close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.body, chat_stream());
+  EXPECT_EQ(proxy.record().outcome, "ok");
+  EXPECT_TRUE(proxy.wait_idle_upstreams(0));
+}
+
+TEST(UpstreamFailure, CutInsideALargeEventBreaksTheFraming) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event(std::string(3u << 20, 'x')).substr(0, 2u << 20))).close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  EXPECT_FALSE(client.read_response().complete());
+}
+
+class CutJson : public ::testing::TestWithParam<Broken> {};
+
+TEST_P(CutJson, BreaksTheFraming) {
+  ScriptedUpstream upstream;
+  auto& script = upstream.expect_request().send(GetParam().sent).hold();
+  GetParam().code == "reset" ? script.reset() : script.close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_until("\"id\"");
+  upstream.release();
+  client.read_to_end();
+  EXPECT_TRUE(client.sees_reset());
+  EXPECT_EQ(proxy.record().error, "weir_upstream_truncated");
+}
+
+const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+INSTANTIATE_TEST_SUITE_P(Rows, CutJson, ::testing::Values(
+    Broken{"OfKnownLength", json_head + "Content-Length: 100\r\n\r\n{\"id\":", "close"},
+    Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "close"},
+    Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "reset"},
+    Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(UpstreamFailure, ErrorsOfTheUpstreamPassUntouched) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(answer_with("429 Slow Down\r\nContent-Type: application/json\r\nRetry-After: 7\r\nx-should-retry: true\r\n"
+                                             "x-weir-error: forged\r\n", R"( {"error":"theirs"})"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(answer.body, R"( {"error":"theirs"})");
+  EXPECT_EQ(answer.field("retry-after"), "7");
+  EXPECT_EQ(answer.field("x-should-retry"), "true");
+  EXPECT_EQ(answer.count("x-weir-error"), 0u);
+  EXPECT_EQ(proxy.record().outcome, "upstream_error");
+}
+
+}  // namespace
+}  // namespace weir::test

@@ -1,0 +1,1 @@
+../go342/weir_test.go
