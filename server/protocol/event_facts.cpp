@@ -307,6 +307,7 @@ EventFacts read_event(std::string_view name, std::string_view data, Api api) {
   } else if (!read_json(name, data, api, facts)) {
     facts = EventFacts();  // broken JSON proves nothing
   }
+  release_large_copy();
   facts.error |= name == "error";
   if (facts.error) facts.content = facts.only_usage = false;
   return facts;

@@ -6,7 +6,7 @@
 namespace weir::protocol {
 namespace {
 
-// A thread keeps buffers for events and answers up to this size; for larger ones they are made anew.
+// A thread keeps buffers for events and answers up to this size.
 constexpr std::size_t kept_bytes_max = 1024 * 1024;
 constexpr std::size_t kept_bytes_min = 16 * 1024;
 
@@ -25,10 +25,6 @@ Workspace& workspace() {
 
 bool parse_copy(std::string_view text, simdjson::ondemand::document& document) {
   Workspace& own = workspace();
-  if (own.copy.capacity() > kept_bytes_max && text.size() <= kept_bytes_max / 2) {
-    own.parser = simdjson::ondemand::parser();
-    own.copy = std::string();
-  }
   if (own.copy.capacity() < text.size() + simdjson::SIMDJSON_PADDING) {
     own.copy.reserve(std::max(kept_bytes_min, text.size() + simdjson::SIMDJSON_PADDING));
   }
@@ -41,6 +37,14 @@ bool parse_copy(std::string_view text, simdjson::ondemand::document& document) {
   }
   return own.parser.iterate(simdjson::padded_string_view(own.copy.data(), own.size, own.copy.size())).get(document) ==
          simdjson::SUCCESS;
+}
+
+void release_large_copy() {
+  Workspace& own = workspace();
+  if (own.copy.capacity() <= kept_bytes_max) return;
+  own.parser = simdjson::ondemand::parser();
+  own.copy = std::string();
+  own.size = 0;
 }
 
 std::string_view parsed_copy() {

@@ -14,6 +14,9 @@ namespace weir::protocol {
 // The document is valid until the next call on this thread. On-Demand checks what is asked for, not the rest.
 bool parse_copy(std::string_view text, simdjson::ondemand::document& document);
 
+// Gives the memory of a large copy back. Call it when done with a document that may have been large.
+void release_large_copy();
+
 // Where the copy lies, to turn pointers into offsets.
 std::string_view parsed_copy();
 
@@ -23,7 +26,7 @@ inline char first_byte(simdjson::ondemand::value value) { return *value.raw_json
 // Does a value carry something? Empty strings, arrays and objects, null and false do not.
 inline bool carries(simdjson::ondemand::value value) {
   const std::string_view token = value.raw_json_token();  // reaches up to the next token, which stands at its end
-  switch (token.front()) {
+  switch (*token.data()) {
     case '"': return token.size() > 1 && token[1] != '"';
     case '[': return *(token.data() + token.size()) != ']';
     case '{': return *(token.data() + token.size()) != '}';
@@ -43,7 +46,7 @@ inline bool is_text(simdjson::ondemand::value value, std::string_view text) {
 // The inside of a string value as written; empty: not a string.
 inline std::string_view inside_of(simdjson::ondemand::value value) {
   std::string_view token = value.raw_json_token();
-  if (token[0] != '"') return {};
+  if (!token.starts_with('"')) return {};
   while (token.size() > 1 && token.back() != '"') token.remove_suffix(1);
   return token.size() < 2 ? std::string_view() : token.substr(1, token.size() - 2);
 }

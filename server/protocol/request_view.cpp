@@ -238,7 +238,9 @@ std::variant<RequestView, BodyError> RequestReader::read(std::string_view body, 
 
   ondemand::parser& parser = impl_->parser;
   if (parser.capacity() < body.size()) {
-    const std::size_t capacity = std::max(body.size() + body.size() / 4, kept_capacity_min);
+    // Some room to grow, but not beyond what would be kept.
+    const std::size_t roomy = std::min(body.size() + body.size() / 4, kept_capacity_max);
+    const std::size_t capacity = std::max({body.size(), roomy, kept_capacity_min});
     if (parser.allocate(capacity, std::max<std::size_t>(limits.depth_max + 2, simdjson::DEFAULT_MAX_DEPTH)) !=
         simdjson::SUCCESS) {
       return BodyError{BodyError::Kind::invalid_json, "", 0, "the body is too large to be read"};

@@ -6,6 +6,7 @@
 namespace weir::protocol {
 namespace {
 
+constexpr std::size_t kept_bytes_max = 64 * 1024;  // a rare large event must not cost its stream a large buffer for ever
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 std::size_t find_byte(std::string_view text, std::size_t from, char byte) {
@@ -34,10 +35,7 @@ void SseParser::feed(std::string_view bytes) {
 }
 
 bool SseParser::next(SseItem& item) {
-  if (emitted_buffer_) {
-    buffer_.clear();
-    emitted_buffer_ = false;
-  }
+  drop_emitted();
   if (bom_seen_ < byte_order_mark.size()) skip_byte_order_mark();
   while (position_ < input_.size()) {
     if (after_cr_) {
@@ -54,10 +52,7 @@ bool SseParser::next(SseItem& item) {
 }
 
 bool SseParser::finish(SseItem& item) {
-  if (emitted_buffer_) {
-    buffer_.clear();
-    emitted_buffer_ = false;
-  }
+  drop_emitted();
   const bool close_line = in_line_ && !in_comment_;
   in_line_ = in_comment_ = false;
   if (oversize_) {
@@ -68,6 +63,13 @@ bool SseParser::finish(SseItem& item) {
   if (buffer_.empty()) return false;
   buffer_ += '\n';
   return complete(item, buffer_, false);
+}
+
+void SseParser::drop_emitted() {
+  if (!emitted_buffer_) return;
+  buffer_.clear();
+  if (buffer_.capacity() > kept_bytes_max) buffer_.shrink_to_fit();
+  emitted_buffer_ = false;
 }
 
 // The mark may be split over feeds. Bytes that only looked like its beginning are the beginning of the first line.
@@ -241,7 +243,6 @@ bool SseParser::complete(SseItem& item, std::string_view text, bool in_input) {
   item.text = text;
   item.in_input = in_input;
   item.first = item.last = true;
-  read_fields(item);
   return true;
 }
 

@@ -15,7 +15,7 @@ namespace weir::protocol {
 // One event, or a piece of one that is too large to be kept whole.
 struct SseItem {
   enum class Kind {
-    event,     // a complete block: every field below is set
+    event,     // a complete block; read_fields() sets the last three members
     fragment,  // bytes of an event above the limit, to be passed on as they are; `data` and `has_data` are not known
   };
   Kind kind = Kind::event;
@@ -36,6 +36,9 @@ class SseParser {
   void feed(std::string_view bytes);
   bool next(SseItem& item);  // false: all fed bytes are used up
 
+  // Sets name, data and has_data of an event: apart, because most events are recognised without them.
+  void read_fields(SseItem& item);
+
   // The stream ended cleanly: an unfinished event, closed with the blank line that was missing. False: there was none.
   bool finish(SseItem& item);
 
@@ -43,6 +46,7 @@ class SseParser {
   std::uint64_t comments() const { return comments_; }  // comment lines consumed
 
  private:
+  void drop_emitted();
   void skip_byte_order_mark();
   std::size_t find_line_end();  // npos: not in the fed bytes
   void pass_line_end(std::size_t at);
@@ -56,7 +60,6 @@ class SseParser {
   bool overflow(SseItem& item);
   bool complete(SseItem& item, std::string_view text, bool in_input);
   bool fragment(SseItem& item, std::string_view text, bool in_input, bool last);
-  void read_fields(SseItem& item);
   std::string_view name_on_first_line(std::string_view text) const;
 
   std::size_t event_bytes_max_;
@@ -65,7 +68,7 @@ class SseParser {
   std::size_t next_lf_ = 0;       // the next line feed and carriage return at or after position_, once looked for
   std::size_t next_cr_ = 0;
 
-  std::string buffer_;            // the normalised lines of an unfinished event; keeps its capacity
+  std::string buffer_;            // the normalised lines of an unfinished event; keeps its capacity up to 64 KiB
   std::string joined_;            // several data fields of one event
   bool emitted_buffer_ = false;   // the item last returned is a view of buffer_: clear it first
   bool buffering_ = false;        // the current event is in buffer_

@@ -5,12 +5,19 @@
 #include "protocol/event_facts.hpp"
 
 namespace weir::protocol {
+namespace {
+
+constexpr std::size_t kept_bytes_max = 16 * 1024;  // of a stream's own buffer while it is slow
+
+}  // namespace
 
 StreamFilter::StreamFilter(const FilterOptions& options) : options_(options), parser_(options.event_bytes_max) {}
 
 void StreamFilter::feed(std::string_view bytes, std::vector<std::string_view>& out) {
   pieces_.clear();
   rewritten_.clear();
+  // A burst at the start must not cost a slow stream a large buffer for the rest of its life.
+  if (rewritten_.capacity() > kept_bytes_max && bytes.size() < rewritten_.capacity() / 8) rewritten_.shrink_to_fit();
   input_ = bytes;
   parser_.feed(bytes);
   SseItem item;
@@ -27,7 +34,7 @@ void StreamFilter::finish(std::vector<std::string_view>& out) {
   flush(out);
 }
 
-void StreamFilter::take(const SseItem& item) {
+void StreamFilter::take(SseItem& item) {
   if (item.kind == SseItem::Kind::event) {
     take_event(item);
   } else {
@@ -35,9 +42,10 @@ void StreamFilter::take(const SseItem& item) {
   }
 }
 
-void StreamFilter::take_event(const SseItem& item) {
+void StreamFilter::take_event(SseItem& item) {
   EventFacts facts;
   if (!memo_.recall(item.text, facts)) {
+    parser_.read_fields(item);
     if (is_keepalive(item.name, item.has_data, item.data)) {
       ++absorbed_;
       return;

@@ -62,8 +62,8 @@ class StreamFilter {
     std::size_t begin, end;
   };
 
-  void take(const SseItem& item);
-  void take_event(const SseItem& item);
+  void take(SseItem& item);
+  void take_event(SseItem& item);
   void take_fragment(const SseItem& item);
   void note(const EventFacts& facts, std::string_view data);
   void push(std::string_view text, bool in_input);

@@ -36,6 +36,21 @@ bool read_details(ondemand::value value, UsageReport& report) {
   return true;
 }
 
+// False: no answer whose usage could be believed.
+bool read_answer(std::string_view body, UsageReport& report) {
+  ondemand::document document;
+  ondemand::object root;
+  if (!parse_copy(body, document) || document.get_object().get(root) != simdjson::SUCCESS) return false;
+  for (auto next : root) {
+    ondemand::field field;
+    if (std::move(next).get(field) != simdjson::SUCCESS) return false;
+    if (field.key() != "usage" || first_byte(field.value()) != '{') continue;
+    ondemand::object usage;
+    if (field.value().get_object().get(usage) != simdjson::SUCCESS || !read_usage(usage, report)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool read_usage(ondemand::object object, UsageReport& report) {
@@ -84,18 +99,10 @@ Usage total_of(const UsageReport& report, Api api) {
 }
 
 std::optional<Usage> usage_of_answer(std::string_view body, Api api) {
-  ondemand::document document;
-  ondemand::object root;
   UsageReport report;
-  if (!parse_copy(body, document) || document.get_object().get(root) != simdjson::SUCCESS) return {};
-  for (auto next : root) {
-    ondemand::field field;
-    if (std::move(next).get(field) != simdjson::SUCCESS) break;
-    if (field.key() != "usage" || first_byte(field.value()) != '{') continue;
-    ondemand::object usage;
-    if (field.value().get_object().get(usage) != simdjson::SUCCESS || !read_usage(usage, report)) return {};
-  }
-  if (!report.any()) return {};
+  const bool read = read_answer(body, report);
+  release_large_copy();
+  if (!read || !report.any()) return {};
   return total_of(report, api);
 }
 

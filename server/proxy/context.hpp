@@ -15,6 +15,7 @@
 #include "protocol/request_view.hpp"
 #include "proxy/issued_ids.hpp"
 #include "proxy/snapshot.hpp"
+#include "proxy/upstream_models.hpp"
 
 namespace weir::proxy {
 
@@ -40,6 +41,7 @@ struct WorkerContext {
   SnapshotPtr snapshot;  // of the last reload; an exchange takes its own reference
   net::UpstreamPool pool;
   protocol::RequestReader reader;
+  UpstreamModels models;
   std::vector<Session*> sessions;           // live ones, for shutdown
   std::vector<std::string_view> data;       // scratch of the relay: body data of one read
   std::vector<std::string_view> slices;     // scratch of the relay: what crosses

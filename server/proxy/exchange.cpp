@@ -122,7 +122,9 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   const bool own_list = !settings_.models_from_upstream || (client_.key && !client_.key->models.empty());
   if (route_.api == Api::models && own_list && head_.value_of("x-weir-upstream").empty()) {
     leave_body();
-    co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive()));
+    const std::vector<ListedModel> asked = co_await session_.context().models.list(session_, snapshot_, client_);
+    if (session_.gone()) co_return std::nullopt;
+    co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
     co_return std::nullopt;
   }
   auto refusal = co_await read_request();
@@ -289,7 +291,7 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   } else {
     call.discard();
   }
-  if (!downstream_.finished()) session_.close_after_this();
+  if (downstream_.committed() && !downstream_.finished()) session_.close_after_this();
   if (const auto usage = relay.usage()) {
     record_.input_tokens = usage->input;
     record_.cached_tokens = usage->cached;

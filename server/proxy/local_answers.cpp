@@ -52,29 +52,30 @@ std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Share
 }
 
 std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
-                          std::string_view cors_origin, bool keep_alive) {
+                          std::string_view cors_origin, bool keep_alive, const std::vector<ListedModel>& asked) {
   const Settings& settings = *snapshot.settings;
   std::set<std::string> seen;
   std::string data;
-  const auto list = [&](const std::string& model, const Upstream& upstream) {
+  const auto list = [&](const std::string& model, const std::string& upstream) {
     if (model.find('*') != std::string::npos || !may_use_model(client, model) || !seen.insert(model).second) return;
     if (!data.empty()) data += ',';
     data += "{\"id\":" + protocol::json_quote(model) + ",\"object\":\"model\",\"created\":0,\"owned_by\":" +
-            protocol::json_quote(upstream.name) + "}";
+            protocol::json_quote(upstream) + "}";
   };
   for (const ModelRoute& route : settings.routes) {
     if (!route.listed) continue;
     for (const Target& target : route.targets) {
       const Upstream& upstream = settings.upstreams[target.upstream];
       if (!may_use_upstream(client, upstream.name)) continue;
-      list(route.pattern, upstream);
+      list(route.pattern, upstream.name);
       // A pattern stands for the models of its provider that fit it.
       if (route.pattern.find('*') == std::string::npos) continue;
       for (const ModelProfile& profile : upstream.models) {
-        if (matches_pattern(route.pattern, profile.name)) list(profile.name, upstream);
+        if (matches_pattern(route.pattern, profile.name)) list(profile.name, upstream.name);
       }
     }
   }
+  for (const ListedModel& model : asked) list(model.id, model.upstream);
   std::string headers = "x-request-id: " + std::string(request_id) + "\r\n";
   if (!cors_origin.empty()) headers += "access-control-allow-origin: " + std::string(cors_origin) + "\r\nvary: origin\r\n";
   return write_json_answer(200, "{\"object\":\"list\",\"data\":[" + data + "]}", headers, keep_alive);

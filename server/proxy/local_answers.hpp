@@ -4,10 +4,12 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/authenticate.hpp"
 #include "proxy/route.hpp"
 #include "proxy/session.hpp"
+#include "proxy/upstream_models.hpp"
 
 namespace weir::proxy {
 
@@ -15,8 +17,9 @@ namespace weir::proxy {
 std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive);
 
 // GET /v1/models: what the key may use, over all upstreams, each with the upstream that serves it.
+// `asked`: what upstreams said of themselves (upstream_models.hpp).
 std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
-                          std::string_view cors_origin, bool keep_alive);
+                          std::string_view cors_origin, bool keep_alive, const std::vector<ListedModel>& asked = {});
 
 // OPTIONS from a page of a listed origin.
 std::string answer_preflight(std::string_view origin, bool keep_alive);

@@ -44,15 +44,15 @@ class Events {
 
 // What every shape is made of. Strings are insides of JSON strings.
 struct AnswerParts {
-  std::string id;           // 24 characters, without the prefix of the kind of object
+  std::string id;  // 24 characters, without the prefix of the kind of object
   std::int64_t created = 0;
   std::string model;
   Dialect dialect = Dialect::openai;
   std::uint64_t n = 1;
   ModelRequest::RunningUsage usage = ModelRequest::RunningUsage::none;
-  std::string tool_name;                // empty: no call
-  std::string tool_arguments;           // as JSON, not as the inside of a string
-  std::string previous_response_id;     // responses
+  std::string tool_name;             // empty: no call
+  std::string tool_arguments;        // as JSON, not as the inside of a string
+  std::string previous_response_id;  // responses
   Output output;
 };
 

@@ -19,7 +19,9 @@ bool read(std::string_view text, std::uint64_t& value) {
   if (parsed) value = *parsed;
   return parsed.has_value();
 }
-bool read(std::string_view text, std::optional<std::uint64_t>& value) { return read(text, value.emplace()); }
+bool read(std::string_view text, std::optional<std::uint64_t>& value) {
+  return read(text, value.emplace());
+}
 bool read(std::string_view text, double& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1e9;
@@ -38,7 +40,9 @@ bool read(std::string_view text, int& status) {
   status = static_cast<int>(value);
   return true;
 }
-bool read(std::string_view text, std::optional<FailFirst>& value) { return (value = parse_fail_first(text)).has_value(); }
+bool read(std::string_view text, std::optional<FailFirst>& value) {
+  return (value = parse_fail_first(text)).has_value();
+}
 
 bool read(std::string_view text, Cutting& cutting) {
   if (text == "each" || text == "merge") {
@@ -119,14 +123,16 @@ std::variant<Behaviour, std::string> read_behaviour(const Options& options, cons
   behaviour.output_tokens = options.output_tokens;
   behaviour.keepalive_every = options.keepalive_every;
   for (const net::Field& field : head.fields) {
-    if (field.name.size() <= prefix.size() || !net::equals_ignoring_case(field.name.substr(0, prefix.size()), prefix)) continue;
+    if (field.name.size() <= prefix.size() || !net::equals_ignoring_case(field.name.substr(0, prefix.size()), prefix))
+      continue;
     const std::string_view name = field.name.substr(prefix.size());
     const Header* known = nullptr;
     for (const Header& header : headers) {
       if (net::equals_ignoring_case(header.name, name)) known = &header;
     }
     if (!known) return join("the simulated provider does not know the header ", field.name);
-    if (!known->read(field.value, behaviour)) return join("'", field.value, "' is no value for the header ", field.name);
+    if (!known->read(field.value, behaviour))
+      return join("'", field.value, "' is no value for the header ", field.name);
   }
   return behaviour;
 }

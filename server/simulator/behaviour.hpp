@@ -16,22 +16,22 @@ namespace weir::simulator {
 
 // What goes wrong. Contents are events with a token in them; for an answer that is no stream, bytes of its body.
 struct Faults {
-  int status = 0;                               // x-sim-status: answer this at once; 0: none
-  std::optional<std::uint64_t> stall_after;     // contents, then silence
-  std::optional<std::uint64_t> drop_after;      // contents, then a reset; 0: before the head
-  bool drop_after_head = false;                 // x-sim-drop-after: head
-  std::optional<std::uint64_t> end_after;       // contents, then a clean end without finish
-  std::optional<std::uint64_t> error_after;     // contents, then an error event and a clean end
-  bool error_in_200 = false;                    // an error object where the answer should be
+  int status = 0;                            // x-sim-status: answer this at once; 0: none
+  std::optional<std::uint64_t> stall_after;  // contents, then silence
+  std::optional<std::uint64_t> drop_after;   // contents, then a reset; 0: before the head
+  bool drop_after_head = false;              // x-sim-drop-after: head
+  std::optional<std::uint64_t> end_after;    // contents, then a clean end without finish
+  std::optional<std::uint64_t> error_after;  // contents, then an error event and a clean end
+  bool error_in_200 = false;                 // an error object where the answer should be
 };
 
 // How the bytes are cut on their way out.
 struct Cutting {
   enum class Mode {
-    as_due,   // each event a chunk, all that are due in one write
-    each,     // each event a chunk and a write
-    merge,    // several events in one chunk
-    bytes,    // every `bytes` bytes a chunk and a write; the head is cut too
+    as_due,  // each event a chunk, all that are due in one write
+    each,    // each event a chunk and a write
+    merge,   // several events in one chunk
+    bytes,   // every `bytes` bytes a chunk and a write; the head is cut too
   };
   Mode mode = Mode::as_due;
   std::size_t bytes = 1;
@@ -44,20 +44,21 @@ struct Behaviour {
   std::optional<std::uint64_t> reasoning_tokens;  // nullopt: half the answer for a reasoning model, else none
   std::uint64_t cached_tokens = 0;                // reported as read from the cache
   Duration keepalive_every{0};
-  bool early_head = false;          // the head at once, not with the first token
+  bool early_head = false;  // the head at once, not with the first token
 
-  std::string scenario;             // whose count fail_first and fault_count use
+  std::string scenario;                 // whose count fail_first and fault_count use
   std::optional<FailFirst> fail_first;  // by header; the option's counts all requests
-  std::uint64_t fault_count = std::numeric_limits<std::uint64_t>::max();  // the faults hold for the first so many of the scenario
+  std::uint64_t fault_count =
+      std::numeric_limits<std::uint64_t>::max();  // the faults hold for the first so many of the scenario
   Faults faults;
-  std::string error_code;           // of scripted errors; empty: what fits the status
-  std::string retry_after;          // of scripted errors: "2" or "150ms"
+  std::string error_code;   // of scripted errors; empty: what fits the status
+  std::string retry_after;  // of scripted errors: "2" or "150ms"
 
   Cutting cutting;
-  bool crlf = false;                // events end in CR LF
-  bool until_close = false;         // neither length nor chunks: the body ends with the connection
-  bool chunked = false;             // also where the length is known
-  bool close_after = false;         // closes after the answer without having said so
+  bool crlf = false;         // events end in CR LF
+  bool until_close = false;  // neither length nor chunks: the body ends with the connection
+  bool chunked = false;      // also where the length is known
+  bool close_after = false;  // closes after the answer without having said so
 
   Duration token_interval() const;  // 0: as fast as possible
 };

@@ -1,5 +1,5 @@
-// Chat completions: unnamed events, the role first, one delta per token, then the finish reason, the usage if asked for,
-// and [DONE].
+// Chat completions: unnamed events, the role first, one delta per token, then the finish reason, the usage if asked
+// for, and [DONE].
 #include "simulator/answer.hpp"
 #include "simulator/text.hpp"
 
@@ -11,8 +11,9 @@ using RunningUsage = ModelRequest::RunningUsage;
 class ChatAnswer final : public Answer {
  public:
   explicit ChatAnswer(AnswerParts parts) : Answer(std::move(parts)) {
-    prefix_ = join(R"(data: {"id":"chatcmpl-)", parts_.id, R"(","object":"chat.completion.chunk","created":)", parts_.created,
-                   R"(,"model":")", parts_.model, R"(","system_fingerprint":"fp_simulated","choices":[)");
+    prefix_ =
+        join(R"(data: {"id":"chatcmpl-)", parts_.id, R"(","object":"chat.completion.chunk","created":)", parts_.created,
+             R"(,"model":")", parts_.model, R"(","system_fingerprint":"fp_simulated","choices":[)");
   }
 
   void open(Events& events) override {
@@ -48,27 +49,29 @@ class ChatAnswer final : public Answer {
 
   void close(Events& events) override {
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
-      put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{},"logprobs":null,"finish_reason":")", finish_word(), R"("}])");
+      put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{},"logprobs":null,"finish_reason":")",
+          finish_word(), R"("}])");
       end(events, 0);
     }
     if (parts_.usage != RunningUsage::none) {
-      put(events.text(), prefix_, R"(],"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect), "}\n\n");
+      put(events.text(), prefix_, R"(],"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect),
+          "}\n\n");
       events.end();
     }
     events.add("data: [DONE]\n\n");
   }
 
   std::string whole() const override {
-    std::string out = join(R"({"id":"chatcmpl-)", parts_.id, R"(","object":"chat.completion","created":)", parts_.created,
-                           R"(,"model":")", parts_.model, R"(","choices":[)");
+    std::string out = join(R"({"id":"chatcmpl-)", parts_.id, R"(","object":"chat.completion","created":)",
+                           parts_.created, R"(,"model":")", parts_.model, R"(","choices":[)");
     const std::string rest = parts_.output.all_but_thoughts();
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
       put(out, choice > 0 ? "," : "", R"({"index":)", choice, R"(,"message":{"role":"assistant","content":)");
       if (parts_.tool_name.empty()) {
         put(out, R"(")", rest, R"(")");
       } else {
-        put(out, R"(null,"tool_calls":[{"id":")", call_id(choice), R"(","type":"function","function":{"name":")", parts_.tool_name,
-            R"(","arguments":")", rest, R"("}}])");
+        put(out, R"(null,"tool_calls":[{"id":")", call_id(choice), R"(","type":"function","function":{"name":")",
+            parts_.tool_name, R"(","arguments":")", rest, R"("}}])");
       }
       if (parts_.output.thoughts() > 0) put(out, R"(,"reasoning_content":")", parts_.output.all_thoughts(), R"(")");
       put(out, R"(,"refusal":null},"logprobs":null,"finish_reason":")", finish_word(), R"("})");
@@ -84,7 +87,8 @@ class ChatAnswer final : public Answer {
 
  private:
   void add_delta(Events& events, std::uint64_t choice, std::string_view delta, std::uint64_t tokens) {
-    put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{)", delta, R"(},"logprobs":null,"finish_reason":null}])");
+    put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{)", delta,
+        R"(},"logprobs":null,"finish_reason":null}])");
     end(events, tokens);
   }
 
@@ -103,9 +107,12 @@ class ChatAnswer final : public Answer {
 
   std::string_view finish_word() const {
     switch (parts_.output.finish()) {
-      case Finish::stop: return "stop";
-      case Finish::length: return "length";
-      case Finish::tool_call: return "tool_calls";
+      case Finish::stop:
+        return "stop";
+      case Finish::length:
+        return "length";
+      case Finish::tool_call:
+        return "tool_calls";
     }
     return {};
   }
@@ -116,14 +123,18 @@ class ChatAnswer final : public Answer {
 
 }  // namespace
 
-std::unique_ptr<Answer> make_chat_answer(AnswerParts parts) { return std::make_unique<ChatAnswer>(std::move(parts)); }
+std::unique_ptr<Answer> make_chat_answer(AnswerParts parts) {
+  return std::make_unique<ChatAnswer>(std::move(parts));
+}
 
 std::string usage_json(const Usage& usage, Dialect dialect) {
-  std::string out = join(R"({"prompt_tokens":)", usage.input, R"(,"completion_tokens":)", usage.output, R"(,"total_tokens":)",
-                         usage.input + usage.output, R"(,"prompt_tokens_details":{"cached_tokens":)", usage.cached,
-                         R"(},"completion_tokens_details":{"reasoning_tokens":)", usage.reasoning, "}");
+  std::string out =
+      join(R"({"prompt_tokens":)", usage.input, R"(,"completion_tokens":)", usage.output, R"(,"total_tokens":)",
+           usage.input + usage.output, R"(,"prompt_tokens_details":{"cached_tokens":)", usage.cached,
+           R"(},"completion_tokens_details":{"reasoning_tokens":)", usage.reasoning, "}");
   if (dialect == Dialect::deepseek) {
-    put(out, R"(,"prompt_cache_hit_tokens":)", usage.cached, R"(,"prompt_cache_miss_tokens":)", usage.input - usage.cached);
+    put(out, R"(,"prompt_cache_hit_tokens":)", usage.cached, R"(,"prompt_cache_miss_tokens":)",
+        usage.input - usage.cached);
   }
   return out + "}";
 }

@@ -10,8 +10,8 @@ using RunningUsage = ModelRequest::RunningUsage;
 class CompletionAnswer final : public Answer {
  public:
   explicit CompletionAnswer(AnswerParts parts) : Answer(std::move(parts)) {
-    begin_ = join(R"({"id":"cmpl-)", parts_.id, R"(","object":"text_completion","created":)", parts_.created, R"(,"model":")",
-                  parts_.model, R"(","choices":[)");
+    begin_ = join(R"({"id":"cmpl-)", parts_.id, R"(","object":"text_completion","created":)", parts_.created,
+                  R"(,"model":")", parts_.model, R"(","choices":[)");
   }
 
   void open(Events&) override {}
@@ -27,13 +27,13 @@ class CompletionAnswer final : public Answer {
 
   void close(Events& events) override {
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
-      put(events.text(), "data: ", begin_, R"({"text":"","index":)", choice, R"(,"logprobs":null,"finish_reason":")", finish_word(),
-          R"("}])");
+      put(events.text(), "data: ", begin_, R"({"text":"","index":)", choice, R"(,"logprobs":null,"finish_reason":")",
+          finish_word(), R"("}])");
       end(events, 0);
     }
     if (parts_.usage != RunningUsage::none) {
-      put(events.text(), "data: ", begin_, R"(],"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect),
-          "}\n\n");
+      put(events.text(), "data: ", begin_, R"(],"usage":)",
+          usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect), "}\n\n");
       events.end();
     }
     events.add("data: [DONE]\n\n");
@@ -43,8 +43,8 @@ class CompletionAnswer final : public Answer {
     std::string out = begin_;
     const std::string text = parts_.output.tokens(0, parts_.output.size());
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
-      put(out, choice > 0 ? "," : "", R"({"text":")", text, R"(","index":)", choice, R"(,"logprobs":null,"finish_reason":")",
-          finish_word(), R"("})");
+      put(out, choice > 0 ? "," : "", R"({"text":")", text, R"(","index":)", choice,
+          R"(,"logprobs":null,"finish_reason":")", finish_word(), R"("})");
     }
     put(out, R"(],"usage":)", usage_json(parts_.output.usage(parts_.output.size(), parts_.n), parts_.dialect), "}");
     return out;

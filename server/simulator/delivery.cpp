@@ -23,7 +23,8 @@ void Delivery::head(std::string_view head, Framing framing) {
     out_ += head;
     return;
   }
-  for (; !head.empty(); head.remove_prefix(std::min(cutting_.bytes, head.size()))) connection_.write(head.substr(0, cutting_.bytes));
+  for (; !head.empty(); head.remove_prefix(std::min(cutting_.bytes, head.size())))
+    connection_.write(head.substr(0, cutting_.bytes));
 }
 
 void Delivery::body(std::string_view piece) {
@@ -31,7 +32,8 @@ void Delivery::body(std::string_view piece) {
   std::string converted;
   if (crlf_) piece = converted = with_crlf(piece);
   switch (cutting_.mode) {
-    case Cutting::Mode::as_due: return frame(piece);
+    case Cutting::Mode::as_due:
+      return frame(piece);
     case Cutting::Mode::each:
       frame(piece);
       return flush();

@@ -39,8 +39,8 @@ class Delivery {
   Cutting cutting_;
   bool crlf_;
   Framing framing_ = Framing::raw;
-  std::string out_;       // framed
-  std::string merged_;    // events for the next chunk
+  std::string out_;     // framed
+  std::string merged_;  // events for the next chunk
   unsigned merged_count_ = 0;
 };
 

@@ -35,7 +35,8 @@ void put_numbers(std::string& out, const std::vector<float>& vector) {
   for (const float value : vector) {
     char digits[32];
     if (out.back() != '[') out += ',';
-    out.append(digits, static_cast<std::size_t>(std::snprintf(digits, sizeof digits, "%.7g", static_cast<double>(value))));
+    out.append(digits,
+               static_cast<std::size_t>(std::snprintf(digits, sizeof digits, "%.7g", static_cast<double>(value))));
   }
   out += ']';
 }
@@ -63,8 +64,8 @@ std::string write_embeddings(const ModelRequest& request) {
     }
     out += '}';
   }
-  put(out, R"(],"model":")", escaped(request.model), R"(","usage":{"prompt_tokens":)", request.prompt_tokens, R"(,"total_tokens":)",
-      request.prompt_tokens, "}}");
+  put(out, R"(],"model":")", escaped(request.model), R"(","usage":{"prompt_tokens":)", request.prompt_tokens,
+      R"(,"total_tokens":)", request.prompt_tokens, "}}");
   return out;
 }
 

@@ -8,7 +8,9 @@ namespace {
 
 using Lock = std::lock_guard<std::mutex>;
 
-Instant now() { return std::chrono::steady_clock::now(); }
+Instant now() {
+  return std::chrono::steady_clock::now();
+}
 
 Cause cause_of(Verdict::Refusal refusal) {
   if (refusal == Verdict::Refusal::requests) return Cause::requests;

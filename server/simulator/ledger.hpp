@@ -1,6 +1,6 @@
-// The provider's books, shared by all workers behind one lock: limits, the log that checks them, counters, scenarios, and
-// the last request. A request that was let in holds a Permit until its answer is over; the destructor books the end.
-// The clock is read under the lock, so that instants in the books never go back.
+// The provider's books, shared by all workers behind one lock: limits, the log that checks them, counters, scenarios,
+// and the last request. A request that was let in holds a Permit until its answer is over; the destructor books the
+// end. The clock is read under the lock, so that instants in the books never go back.
 #pragma once
 
 #include <cstdint>

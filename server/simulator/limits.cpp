@@ -21,11 +21,15 @@ void Limits::forget_charges(const Options& options) {
 
 std::uint64_t Limits::charge_on_arrival(const Claim& claim) const {
   switch (charge_) {
-    case Charge::max_or_estimate: return std::max(claim.cap * claim.n, claim.input);
-    case Charge::estimate_plus_max: return claim.input + claim.cap * std::max(claim.n, claim.best_of);
-    case Charge::input_then_output: return claim.input;
+    case Charge::max_or_estimate:
+      return std::max(claim.cap * claim.n, claim.input);
+    case Charge::estimate_plus_max:
+      return claim.input + claim.cap * std::max(claim.n, claim.best_of);
+    case Charge::input_then_output:
+      return claim.input;
     case Charge::actual:
-    case Charge::none: return 0;
+    case Charge::none:
+      return 0;
   }
   return 0;
 }

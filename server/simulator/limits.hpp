@@ -14,8 +14,8 @@ namespace weir::simulator {
 
 // What the provider knows of a request on arrival.
 struct Claim {
-  std::uint64_t input = 0;    // its estimate of the prompt, which here is what it will report as prompt_tokens
-  std::uint64_t cap = 0;      // of one choice, as sent; without one see --default-cap
+  std::uint64_t input = 0;  // its estimate of the prompt, which here is what it will report as prompt_tokens
+  std::uint64_t cap = 0;    // of one choice, as sent; without one see --default-cap
   std::uint64_t n = 1;
   std::uint64_t best_of = 1;
 };
@@ -40,8 +40,8 @@ class Limits {
 
   // A request that is not refused is in flight until finish().
   Verdict admit(const Claim& claim, Instant now);
-  void produce(std::uint64_t tokens, Instant now);           // output tokens, as they come
-  void finish(std::uint64_t total_tokens, Instant now);      // input and all that was produced
+  void produce(std::uint64_t tokens, Instant now);       // output tokens, as they come
+  void finish(std::uint64_t total_tokens, Instant now);  // input and all that was produced
 
   void forget_charges(const Options& options);  // every meter full again; what is in flight stays so
 
@@ -56,7 +56,7 @@ class Limits {
  private:
   Charge charge_;
   bool count_refused_;
-  std::uint64_t rpm_, tpm_, concurrency_;  // 0: none
+  std::uint64_t rpm_, tpm_, concurrency_;     // 0: none
   std::unique_ptr<Meter> requests_, tokens_;  // nullptr: no limit
   std::uint64_t in_flight_ = 0;
 };

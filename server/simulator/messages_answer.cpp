@@ -12,7 +12,8 @@ class MessagesAnswer final : public Answer {
   explicit MessagesAnswer(AnswerParts parts) : Answer(std::move(parts)) {}
 
   void open(Events& events) override {
-    events.add(join("event: message_start\ndata: {\"type\":\"message_start\",\"message\":", message("[]", "null", 1), "}\n\n"));
+    events.add(join("event: message_start\ndata: {\"type\":\"message_start\",\"message\":", message("[]", "null", 1),
+                    "}\n\n"));
     open_block(events, 0);
     events.add(ping);
   }
@@ -23,7 +24,8 @@ class MessagesAnswer final : public Answer {
       open_block(events, index);
     }
     std::string& out = events.text();
-    put(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":", block_, ",\"delta\":{\"type\":\"");
+    put(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":", block_,
+        ",\"delta\":{\"type\":\"");
     const std::string_view token = parts_.output.token(index);
     if (parts_.output.is_thought(index)) {
       put(out, R"(thinking_delta","thinking":")", token);
@@ -38,15 +40,17 @@ class MessagesAnswer final : public Answer {
 
   void close(Events& events) override {
     close_block(events);
-    events.add(join("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"", stop_word(),
-                    "\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":", parts_.output.size(), "}}\n\n"));
+    events.add(join("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"",
+                    stop_word(), "\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":", parts_.output.size(),
+                    "}}\n\n"));
     events.add("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
   }
 
   std::string whole() const override {
     std::string content = "[";
     if (parts_.output.thoughts() > 0) {
-      put(content, R"({"type":"thinking","thinking":")", parts_.output.all_thoughts(), R"(","signature":"c2ltdWxhdGVk"},)");
+      put(content, R"({"type":"thinking","thinking":")", parts_.output.all_thoughts(),
+          R"(","signature":"c2ltdWxhdGVk"},)");
     }
     if (calls_tool()) {
       put(content, R"({"type":"tool_use","id":"toolu_)", parts_.id, R"(","name":")", parts_.tool_name, R"(","input":)",
@@ -81,7 +85,8 @@ class MessagesAnswer final : public Answer {
     if (parts_.output.is_thought(index)) {
       block = R"({"type":"thinking","thinking":"","signature":""})";
     } else if (calls_tool()) {
-      block = join(R"({"type":"tool_use","id":"toolu_)", parts_.id, R"(","name":")", parts_.tool_name, R"(","input":{}})");
+      block =
+          join(R"({"type":"tool_use","id":"toolu_)", parts_.id, R"(","name":")", parts_.tool_name, R"(","input":{}})");
     } else {
       block = R"({"type":"text","text":""})";
     }
@@ -100,9 +105,12 @@ class MessagesAnswer final : public Answer {
 
   std::string_view stop_word() const {
     switch (parts_.output.finish()) {
-      case Finish::stop: return "end_turn";
-      case Finish::length: return "max_tokens";
-      case Finish::tool_call: return "tool_use";
+      case Finish::stop:
+        return "end_turn";
+      case Finish::length:
+        return "max_tokens";
+      case Finish::tool_call:
+        return "tool_use";
     }
     return {};
   }
@@ -113,6 +121,8 @@ class MessagesAnswer final : public Answer {
 
 }  // namespace
 
-std::unique_ptr<Answer> make_messages_answer(AnswerParts parts) { return std::make_unique<MessagesAnswer>(std::move(parts)); }
+std::unique_ptr<Answer> make_messages_answer(AnswerParts parts) {
+  return std::make_unique<MessagesAnswer>(std::move(parts));
+}
 
 }  // namespace weir::simulator

@@ -24,7 +24,9 @@ class Bucket final : public Meter {
   std::uint64_t remaining(Instant now) override {
     const Duration left = capacity_ - until_full(now);
     // A whole number may come out a hair below itself.
-    return left <= Duration(0) ? 0 : static_cast<std::uint64_t>(static_cast<double>(left.count()) * limit_ / window_ + 1e-6);
+    return left <= Duration(0)
+               ? 0
+               : static_cast<std::uint64_t>(static_cast<double>(left.count()) * limit_ / window_ + 1e-6);
   }
 
   Duration until_full(Instant now) override { return std::max(full_at_ - at(now), Instant::duration(0)); }
@@ -166,9 +168,12 @@ std::unique_ptr<Meter> make_sliding_window(std::uint64_t limit, Duration window)
 
 std::unique_ptr<Meter> make_meter(Limiter limiter, std::uint64_t limit, Duration window, double burst) {
   switch (limiter) {
-    case Limiter::bucket: return make_bucket(limit, window, burst);
-    case Limiter::fixed: return make_fixed_window(limit, window);
-    case Limiter::sliding: return make_sliding_window(limit, window);
+    case Limiter::bucket:
+      return make_bucket(limit, window, burst);
+    case Limiter::fixed:
+      return make_fixed_window(limit, window);
+    case Limiter::sliding:
+      return make_sliding_window(limit, window);
   }
   return nullptr;
 }

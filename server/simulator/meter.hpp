@@ -32,8 +32,8 @@ class Meter {
 std::unique_ptr<Meter> make_bucket(std::uint64_t limit, Duration window, double burst);
 // The whole limit anew at every multiple of the window on the clock.
 std::unique_ptr<Meter> make_fixed_window(std::uint64_t limit, Duration window);
-// What was charged in the last window, exactly: (now - window, now]. Charges closer together than a 60,000th of the window share
-// one entry and leave together with the later one, which bounds the log.
+// What was charged in the last window, exactly: (now - window, now]. Charges closer together than a 60,000th of the
+// window share one entry and leave together with the later one, which bounds the log.
 std::unique_ptr<Meter> make_sliding_window(std::uint64_t limit, Duration window);
 
 std::unique_ptr<Meter> make_meter(Limiter limiter, std::uint64_t limit, Duration window, double burst);

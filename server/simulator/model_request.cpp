@@ -25,7 +25,9 @@ constexpr std::string_view echo_prefix = "echo: ";
 struct Refused {
   BodyFault fault;
 };
-[[noreturn]] void refuse(std::string message, std::string_view param) { throw Refused{{std::move(message), std::string(param)}}; }
+[[noreturn]] void refuse(std::string message, std::string_view param) {
+  throw Refused{{std::move(message), std::string(param)}};
+}
 
 struct Body {
   dom::object object;
@@ -40,14 +42,16 @@ struct Body {
     const auto value = find(name);
     if (!value) return {};
     std::string_view result;
-    if (value->get(result) != simdjson::SUCCESS) refuse(join("Invalid type for '", name, "': expected a string."), name);
+    if (value->get(result) != simdjson::SUCCESS)
+      refuse(join("Invalid type for '", name, "': expected a string."), name);
     return result;
   }
   bool boolean(std::string_view name, bool otherwise) const {
     const auto value = find(name);
     if (!value) return otherwise;
     bool result = false;
-    if (value->get(result) != simdjson::SUCCESS) refuse(join("Invalid type for '", name, "': expected a boolean."), name);
+    if (value->get(result) != simdjson::SUCCESS)
+      refuse(join("Invalid type for '", name, "': expected a boolean."), name);
     return result;
   }
   std::optional<std::uint64_t> count(std::string_view name, std::uint64_t least, std::uint64_t most) const {
@@ -106,7 +110,8 @@ void walk_parts(dom::array parts, std::string_view role, Prompt& prompt) {
 
 void walk_message(dom::element element, std::string_view param, Prompt& prompt) {
   dom::object message;
-  if (element.get(message) != simdjson::SUCCESS) refuse(join("Invalid type for '", param, "': expected objects."), param);
+  if (element.get(message) != simdjson::SUCCESS)
+    refuse(join("Invalid type for '", param, "': expected objects."), param);
   const Body body{message};
   const std::string_view role = body.text("role");
   prompt.tokens += tokens_per_message;
@@ -131,7 +136,8 @@ void walk_messages(const Body& body, std::string_view name, Prompt& prompt) {
   const auto value = body.find(name);
   if (!value) refuse(join("Missing required parameter: '", name, "'."), name);
   dom::array messages;
-  if (value->get(messages) != simdjson::SUCCESS) refuse(join("Invalid type for '", name, "': expected an array."), name);
+  if (value->get(messages) != simdjson::SUCCESS)
+    refuse(join("Invalid type for '", name, "': expected an array."), name);
   if (messages.size() == 0) refuse(join("Invalid '", name, "': empty array. Expected at least 1 message."), name);
   for (const dom::element message : messages) walk_message(message, name, prompt);
 }
@@ -185,7 +191,8 @@ std::vector<Input> read_inputs(const Body& body, std::string_view name) {
 void read_stream_options(const Body& body, ModelRequest& request) {
   const auto options = body.child("stream_options");
   if (!options) return;
-  if (!request.stream) refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options");
+  if (!request.stream)
+    refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options");
   const Body inner{*options};
   if (inner.boolean("include_usage", false)) request.usage = ModelRequest::RunningUsage::null_until_end;
   if (inner.boolean("chunk_include_usage", false) || inner.boolean("continuous_usage_stats", false)) {
@@ -244,7 +251,8 @@ void read_completion(const Body& body, ModelRequest& request) {
   request.prompt_tokens += count_tokens(body.text("suffix").size());
   request.best_of = body.count("best_of", 1, choices_max).value_or(1);
   std::string_view text;
-  if (const auto prompt = body.find("prompt"); prompt->get(text) == simdjson::SUCCESS && text.starts_with(echo_prefix)) {
+  if (const auto prompt = body.find("prompt");
+      prompt->get(text) == simdjson::SUCCESS && text.starts_with(echo_prefix)) {
     request.echoes = true;
     request.echo = text.substr(echo_prefix.size());
   }
@@ -257,7 +265,8 @@ void read_embedding(const Body& body, ModelRequest& request) {
   }
   request.dimensions = body.count("dimensions", 1, 8192).value_or(request.dimensions);
   const std::string_view format = body.text("encoding_format");
-  if (!format.empty() && format != "float" && format != "base64") refuse("Invalid 'encoding_format'.", "encoding_format");
+  if (!format.empty() && format != "float" && format != "base64")
+    refuse("Invalid 'encoding_format'.", "encoding_format");
   request.base64 = format == "base64";
 }
 
@@ -276,14 +285,21 @@ ModelRequest read_request(dom::object object, Route route) {
   if (request.model.empty()) refuse("you must provide a model parameter", "model");
   request.stream = body.boolean("stream", false);
   request.max_tokens = body.count("max_tokens", 1, count_max);
-  request.max_total_tokens = body.count(route == Route::responses ? "max_output_tokens" : "max_completion_tokens", 1, count_max);
+  request.max_total_tokens =
+      body.count(route == Route::responses ? "max_output_tokens" : "max_completion_tokens", 1, count_max);
   switch (route) {
-    case Route::embeddings: read_embedding(body, request); return request;
-    case Route::completions: read_completion(body, request); break;
+    case Route::embeddings:
+      read_embedding(body, request);
+      return request;
+    case Route::completions:
+      read_completion(body, request);
+      break;
     case Route::messages:
       if (!request.max_tokens) refuse("max_tokens: Field required", "max_tokens");
       [[fallthrough]];
-    default: read_prompt(body, route, request); break;
+    default:
+      read_prompt(body, route, request);
+      break;
   }
   request.n = body.count("n", 1, choices_max).value_or(1);
   request.thinking = asks_to_think(body);
@@ -304,7 +320,8 @@ ModelRequestReader::~ModelRequestReader() = default;
 
 std::variant<ModelRequest, BodyFault> ModelRequestReader::read(std::string& body, Route route) {
   constexpr std::size_t kept_for = 1024 * 1024;  // the parser holds several bytes for each of the body's
-  if (body.capacity() < body.size() + simdjson::SIMDJSON_PADDING) body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
+  if (body.capacity() < body.size() + simdjson::SIMDJSON_PADDING)
+    body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
   const bool large = body.size() > kept_for;
   std::variant<ModelRequest, BodyFault> result;
   dom::object object;

@@ -19,26 +19,26 @@ struct ModelRequest {
 
   std::string model;
   bool stream = false;
-  RunningUsage usage = RunningUsage::none;           // chat, completions: what stream_options asks for
-  std::optional<std::uint64_t> max_tokens;           // bounds the answer, at Ark without the thinking
-  std::optional<std::uint64_t> max_total_tokens;     // max_completion_tokens, max_output_tokens: bounds both
+  RunningUsage usage = RunningUsage::none;        // chat, completions: what stream_options asks for
+  std::optional<std::uint64_t> max_tokens;        // bounds the answer, at Ark without the thinking
+  std::optional<std::uint64_t> max_total_tokens;  // max_completion_tokens, max_output_tokens: bounds both
   std::uint64_t n = 1;
   std::uint64_t best_of = 1;
   std::uint64_t prompt_tokens = 0;
-  bool thinking = false;                             // asked for by the body (`thinking`, `reasoning`)
+  bool thinking = false;  // asked for by the body (`thinking`, `reasoning`)
 
-  bool echoes = false;                               // the last user message is "echo: …"
-  std::string echo;                                  // the text after "echo: "
+  bool echoes = false;  // the last user message is "echo: …"
+  std::string echo;     // the text after "echo: "
   bool calls_tool = false;
   std::string tool_name;
-  std::string tool_arguments;                        // JSON that fits the tool's schema roughly
+  std::string tool_arguments;  // JSON that fits the tool's schema roughly
 
-  std::vector<std::uint64_t> embedding_inputs;       // a hash of each
+  std::vector<std::uint64_t> embedding_inputs;  // a hash of each
   std::uint64_t dimensions = 32;
   bool base64 = false;
 
   std::string previous_response_id;
-  bool store = true;                                 // responses
+  bool store = true;  // responses
 };
 
 // Why a body is refused with 400.

@@ -48,37 +48,39 @@ struct Options {
   std::string listen = "127.0.0.1:8090";  // --listen; port 0: any free one
   unsigned workers = 1;                   // --workers; a test needs one, a bench as many as it has cores to spare
 
-  Duration ttft{0};                       // --ttft: from the request to the first token
-  double tokens_per_second = 60;          // --tokens-per-second: DeepSeek-V3's published speed; 0: as fast as possible
-  std::uint64_t output_tokens = 64;       // --output-tokens: length of an answer that nothing caps earlier
-  Duration keepalive_every{0};            // --keepalive-every: blank lines or comments before the first token; 0: none
+  Duration ttft{0};                  // --ttft: from the request to the first token
+  double tokens_per_second = 60;     // --tokens-per-second: DeepSeek-V3's published speed; 0: as fast as possible
+  std::uint64_t output_tokens = 64;  // --output-tokens: length of an answer that nothing caps earlier
+  Duration keepalive_every{0};       // --keepalive-every: blank lines or comments before the first token; 0: none
 
-  std::uint64_t rpm = 0;                  // --rpm: requests per window; 0: no limit
-  std::uint64_t tpm = 0;                  // --tpm: tokens per window; 0: no limit
-  std::uint64_t concurrency = 0;          // --concurrency: requests in flight; 0: no limit
+  std::uint64_t rpm = 0;                       // --rpm: requests per window; 0: no limit
+  std::uint64_t tpm = 0;                       // --tpm: tokens per window; 0: no limit
+  std::uint64_t concurrency = 0;               // --concurrency: requests in flight; 0: no limit
   Duration window = std::chrono::seconds(60);  // --window: what "per minute" means, for limits and for /__stats
-  Limiter limiter = Limiter::bucket;      // --limiter
-  double burst = 1.0;                     // --burst: size of the bucket as a part of the limit
+  Limiter limiter = Limiter::bucket;           // --limiter
+  double burst = 1.0;                          // --burst: size of the bucket as a part of the limit
   Charge charge = Charge::max_or_estimate;     // --charge
-  std::uint64_t default_cap = 0;          // --default-cap: the cap of a request that names none, for the max rules; 0:
-                                          // what it is going to produce
-  bool count_refused = false;             // --count-refused: a refused request counts in the request meter, as at OpenAI
+  std::uint64_t default_cap = 0;  // --default-cap: the cap of a request that names none, for the max rules; 0:
+                                  // what it is going to produce
+  bool count_refused = false;     // --count-refused: a refused request counts in the request meter, as at OpenAI
 
-  Dialect dialect = Dialect::openai;      // --dialect
-  FailFirst fail_first;                   // --fail-first
-  FailRate fail_rate;                     // --fail-rate
-  std::uint64_t seed = 1;                 // --seed: of the fail rate and of the ids
-  Duration idle_timeout{0};               // --idle-timeout: of a kept-alive connection; 0: never
+  Dialect dialect = Dialect::openai;  // --dialect
+  FailFirst fail_first;               // --fail-first
+  FailRate fail_rate;                 // --fail-rate
+  std::uint64_t seed = 1;             // --seed: of the fail rate and of the ids
+  Duration idle_timeout{0};           // --idle-timeout: of a kept-alive connection; 0: never
 };
 
 // The words of the flags; nullopt: not one of them.
-std::optional<Limiter> parse_limiter(std::string_view text);     // bucket | fixed | sliding
-std::optional<Charge> parse_charge(std::string_view text);       // max-or-estimate | estimate-plus-max | input-then-output | actual | none
-std::optional<Dialect> parse_dialect(std::string_view text);     // openai | ark | deepseek
+std::optional<Limiter> parse_limiter(std::string_view text);  // bucket | fixed | sliding
+std::optional<Charge> parse_charge(
+    std::string_view text);  // max-or-estimate | estimate-plus-max | input-then-output | actual | none
+std::optional<Dialect> parse_dialect(std::string_view text);       // openai | ark | deepseek
 std::optional<FailFirst> parse_fail_first(std::string_view text);  // "3:429"
 std::optional<FailRate> parse_fail_rate(std::string_view text);    // "0.1" or "0.1:429"
-std::optional<Duration> parse_duration(std::string_view text);   // "250ms", "1.5s", "2m", "0"; a unit is wanted except for 0
-std::optional<std::uint64_t> parse_count(std::string_view text); // digits
+std::optional<Duration> parse_duration(
+    std::string_view text);  // "250ms", "1.5s", "2m", "0"; a unit is wanted except for 0
+std::optional<std::uint64_t> parse_count(std::string_view text);  // digits
 
 // Serves until SIGINT or SIGTERM; the exit status of `weir simulate`. Says on stderr where it listens.
 int run(const Options& options);

@@ -1,5 +1,5 @@
-// What the simulated model says to one request, token by token, before any API gives it a shape: thoughts first where it
-// is a reasoning model, then words, the echo, or the arguments of a tool call. Pure; memory does not grow with the
+// What the simulated model says to one request, token by token, before any API gives it a shape: thoughts first where
+// it is a reasoning model, then words, the echo, or the arguments of a tool call. Pure; memory does not grow with the
 // length of an answer of words.
 #pragma once
 
@@ -17,9 +17,9 @@ enum class Finish { stop, length, tool_call };
 
 struct Usage {
   std::uint64_t input = 0;
-  std::uint64_t output = 0;     // thoughts included
+  std::uint64_t output = 0;  // thoughts included
   std::uint64_t reasoning = 0;
-  std::uint64_t cached = 0;     // part of the input
+  std::uint64_t cached = 0;  // part of the input
 };
 
 class Output {

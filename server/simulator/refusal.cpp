@@ -27,7 +27,8 @@ constexpr std::array openai_words{
     Words{404, "invalid_request_error", "", "There is nothing here."},
     Words{429, "requests", "rate_limit_exceeded", "Rate limit reached for requests."},
     Words{500, "server_error", "", "The server had an error while processing your request."},
-    Words{503, "service_unavailable_error", "server_is_overloaded", "The engine is currently overloaded, please try again later."},
+    Words{503, "service_unavailable_error", "server_is_overloaded",
+          "The engine is currently overloaded, please try again later."},
     Words{0, "api_error", "", "A scripted failure."},
 };
 constexpr std::array ark_words{
@@ -71,10 +72,14 @@ const Words& find_words(const std::array<Words, Size>& table, int status) {
 
 const Words& words_for(Voice voice, int status) {
   switch (voice) {
-    case Voice::openai: return find_words(openai_words, status);
-    case Voice::ark: return find_words(ark_words, status);
-    case Voice::deepseek: return find_words(deepseek_words, status);
-    case Voice::anthropic: break;
+    case Voice::openai:
+      return find_words(openai_words, status);
+    case Voice::ark:
+      return find_words(ark_words, status);
+    case Voice::deepseek:
+      return find_words(deepseek_words, status);
+    case Voice::anthropic:
+      break;
   }
   return find_words(anthropic_words, status);
 }
@@ -97,7 +102,8 @@ std::int64_t whole_seconds(Duration duration) {  // up, and never 0: clients ign
 }
 
 std::string rfc3339(Duration from_now) {
-  const auto instant = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(from_now);
+  const auto instant =
+      std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(from_now);
   const std::time_t seconds = std::chrono::system_clock::to_time_t(instant);
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
@@ -125,7 +131,8 @@ Problem bad_body(Voice voice, std::string_view message, std::string_view param) 
 Problem bad_key(Voice voice, std::string_view key) {
   const std::string_view tail = key.substr(key.size() - std::min<std::size_t>(key.size(), 4));
   if (voice == Voice::openai) return worded(voice, 401, join("Incorrect API key provided: ****", tail, "."));
-  if (voice == Voice::deepseek) return worded(voice, 401, join("Authentication Fails, Your api key: ****", tail, " is invalid"));
+  if (voice == Voice::deepseek)
+    return worded(voice, 401, join("Authentication Fails, Your api key: ****", tail, " is invalid"));
   return worded(voice, 401);
 }
 
@@ -150,28 +157,37 @@ Problem unknown_previous_response(Voice voice, std::string_view id) {
   return problem;
 }
 
-Problem body_too_large(Voice voice) { return worded(voice, 413, "The request is larger than the simulated provider allows."); }
+Problem body_too_large(Voice voice) {
+  return worded(voice, 413, "The request is larger than the simulated provider allows.");
+}
 
 Problem over_limit(Voice voice, const Verdict& verdict, std::string_view model) {
   Problem problem = worded(voice, 429);
   problem.wait = verdict.wait;
   const bool requests = verdict.refusal == Verdict::Refusal::requests;
   const bool tokens = verdict.refusal == Verdict::Refusal::tokens;
-  problem.message = join("Rate limit reached for ", model, " in organization org-simulated on ", meter_name(verdict.refusal),
-                         ": Limit ", verdict.limit, ", Used ", verdict.used, ", Requested ", verdict.requested, ".");
+  problem.message =
+      join("Rate limit reached for ", model, " in organization org-simulated on ", meter_name(verdict.refusal),
+           ": Limit ", verdict.limit, ", Used ", verdict.used, ", Requested ", verdict.requested, ".");
   switch (voice) {
     case Voice::openai:
       problem.type = tokens ? "tokens" : "requests";
       if (verdict.wait) problem.message += join(" Please try again in ", seconds_text(*verdict.wait), "s.");
       break;
     case Voice::ark:
-      problem.code = requests ? "ModelAccountRpmRateLimitExceeded" : tokens ? "ModelAccountTpmRateLimitExceeded" : "InflightBatchsizeExceeded";
+      problem.code = requests ? "ModelAccountRpmRateLimitExceeded"
+                     : tokens ? "ModelAccountTpmRateLimitExceeded"
+                              : "InflightBatchsizeExceeded";
       break;
     case Voice::deepseek:
-      problem.message = "Rate limit reached: " + std::string(requests || tokens ? "you are sending requests too quickly" : "too many concurrent requests") + ".";
+      problem.message =
+          "Rate limit reached: " +
+          std::string(requests || tokens ? "you are sending requests too quickly" : "too many concurrent requests") +
+          ".";
       break;
     case Voice::anthropic:
-      problem.message = join("This request would exceed your organization's rate limit of ", verdict.limit, " ", meter_name(verdict.refusal), ".");
+      problem.message = join("This request would exceed your organization's rate limit of ", verdict.limit, " ",
+                             meter_name(verdict.refusal), ".");
       break;
   }
   return problem;
@@ -198,15 +214,18 @@ std::string problem_object(const Problem& problem) {
 std::string problem_body(Voice voice, const Problem& problem, std::string_view request_id) {
   switch (voice) {
     case Voice::openai:
-    case Voice::deepseek: return join(R"({"error":)", problem_object(problem), "}");
+    case Voice::deepseek:
+      return join(R"({"error":)", problem_object(problem), "}");
     case Voice::ark:
       return join(R"({"error":{"code":)", json_quote(problem.code), R"(,"message":)",
-                  json_quote(join(problem.message, " Request id: ", request_id)), R"(,"param":)", json_quote(problem.param),
-                  R"(,"type":)", json_quote(problem.type), "}}");
-    case Voice::anthropic: break;
+                  json_quote(join(problem.message, " Request id: ", request_id)), R"(,"param":)",
+                  json_quote(problem.param), R"(,"type":)", json_quote(problem.type), "}}");
+    case Voice::anthropic:
+      break;
   }
   // `details` is where Anthropic explains a refusal that no waiting ends.
-  return join(R"({"type":"error","error":{"type":)", json_quote(problem.type), R"(,"message":)", json_quote(problem.message),
+  return join(R"({"type":"error","error":{"type":)", json_quote(problem.type), R"(,"message":)",
+              json_quote(problem.message),
               problem.code.empty() ? "" : join(R"(,"details":{"error_code":)", json_quote(problem.code), "}"),
               R"(},"request_id":)", json_quote(request_id), "}");
 }
@@ -215,10 +234,13 @@ std::string wait_headers(Voice voice, const Problem& problem) {
   if (!problem.wait) return {};
   const std::string seconds = join("retry-after: ", whole_seconds(*problem.wait), "\r\n");
   switch (voice) {
-    case Voice::openai: return join("retry-after-ms: ", (problem.wait->count() + 999'999) / 1'000'000, "\r\n", seconds);
+    case Voice::openai:
+      return join("retry-after-ms: ", (problem.wait->count() + 999'999) / 1'000'000, "\r\n", seconds);
     case Voice::ark:
-    case Voice::anthropic: return seconds;
-    case Voice::deepseek: break;
+    case Voice::anthropic:
+      return seconds;
+    case Voice::deepseek:
+      break;
   }
   return {};
 }
@@ -231,8 +253,8 @@ std::string limit_headers(Voice voice, const MeterView& requests, const MeterVie
       put(out, "x-ratelimit-limit-", kind, ": ", meter.limit, "\r\nx-ratelimit-remaining-", kind, ": ", meter.remaining,
           "\r\nx-ratelimit-reset-", kind, ": ", go_duration(meter.reset), "\r\n");
     } else {
-      put(out, "anthropic-ratelimit-", kind, "-limit: ", meter.limit, "\r\nanthropic-ratelimit-", kind, "-remaining: ",
-          meter.remaining, "\r\nanthropic-ratelimit-", kind, "-reset: ", rfc3339(meter.reset), "\r\n");
+      put(out, "anthropic-ratelimit-", kind, "-limit: ", meter.limit, "\r\nanthropic-ratelimit-", kind,
+          "-remaining: ", meter.remaining, "\r\nanthropic-ratelimit-", kind, "-reset: ", rfc3339(meter.reset), "\r\n");
     }
   };
   if (voice != Voice::openai && voice != Voice::anthropic) return out;
@@ -261,25 +283,44 @@ std::string go_duration(Duration duration) {
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 529: return "Overloaded";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 529:
+      return "Overloaded";
+    default:
+      return "Status";
   }
 }
 

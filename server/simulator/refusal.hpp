@@ -17,9 +17,9 @@ Voice voice_of(Dialect dialect);
 struct Problem {
   int status = 500;
   std::string type;
-  std::string code;     // empty: null
+  std::string code;  // empty: null
   std::string message;
-  std::string param;    // empty: null
+  std::string param;             // empty: null
   std::optional<Duration> wait;  // the voice decides whether it tells
 };
 

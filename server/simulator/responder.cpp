@@ -13,12 +13,15 @@ namespace {
 
 using protocol::json_quote;
 
-constexpr std::array<std::string_view, 8> models{"deepseek-chat", "deepseek-reasoner",      "deepseek-v3",       "deepseek-r1",
-                                                 "gpt-4o-mini",   "text-embedding-3-small", "claude-sonnet-4-5", "simulated"};
+constexpr std::array<std::string_view, 8> models{"deepseek-chat",     "deepseek-reasoner", "deepseek-v3",
+                                                 "deepseek-r1",       "gpt-4o-mini",       "text-embedding-3-small",
+                                                 "claude-sonnet-4-5", "simulated"};
 // At Ark the chain of thought is bounded by itself when max_tokens bounds the answer only (providers.md §8.2).
 constexpr std::uint64_t ark_thoughts_max = 32'768;
 
-std::int64_t unix_time() { return static_cast<std::int64_t>(std::time(nullptr)); }
+std::int64_t unix_time() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
 
 std::string model_json(std::string_view id) {
   return join(R"({"id":)", json_quote(id), R"(,"object":"model","created":1735000000,"owned_by":"simulated"})");
@@ -28,22 +31,22 @@ std::string file_json(const std::string& id, const StoredFile& stored) {
   const UploadedFile& file = stored.file;
   return join(R"({"id":")", id, R"(","object":"file","bytes":)", file.bytes, R"(,"created_at":)", stored.created,
               R"(,"filename":)", json_quote(file.filename), R"(,"purpose":)", json_quote(file.purpose),
-              R"(,"status":"processed","sha256":")", file.sha256, R"(","body_bytes":)", file.body_bytes, R"(,"body_sha256":")",
-              file.body_sha256, R"("})");
+              R"(,"status":"processed","sha256":")", file.sha256, R"(","body_bytes":)", file.body_bytes,
+              R"(,"body_sha256":")", file.body_sha256, R"("})");
 }
 
 // The last request as a test wants to see it.
 std::string last_json(const LastRequest& last) {
   net::RequestHead head;
   if (last.head.empty() || net::parse_request_head(last.head, net::HeadLimits{}, head)) return "null";
-  std::string out = join(R"({"method":)", json_quote(head.method), R"(,"target":)", json_quote(head.target), R"(,"version":)",
-                         head.version, R"(,"headers":[)");
+  std::string out = join(R"({"method":)", json_quote(head.method), R"(,"target":)", json_quote(head.target),
+                         R"(,"version":)", head.version, R"(,"headers":[)");
   for (const net::Field& field : head.fields) {
     put(out, out.back() == '[' ? "" : ",", "[", json_quote(field.name), ",", json_quote(field.value), "]");
   }
   put(out, R"(],"body_bytes":)", last.body_bytes, R"(,"body_sha256":)",
-      last.body_bytes == last.body.size() ? json_quote(sha256(last.body)) : "null", R"(,"body":)", json_quote(last.body),
-      R"(,"body_base64":")");
+      last.body_bytes == last.body.size() ? json_quote(sha256(last.body)) : "null", R"(,"body":)",
+      json_quote(last.body), R"(,"body_base64":")");
   append_base64(out, last.body);
   return out + "\"}";
 }
@@ -70,7 +73,9 @@ struct Responder::Context {
   Behaviour behaviour;
 };
 
-std::uint64_t Reply::tokens() const { return answer ? answer->parts().output.size() * answer->parts().n : 0; }
+std::uint64_t Reply::tokens() const {
+  return answer ? answer->parts().output.size() * answer->parts().n : 0;
+}
 
 Responder::Responder(const Options& options, Ledger& ledger, Stores& stores, unsigned worker)
     : options_(options), ledger_(ledger), stores_(stores), ids_((options.seed << 16) + worker) {
@@ -133,8 +138,10 @@ Reply Responder::respond(Request& request) {
       return problem(context, unknown_path(context.voice, request.head.method, request.head.target), Cause::other);
     case Route::files:
     case Route::file:
-    case Route::file_content: return files(context);
-    default: return look_up(context);
+    case Route::file_content:
+      return files(context);
+    default:
+      return look_up(context);
   }
 }
 
@@ -160,7 +167,9 @@ Reply Responder::own(const Request& request) {
 bool Responder::is_bad_key(const Request& request, std::string_view& key) const {
   for (const net::Field& field : request.head.fields) {
     const bool bearer = net::equals_ignoring_case(field.name, "authorization");
-    if (!bearer && !net::equals_ignoring_case(field.name, "x-api-key") && !net::equals_ignoring_case(field.name, "api-key")) continue;
+    if (!bearer && !net::equals_ignoring_case(field.name, "x-api-key") &&
+        !net::equals_ignoring_case(field.name, "api-key"))
+      continue;
     key = field.value;
     if (bearer && key.starts_with("Bearer ")) key.remove_prefix(7);
     if (key.starts_with("invalid") || key.starts_with("sk-invalid")) return true;
@@ -185,7 +194,8 @@ std::optional<Reply> Responder::scripted(Context& context) {
   if (behaviour.fail_first || bounded) {
     const std::uint64_t index = ledger_.next_of_scenario("x" + behaviour.scenario);
     if (index >= behaviour.fault_count) behaviour.faults = {};
-    if (behaviour.fail_first && index < behaviour.fail_first->count) return fail(behaviour.fail_first->status, Cause::fail_first);
+    if (behaviour.fail_first && index < behaviour.fail_first->count)
+      return fail(behaviour.fail_first->status, Cause::fail_first);
   }
   if (behaviour.faults.status != 0) return fail(behaviour.faults.status, Cause::scripted);
   if (!is_inference(context.request.target.route)) return std::nullopt;
@@ -202,8 +212,16 @@ AnswerParts Responder::parts_of(const Context& context, const ModelRequest& requ
   Output output(request, context.behaviour, options_.dialect);
   const Route route = context.request.target.route;
   const bool has_choices = route == Route::chat || route == Route::completions;
-  AnswerParts parts{mint(), unix_time(), escaped(request.model), options_.dialect, has_choices ? request.n : 1, request.usage,
-                    {}, {}, escaped(request.previous_response_id), std::move(output)};
+  AnswerParts parts{mint(),
+                    unix_time(),
+                    escaped(request.model),
+                    options_.dialect,
+                    has_choices ? request.n : 1,
+                    request.usage,
+                    {},
+                    {},
+                    escaped(request.previous_response_id),
+                    std::move(output)};
   if (request.calls_tool) {
     parts.tool_name = escaped(request.tool_name);
     parts.tool_arguments = request.tool_arguments;
@@ -218,7 +236,8 @@ Reply Responder::inference(Context& context) {
     return problem(context, bad_body(context.voice, fault->message, fault->param), Cause::bad_body);
   }
   const ModelRequest& request = std::get<ModelRequest>(read);
-  if (request.model.starts_with("no-such")) return problem(context, unknown_model(context.voice, request.model), Cause::unknown_model);
+  if (request.model.starts_with("no-such"))
+    return problem(context, unknown_model(context.voice, request.model), Cause::unknown_model);
   if (!request.previous_response_id.empty() && !stores_.responses.has(request.previous_response_id)) {
     return problem(context, unknown_previous_response(context.voice, request.previous_response_id), Cause::bad_body);
   }
@@ -247,11 +266,21 @@ Reply Responder::inference(Context& context) {
     return reply;
   }
   switch (route) {
-    case Route::embeddings: reply.body = write_embeddings(request); return reply;
-    case Route::completions: reply.answer = make_completion_answer(std::move(parts)); break;
-    case Route::responses: reply.answer = make_responses_answer(std::move(parts)); break;
-    case Route::messages: reply.answer = make_messages_answer(std::move(parts)); break;
-    default: reply.answer = make_chat_answer(std::move(parts)); break;
+    case Route::embeddings:
+      reply.body = write_embeddings(request);
+      return reply;
+    case Route::completions:
+      reply.answer = make_completion_answer(std::move(parts));
+      break;
+    case Route::responses:
+      reply.answer = make_responses_answer(std::move(parts));
+      break;
+    case Route::messages:
+      reply.answer = make_messages_answer(std::move(parts));
+      break;
+    default:
+      reply.answer = make_chat_answer(std::move(parts));
+      break;
   }
   reply.stores_response = route == Route::responses && request.store;
   reply.stream = request.stream;
@@ -291,7 +320,8 @@ Reply Responder::look_up(Context& context) {
       if (const auto stored = get ? stores_.responses.get(id) : std::nullopt) return json(context, *stored);
       return problem(context, not_found(context.voice, "Response", id), Cause::other);
     }
-    default: break;
+    default:
+      break;
   }
   return problem(context, unknown_path(context.voice, request.head.method, request.head.target), Cause::other);
 }
@@ -302,7 +332,8 @@ Reply Responder::files(Context& context) {
   const bool get = request.head.method == "GET";
   if (request.upload) {
     StoredFile stored{request.upload->finish(), unix_time()};
-    if (!stored.file.well_formed) return problem(context, bad_body(context.voice, "The multipart body is not complete.", "file"), Cause::bad_body);
+    if (!stored.file.well_formed)
+      return problem(context, bad_body(context.voice, "The multipart body is not complete.", "file"), Cause::bad_body);
     const std::string new_id = "file-" + mint();
     std::string body = file_json(new_id, stored);
     const std::size_t bytes = stored.file.content.size();
@@ -312,7 +343,8 @@ Reply Responder::files(Context& context) {
   if (request.target.route == Route::files && get) {
     std::string list = R"({"object":"list","data":[)";
     for (const std::string& known : stores_.files.ids()) {
-      if (const auto stored = stores_.files.get(known)) put(list, list.back() == '[' ? "" : ",", file_json(known, *stored));
+      if (const auto stored = stores_.files.get(known))
+        put(list, list.back() == '[' ? "" : ",", file_json(known, *stored));
     }
     return json(context, list + R"(],"has_more":false})");
   }
@@ -329,12 +361,15 @@ Reply Responder::files(Context& context) {
   }
   const auto stored = get && !id.empty() ? stores_.files.get(id) : std::nullopt;
   if (!stored) {
-    if (id.empty()) return problem(context, unknown_path(context.voice, request.head.method, request.head.target), Cause::other);
+    if (id.empty())
+      return problem(context, unknown_path(context.voice, request.head.method, request.head.target), Cause::other);
     return problem(context, not_found(context.voice, "File", id), Cause::other);
   }
   if (request.target.route == Route::file) return json(context, file_json(id, *stored));
   if (stored->file.content.size() < stored->file.bytes) {
-    return problem(context, not_found(context.voice, "The simulated provider keeps small files only: content of the file", id), Cause::other);
+    return problem(context,
+                   not_found(context.voice, "The simulated provider keeps small files only: content of the file", id),
+                   Cause::other);
   }
   Reply reply = json(context, stored->file.content);
   reply.content_type = "application/octet-stream";
@@ -353,10 +388,18 @@ Reply Responder::json(const Context& context, std::string body) {
   reply.body = std::move(body);
   reply.behaviour = context.behaviour;
   switch (context.voice) {
-    case Voice::anthropic: put(reply.headers, "request-id: ", context.request_id, "\r\n"); break;
-    case Voice::deepseek: put(reply.headers, "x-ds-trace-id: ", context.request_id, "\r\n"); break;
-    case Voice::openai: reply.headers += "openai-organization: org-simulated\r\nopenai-version: 2020-10-01\r\n"; [[fallthrough]];
-    case Voice::ark: put(reply.headers, "x-request-id: ", context.request_id, "\r\n"); break;
+    case Voice::anthropic:
+      put(reply.headers, "request-id: ", context.request_id, "\r\n");
+      break;
+    case Voice::deepseek:
+      put(reply.headers, "x-ds-trace-id: ", context.request_id, "\r\n");
+      break;
+    case Voice::openai:
+      reply.headers += "openai-organization: org-simulated\r\nopenai-version: 2020-10-01\r\n";
+      [[fallthrough]];
+    case Voice::ark:
+      put(reply.headers, "x-request-id: ", context.request_id, "\r\n");
+      break;
   }
   return reply;
 }

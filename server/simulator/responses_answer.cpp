@@ -1,5 +1,5 @@
-// The Responses API: named events with sequence numbers, items that are added, filled and done, and the whole response in
-// the last event. No [DONE].
+// The Responses API: named events with sequence numbers, items that are added, filled and done, and the whole response
+// in the last event. No [DONE].
 #include "protocol/error_body.hpp"
 #include "simulator/answer.hpp"
 #include "simulator/text.hpp"
@@ -7,7 +7,9 @@
 namespace weir::simulator {
 namespace {
 
-std::string quoted_or_null(std::string_view text) { return text.empty() ? "null" : protocol::json_quote(text); }
+std::string quoted_or_null(std::string_view text) {
+  return text.empty() ? "null" : protocol::json_quote(text);
+}
 
 class ResponsesAnswer final : public Answer {
  public:
@@ -26,12 +28,12 @@ class ResponsesAnswer final : public Answer {
       close_item(events);
       open_item(events, index);
     }
-    begin(events, in_thoughts_ ? "response.reasoning_text.delta"
+    begin(events, in_thoughts_   ? "response.reasoning_text.delta"
                   : calls_tool() ? "response.function_call_arguments.delta"
                                  : "response.output_text.delta");
     place(events);
-    put(events.text(), R"(,"delta":")", parts_.output.token(index), calls_tool() || in_thoughts_ ? R"("})" : R"(","logprobs":[]})",
-        "\n\n");
+    put(events.text(), R"(,"delta":")", parts_.output.token(index),
+        calls_tool() || in_thoughts_ ? R"("})" : R"(","logprobs":[]})", "\n\n");
     events.end(1);
   }
 
@@ -53,7 +55,8 @@ class ResponsesAnswer final : public Answer {
   // Flat, unlike everybody else's (providers.md §1.5).
   void fail(const Problem& problem, Events& events) override {
     begin(events, "error");
-    put(events.text(), R"(,"code":)", quoted_or_null(problem.code), R"(,"message":)", protocol::json_quote(problem.message));
+    put(events.text(), R"(,"code":)", quoted_or_null(problem.code), R"(,"message":)",
+        protocol::json_quote(problem.message));
     finish(events, R"(,"param":)", quoted_or_null(problem.param));
   }
 
@@ -78,7 +81,8 @@ class ResponsesAnswer final : public Answer {
     begin(events, "response.output_item.added");
     put(events.text(), R"(,"output_index":)", item_);
     finish(events, R"(,"item":)",
-           in_thoughts_ ? join(R"({"id":")", item_id(), R"(","type":"reasoning","status":"in_progress","summary":[],"content":[]})")
+           in_thoughts_   ? join(R"({"id":")", item_id(),
+                                 R"(","type":"reasoning","status":"in_progress","summary":[],"content":[]})")
            : calls_tool() ? call_item("in_progress", "")
                           : message_item("in_progress", ""));
     if (in_thoughts_ || calls_tool()) return;
@@ -121,15 +125,16 @@ class ResponsesAnswer final : public Answer {
   std::string item_id() const { return join(in_thoughts_ ? "rs_" : calls_tool() ? "fc_" : "msg_", parts_.id); }
   std::string reasoning_item(std::string_view status) const {
     return join(R"({"id":"rs_)", parts_.id, R"(","type":"reasoning","status":")", status,
-                R"(","summary":[],"content":[{"type":"reasoning_text","text":")", parts_.output.all_thoughts(), R"("}]})");
+                R"(","summary":[],"content":[{"type":"reasoning_text","text":")", parts_.output.all_thoughts(),
+                R"("}]})");
   }
   std::string call_item(std::string_view status, std::string_view arguments) const {
-    return join(R"({"id":"fc_)", parts_.id, R"(","type":"function_call","status":")", status, R"(","call_id":"call_)", parts_.id,
-                R"(","name":")", parts_.tool_name, R"(","arguments":")", arguments, R"("})");
+    return join(R"({"id":"fc_)", parts_.id, R"(","type":"function_call","status":")", status, R"(","call_id":"call_)",
+                parts_.id, R"(","name":")", parts_.tool_name, R"(","arguments":")", arguments, R"("})");
   }
   std::string message_item(std::string_view status, std::string_view parts) const {
-    return join(R"({"id":"msg_)", parts_.id, R"(","type":"message","status":")", status, R"(","role":"assistant","content":[)",
-                parts, "]}");
+    return join(R"({"id":"msg_)", parts_.id, R"(","type":"message","status":")", status,
+                R"(","role":"assistant","content":[)", parts, "]}");
   }
   static std::string text_part(std::string_view text) {
     return join(R"({"type":"output_text","text":")", text, R"(","annotations":[],"logprobs":[]})");
@@ -158,6 +163,8 @@ class ResponsesAnswer final : public Answer {
 
 }  // namespace
 
-std::unique_ptr<Answer> make_responses_answer(AnswerParts parts) { return std::make_unique<ResponsesAnswer>(std::move(parts)); }
+std::unique_ptr<Answer> make_responses_answer(AnswerParts parts) {
+  return std::make_unique<ResponsesAnswer>(std::move(parts));
+}
 
 }  // namespace weir::simulator

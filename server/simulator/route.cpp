@@ -31,8 +31,8 @@ constexpr std::array fixed_paths{
 };
 
 // Longer ones first where one begins another.
-constexpr std::array<std::string_view, 9> prefixes{"/anthropic/v1", "/anthropic", "/openai/v1", "/v1beta/openai", "/beta/v1",
-                                                   "/beta",         "/api/v3",    "/api/v1",    "/v1"};
+constexpr std::array<std::string_view, 9> prefixes{
+    "/anthropic/v1", "/anthropic", "/openai/v1", "/v1beta/openai", "/beta/v1", "/beta", "/api/v3", "/api/v1", "/v1"};
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -56,7 +56,8 @@ std::string percent_decode(std::string_view text) {
 
 std::string_view without_prefix(std::string_view path) {
   for (const std::string_view prefix : prefixes) {
-    if (path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] == '/') return path.substr(prefix.size());
+    if (path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] == '/')
+      return path.substr(prefix.size());
   }
   // Azure: /openai/deployments/{name}/chat/completions
   constexpr std::string_view azure = "/openai/deployments/";
@@ -102,25 +103,44 @@ Target read_target(std::string_view target) {
 
 std::string_view path_of(Route route) {
   switch (route) {
-    case Route::chat: return "/v1/chat/completions";
-    case Route::completions: return "/v1/completions";
-    case Route::embeddings: return "/v1/embeddings";
-    case Route::responses: return "/v1/responses";
-    case Route::response: return "/v1/responses/{id}";
-    case Route::messages: return "/v1/messages";
-    case Route::count_tokens: return "/v1/messages/count_tokens";
-    case Route::models: return "/v1/models";
-    case Route::model: return "/v1/models/{id}";
-    case Route::balance: return "/user/balance";
-    case Route::files: return "/v1/files";
-    case Route::file: return "/v1/files/{id}";
-    case Route::file_content: return "/v1/files/{id}/content";
-    case Route::stats: return "/__stats";
-    case Route::reset: return "/__reset";
-    case Route::last: return "/__last";
-    case Route::last_head: return "/__last/head";
-    case Route::last_body: return "/__last/body";
-    case Route::other: break;
+    case Route::chat:
+      return "/v1/chat/completions";
+    case Route::completions:
+      return "/v1/completions";
+    case Route::embeddings:
+      return "/v1/embeddings";
+    case Route::responses:
+      return "/v1/responses";
+    case Route::response:
+      return "/v1/responses/{id}";
+    case Route::messages:
+      return "/v1/messages";
+    case Route::count_tokens:
+      return "/v1/messages/count_tokens";
+    case Route::models:
+      return "/v1/models";
+    case Route::model:
+      return "/v1/models/{id}";
+    case Route::balance:
+      return "/user/balance";
+    case Route::files:
+      return "/v1/files";
+    case Route::file:
+      return "/v1/files/{id}";
+    case Route::file_content:
+      return "/v1/files/{id}/content";
+    case Route::stats:
+      return "/__stats";
+    case Route::reset:
+      return "/__reset";
+    case Route::last:
+      return "/__last";
+    case Route::last_head:
+      return "/__last/head";
+    case Route::last_body:
+      return "/__last/body";
+    case Route::other:
+      break;
   }
   return "other";
 }

@@ -13,20 +13,20 @@ enum class Route {
   completions,
   embeddings,
   responses,
-  response,       // /responses/{id}
+  response,  // /responses/{id}
   messages,
-  count_tokens,   // /messages/count_tokens
+  count_tokens,  // /messages/count_tokens
   models,
-  model,          // /models/{id}
-  balance,        // /user/balance
+  model,    // /models/{id}
+  balance,  // /user/balance
   files,
-  file,           // /files/{id}
-  file_content,   // /files/{id}/content
-  stats,          // /__stats
-  reset,          // /__reset
-  last,           // /__last
-  last_head,      // /__last/head
-  last_body,      // /__last/body
+  file,          // /files/{id}
+  file_content,  // /files/{id}/content
+  stats,         // /__stats
+  reset,         // /__reset
+  last,          // /__last
+  last_head,     // /__last/head
+  last_body,     // /__last/body
   other,
 };
 inline constexpr std::size_t route_count = static_cast<std::size_t>(Route::other) + 1;
@@ -41,8 +41,12 @@ Target read_target(std::string_view target);
 
 std::string_view path_of(Route route);  // "/v1/chat/completions"; "other"
 
-inline bool is_own(Route route) { return route >= Route::stats && route <= Route::last_body; }
+inline bool is_own(Route route) {
+  return route >= Route::stats && route <= Route::last_body;
+}
 // What rpm, tpm and concurrency limit.
-inline bool is_inference(Route route) { return route <= Route::responses || route == Route::messages; }
+inline bool is_inference(Route route) {
+  return route <= Route::responses || route == Route::messages;
+}
 
 }  // namespace weir::simulator

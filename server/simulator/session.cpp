@@ -5,12 +5,12 @@
 namespace weir::simulator {
 namespace {
 
-constexpr std::size_t pipelined_bytes_max = 64 * 1024;   // kept of later requests while an answer is on its way
-constexpr std::size_t body_bytes_max = 256u << 20;       // larger prompts do not exist
+constexpr std::size_t pipelined_bytes_max = 64 * 1024;  // kept of later requests while an answer is on its way
+constexpr std::size_t body_bytes_max = 256u << 20;      // larger prompts do not exist
 constexpr std::size_t upload_kept_max = Ledger::kept_body_max;
-constexpr std::size_t idle_capacity_max = 64 * 1024;     // a body buffer above it is not kept for the next request
+constexpr std::size_t idle_capacity_max = 64 * 1024;  // a body buffer above it is not kept for the next request
 constexpr std::chrono::milliseconds linger_max{500};
-constexpr std::size_t body_padding = 64;                 // simdjson reads a little beyond the body
+constexpr std::size_t body_padding = 64;  // simdjson reads a little beyond the body
 
 }  // namespace
 

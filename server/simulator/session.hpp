@@ -30,7 +30,7 @@ struct Desk {
   Responder responder;
   std::vector<Session*> sessions;  // open ones, to be told to stop
   std::int64_t date_second = 0;
-  std::string date;                // of that second, as HTTP writes it
+  std::string date;  // of that second, as HTTP writes it
 };
 
 class Session {
@@ -79,13 +79,13 @@ class Session {
   std::vector<std::string_view> slices_;  // of the body, for a moment
   net::Instant arrived_{};                // when the request was complete
   net::Instant next_keepalive_{};
-  bool counted_ = false;                  // as a connection: the ones that only ask for /__stats are not
-  bool keep_ = true;                      // the connection may carry another request
+  bool counted_ = false;  // as a connection: the ones that only ask for /__stats are not
+  bool keep_ = true;      // the connection may carry another request
   bool head_sent_ = false;
   bool chunked_ = false;
-  bool watching_ = false;                 // readable_bit will ring
-  bool gone_ = false;                     // the client has left
-  bool refused_ = false;                  // bytes that are no request: nobody knows where the next one would begin
+  bool watching_ = false;  // readable_bit will ring
+  bool gone_ = false;      // the client has left
+  bool refused_ = false;   // bytes that are no request: nobody knows where the next one would begin
   bool stopped_ = false;
 };
 

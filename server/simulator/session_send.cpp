@@ -10,13 +10,13 @@ namespace weir::simulator {
 namespace {
 
 constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
-constexpr std::size_t batch_bytes = 16 * 1024;  // of a stream without pace, before the socket is asked
+constexpr std::size_t batch_bytes = 16 * 1024;           // of a stream without pace, before the socket is asked
 constexpr std::chrono::milliseconds booking_every{100};  // of output that nobody sees yet
 
 // After how many contents something goes wrong.
 std::uint64_t contents_until(const Faults& faults) {
-  return std::min({faults.stall_after.value_or(never), faults.drop_after.value_or(never), faults.end_after.value_or(never),
-                   faults.error_after.value_or(never)});
+  return std::min({faults.stall_after.value_or(never), faults.drop_after.value_or(never),
+                   faults.end_after.value_or(never), faults.error_after.value_or(never)});
 }
 
 net::Instant token_due(net::Instant first, Duration interval, std::uint64_t index) {
@@ -108,13 +108,15 @@ net::Task<Session::Ending> Session::send_events(Reply& reply, Delivery& delivery
     std::uint64_t index = 0;
     while (whole && index < steps) {
       const net::Instant now = net::Clock::now();
-      while (index < steps && events.text().size() < batch_bytes && (interval == Duration(0) || token_due(first, interval, index) <= now)) {
+      while (index < steps && events.text().size() < batch_bytes &&
+             (interval == Duration(0) || token_due(first, interval, index) <= now)) {
         answer.step(index++, events);
       }
       whole = deliver();
       if (index == steps && whole) break;  // the end goes out with the last token
       if (!co_await drain(delivery)) co_return Ending::close;
-      if (whole && interval > Duration(0) && !co_await wait_until(token_due(first, interval, index))) co_return Ending::close;
+      if (whole && interval > Duration(0) && !co_await wait_until(token_due(first, interval, index)))
+        co_return Ending::close;
     }
     if (contents == contents_max) whole = false;  // it was to go wrong after the very last one
   }
@@ -173,7 +175,8 @@ net::Task<Session::Ending> Session::send_document(Reply& reply, Delivery& delive
   const std::uint64_t bytes_max = reply.delayed ? contents_until(faults) : never;
   const bool whole = bytes_max >= document.size();
   if (request_.head.method != "HEAD") {
-    delivery.body(std::string_view(document).substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(bytes_max, document.size()))));
+    delivery.body(std::string_view(document).substr(
+        0, static_cast<std::size_t>(std::min<std::uint64_t>(bytes_max, document.size()))));
   }
   if (!whole && faults.stall_after && *faults.stall_after == bytes_max) {
     if (co_await drain(delivery)) co_await stay_silent();

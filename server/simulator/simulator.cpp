@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -23,9 +24,18 @@ Options sane(Options options) {
   return options;
 }
 
+// A bench opens thousands of streams; the soft limit is often 1,024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // One worker with its thread and what it listens on.
 struct Station {
-  Station(const Options& options, Ledger& ledger, Stores& stores, unsigned index) : desk(worker, options, ledger, stores, index) {}
+  Station(const Options& options, Ledger& ledger, Stores& stores, unsigned index)
+      : desk(worker, options, ledger, stores, index) {}
 
   net::Worker worker;
   Desk desk;
@@ -66,10 +76,13 @@ Simulator::Simulator(const Options& options) : impl_(new Impl(options)) {
     impl_->stations.push_back(std::make_unique<Station>(impl_->options, impl_->ledger, impl_->stores, i));
     for (const auto& endpoint : endpoints) impl_->stations.back()->listen_on(endpoint);
   }
-  for (const auto& station : impl_->stations) station->thread = std::thread([&worker = station->worker] { worker.run(); });
+  for (const auto& station : impl_->stations)
+    station->thread = std::thread([&worker = station->worker] { worker.run(); });
 }
 
-Simulator::~Simulator() { stop(); }
+Simulator::~Simulator() {
+  stop();
+}
 
 void Simulator::stop() {
   for (const auto& station : impl_->stations) station->worker.post([&station = *station] { station.stop(); });
@@ -77,17 +90,24 @@ void Simulator::stop() {
   impl_->stations.clear();
 }
 
-std::uint16_t Simulator::port() const { return impl_->endpoint.port(); }
+std::uint16_t Simulator::port() const {
+  return impl_->endpoint.port();
+}
 
 std::string Simulator::origin() const {
   const auto address = impl_->endpoint.address();
   const std::string host = address.is_unspecified() ? "127.0.0.1" : address.to_string();
-  return "http://" + (address.is_v6() && !address.is_unspecified() ? "[" + host + "]" : host) + ":" + std::to_string(port());
+  return "http://" + (address.is_v6() && !address.is_unspecified() ? "[" + host + "]" : host) + ":" +
+         std::to_string(port());
 }
 
-Stats Simulator::stats() const { return impl_->ledger.stats(); }
+Stats Simulator::stats() const {
+  return impl_->ledger.stats();
+}
 
-void Simulator::reset() { impl_->ledger.reset(); }
+void Simulator::reset() {
+  impl_->ledger.reset();
+}
 
 int run(const Options& options) {
   // Blocked before any thread starts, so that only sigwait() below sees them.
@@ -96,6 +116,7 @@ int run(const Options& options) {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  raise_descriptor_limit();
   try {
     Simulator simulator(options);
     std::fprintf(stderr, "weir simulate: listening on %s\n", simulator.origin().c_str());

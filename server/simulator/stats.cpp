@@ -8,16 +8,26 @@ namespace weir::simulator {
 
 std::string_view name_of(Cause cause) {
   switch (cause) {
-    case Cause::requests: return "rpm";
-    case Cause::tokens: return "tpm";
-    case Cause::concurrency: return "concurrency";
-    case Cause::fail_first: return "fail_first";
-    case Cause::fail_rate: return "fail_rate";
-    case Cause::scripted: return "scripted";
-    case Cause::bad_key: return "bad_key";
-    case Cause::bad_body: return "bad_body";
-    case Cause::unknown_model: return "unknown_model";
-    case Cause::other: break;
+    case Cause::requests:
+      return "rpm";
+    case Cause::tokens:
+      return "tpm";
+    case Cause::concurrency:
+      return "concurrency";
+    case Cause::fail_first:
+      return "fail_first";
+    case Cause::fail_rate:
+      return "fail_rate";
+    case Cause::scripted:
+      return "scripted";
+    case Cause::bad_key:
+      return "bad_key";
+    case Cause::bad_body:
+      return "bad_body";
+    case Cause::unknown_model:
+      return "unknown_model";
+    case Cause::other:
+      break;
   }
   return "other";
 }
@@ -30,7 +40,9 @@ std::uint64_t Stats::requests_received() const {
   return sum;
 }
 
-std::uint64_t Stats::requests_refused() const { return std::accumulate(refused.begin(), refused.end(), std::uint64_t{0}); }
+std::uint64_t Stats::requests_refused() const {
+  return std::accumulate(refused.begin(), refused.end(), std::uint64_t{0});
+}
 
 std::string to_json(const Stats& stats) {
   std::string out = join(R"({"requests":{"received":)", stats.requests_received(), R"(,"accepted":)", stats.accepted,
@@ -47,8 +59,9 @@ std::string to_json(const Stats& stats) {
       R"(},"streams_open":)", stats.streams_open, R"(,"in_flight":{"now":)", stats.in_flight, R"(,"largest":)",
       stats.in_flight_largest, R"(},"client_disconnects":)", stats.client_disconnects, R"(,"tokens":{"input":)",
       stats.tokens_in, R"(,"output":)", stats.tokens_out, R"(},"window_ms":)", stats.window.count() / 1'000'000,
-      R"(,"largest_window":{"requests":)", stats.largest_requests, R"(,"requests_received":)", stats.largest_requests_received,
-      R"(,"tokens":)", stats.largest_tokens, R"(,"tokens_used":)", stats.largest_tokens_used, "}}");
+      R"(,"largest_window":{"requests":)", stats.largest_requests, R"(,"requests_received":)",
+      stats.largest_requests_received, R"(,"tokens":)", stats.largest_tokens, R"(,"tokens_used":)",
+      stats.largest_tokens_used, "}}");
   return out;
 }
 

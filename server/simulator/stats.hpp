@@ -11,7 +11,18 @@
 namespace weir::simulator {
 
 // Why a request was not answered as asked.
-enum class Cause { requests, tokens, concurrency, fail_first, fail_rate, scripted, bad_key, bad_body, unknown_model, other };
+enum class Cause {
+  requests,
+  tokens,
+  concurrency,
+  fail_first,
+  fail_rate,
+  scripted,
+  bad_key,
+  bad_body,
+  unknown_model,
+  other
+};
 inline constexpr std::size_t cause_count = static_cast<std::size_t>(Cause::other) + 1;
 std::string_view name_of(Cause cause);
 
@@ -23,12 +34,12 @@ struct Stats {
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_open = 0;
   std::uint64_t streams_open = 0;
-  std::uint64_t in_flight = 0;                        // accepted and not finished
+  std::uint64_t in_flight = 0;  // accepted and not finished
   std::uint64_t in_flight_largest = 0;
-  std::uint64_t client_disconnects = 0;               // the client left before its answer was complete
+  std::uint64_t client_disconnects = 0;  // the client left before its answer was complete
 
   std::uint64_t tokens_in = 0;
-  std::uint64_t tokens_out = 0;                       // produced, also of answers nobody waited for
+  std::uint64_t tokens_out = 0;  // produced, also of answers nobody waited for
 
   // In any window of the configured length, by a log of its own.
   Duration window{0};
@@ -37,7 +48,7 @@ struct Stats {
   std::uint64_t largest_tokens = 0;             // as the charge rule booked them; with `none` as they were used
   std::uint64_t largest_tokens_used = 0;        // input on arrival, output as produced
 
-  std::uint64_t requests_received() const;      // of inference
+  std::uint64_t requests_received() const;  // of inference
   std::uint64_t requests_refused() const;
 };
 

@@ -8,7 +8,9 @@
 
 namespace weir::simulator {
 
-inline void put_one(std::string& out, std::string_view text) { out += text; }
+inline void put_one(std::string& out, std::string_view text) {
+  out += text;
+}
 template <std::integral Number>
 void put_one(std::string& out, Number number) {
   char digits[24];

@@ -77,7 +77,8 @@ std::optional<ToolCall> choose_tool(dom::element tools, std::optional<dom::eleme
     if (name.empty() || (!wanted.empty() && name != wanted)) continue;
     for (const std::string_view key : {"parameters", "input_schema"}) {
       dom::element schema;
-      if (definition.at_key(key).get(schema) == simdjson::SUCCESS) return ToolCall{std::string(name), example_object(schema, 0)};
+      if (definition.at_key(key).get(schema) == simdjson::SUCCESS)
+        return ToolCall{std::string(name), example_object(schema, 0)};
     }
     return ToolCall{std::string(name), "{}"};
   }

@@ -1,5 +1,5 @@
-// Which tool the simulated model calls, and with what arguments: the one that is asked for, or the first, its parameters
-// filled by their types. Includes simdjson; private to the reader of requests.
+// Which tool the simulated model calls, and with what arguments: the one that is asked for, or the first, its
+// parameters filled by their types. Includes simdjson; private to the reader of requests.
 #pragma once
 
 #include <simdjson.h>
@@ -15,6 +15,7 @@ struct ToolCall {
 };
 
 // `wished`: the user's words ask for a tool. nullopt: none is called.
-std::optional<ToolCall> choose_tool(simdjson::dom::element tools, std::optional<simdjson::dom::element> choice, bool wished);
+std::optional<ToolCall> choose_tool(simdjson::dom::element tools, std::optional<simdjson::dom::element> choice,
+                                    bool wished);
 
 }  // namespace weir::simulator

@@ -53,11 +53,13 @@ void Upload::feed_multipart(std::string_view bytes) {
     if (state_ == State::part_data) {
       const std::size_t boundary = pending_.find(boundary_);
       // All but what may be the beginning of a boundary is data.
-      const std::size_t data = boundary != std::string::npos ? boundary
+      const std::size_t data = boundary != std::string::npos         ? boundary
                                : pending_.size() >= boundary_.size() ? pending_.size() - boundary_.size() + 1
                                                                      : 0;
-      if (part_name_ == "file") take_file_bytes(std::string_view(pending_).substr(0, data));
-      else if (field_.size() < field_bytes_max) field_.append(pending_, 0, std::min(data, field_bytes_max));
+      if (part_name_ == "file")
+        take_file_bytes(std::string_view(pending_).substr(0, data));
+      else if (field_.size() < field_bytes_max)
+        field_.append(pending_, 0, std::min(data, field_bytes_max));
       pending_.erase(0, data);
       if (boundary == std::string::npos) return;
       pending_.erase(0, boundary_.size());

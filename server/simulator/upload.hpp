@@ -16,10 +16,10 @@ struct UploadedFile {
   std::string purpose = "user_data";
   std::uint64_t bytes = 0;
   std::string sha256;
-  std::string content;             // the first kept_bytes_max bytes
-  std::uint64_t body_bytes = 0;    // of the whole request body
+  std::string content;           // the first kept_bytes_max bytes
+  std::uint64_t body_bytes = 0;  // of the whole request body
   std::string body_sha256;
-  bool well_formed = true;         // the multipart body ended as it should
+  bool well_formed = true;  // the multipart body ended as it should
 };
 
 class Upload {
@@ -43,9 +43,9 @@ class Upload {
 
   std::string boundary_;  // with CR LF "--" before it; empty: not multipart
   State state_ = State::part_head;
-  std::string pending_;   // not decided yet: may be the beginning of a boundary or of a head
+  std::string pending_;  // not decided yet: may be the beginning of a boundary or of a head
   std::string part_name_;
-  std::string field_;     // value of a part that is no file
+  std::string field_;  // value of a part that is no file
   UploadedFile file_;
   Digest file_digest_, body_digest_;
 };

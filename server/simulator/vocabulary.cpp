@@ -5,12 +5,36 @@
 namespace weir::simulator {
 namespace {
 
-constexpr std::array<std::string_view, 26> vocabulary{
-    " one",     " two",      " three",    " four",    " five",      " six",     " seven",    " eight",  " nine",
-    " ten",     " é",        " eleven",   " twelve",  " thirteen",  " fourteen", " fifteen", " 中",     " sixteen",
-    " seventeen", " eighteen", " nineteen", " twenty", " \xF0\x9F\x99\x82", " naïve", " 文", ","};
+constexpr std::array<std::string_view, 26> vocabulary{" one",
+                                                      " two",
+                                                      " three",
+                                                      " four",
+                                                      " five",
+                                                      " six",
+                                                      " seven",
+                                                      " eight",
+                                                      " nine",
+                                                      " ten",
+                                                      " é",
+                                                      " eleven",
+                                                      " twelve",
+                                                      " thirteen",
+                                                      " fourteen",
+                                                      " fifteen",
+                                                      " 中",
+                                                      " sixteen",
+                                                      " seventeen",
+                                                      " eighteen",
+                                                      " nineteen",
+                                                      " twenty",
+                                                      " \xF0\x9F\x99\x82",
+                                                      " naïve",
+                                                      " 文",
+                                                      ","};
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u;
+}
 
 }  // namespace
 

@@ -10,7 +10,8 @@
 
 namespace weir::simulator {
 
-// The n-th token of an answer: "one", " two", " three", … " é", … " 中", … " 🙂", and around again. Needs no JSON escapes.
+// The n-th token of an answer: "one", " two", " three", … " é", … " 中", … " 🙂", and around again. Needs no JSON
+// escapes.
 std::string_view word(std::uint64_t n);
 // The first `count` tokens together.
 std::string words(std::uint64_t count);
@@ -19,6 +20,8 @@ std::string words(std::uint64_t count);
 std::vector<std::string> pieces_of(std::string_view text);
 
 // Tokens of a text: one per four bytes of UTF-8, rounded up.
-inline std::uint64_t count_tokens(std::uint64_t bytes) { return (bytes + 3) / 4; }
+inline std::uint64_t count_tokens(std::uint64_t bytes) {
+  return (bytes + 3) / 4;
+}
 
 }  // namespace weir::simulator

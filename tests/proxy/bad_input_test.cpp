@@ -96,8 +96,8 @@ std::string many_fields(int count) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, BadHead, ::testing::Values(
-    Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "both"},
-    Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter", "twice"},
+    Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "Transfer-Encoding"},
+    Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
     Case{"LengthList", start + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
     Case{"SignedLength", start + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
     Case{"HugeLength", start + "Content-Length: 99999999999999999999\r\n\r\n{}", 400, "invalid_parameter", ""},
@@ -155,7 +155,7 @@ TEST(BadInput, SlowBodyIs408) {
   settings.client_timeouts.body = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", good).substr(0, 150));
+  client.send(post("/v1/chat/completions", good).substr(0, post("/v1/chat/completions", good).size() - 5));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 408);
   EXPECT_EQ(code_of(answer), "weir_request_timeout");

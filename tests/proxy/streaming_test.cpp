@@ -27,7 +27,7 @@ TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask));
   const std::string head = client.read_head();
-  EXPECT_NE(head.find("content-type: text/event-stream"), std::string::npos) << head;
+  EXPECT_NE(head.find("Content-Type: text/event-stream"), std::string::npos) << head;
   EXPECT_NE(head.find("cache-control: no-cache"), std::string::npos) << head;
   client.read_until(chunk(chat_event("one")));
   upstream.release();

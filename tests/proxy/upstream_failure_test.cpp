@@ -32,6 +32,7 @@ struct Broken {
   std::string sent;  // by the upstream, which then closes
   std::string code;
 };
+void PrintTo(const Broken& row, std::ostream* out) { *out << row.name; }
 class BrokenAnswer : public ::testing::TestWithParam<Broken> {};
 
 TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
@@ -47,7 +48,7 @@ TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
 INSTANTIATE_TEST_SUITE_P(Rows, BrokenAnswer, ::testing::Values(
     Broken{"NothingAtAll", "", "weir_upstream_reset"},
     Broken{"HalfAHead", "HTTP/1.1 200 OK\r\nContent-", "weir_upstream_truncated"},
-    Broken{"Garbage", "\x15\x03\x01\x00\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
+    Broken{"Garbage", "\x15\x03\x01\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
     Broken{"NotHttp", "220 mail.example ESMTP\r\n\r\n", "weir_upstream_invalid"},
     Broken{"LengthAndChunked", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "weir_upstream_invalid"},
     Broken{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "weir_upstream_invalid"},

@@ -12,8 +12,8 @@ namespace weir::simulator {
 namespace {
 
 using test::at;
-using test::Client;
 using test::chat;
+using test::Client;
 using test::Event;
 using test::events_of;
 using test::Response;
@@ -62,14 +62,15 @@ TEST_F(Api, ChatStreams) {
 }
 
 TEST_F(Api, ChatStreamSaysUsageWhenAsked) {
-  const Response response = client_.post("/v1/chat/completions", chat("hi", R"(,"stream":true,"stream_options":{"include_usage":true})"));
+  const Response response =
+      client_.post("/v1/chat/completions", chat("hi", R"(,"stream":true,"stream_options":{"include_usage":true})"));
   const auto events = events_of(response.body);
   ASSERT_EQ(events.size(), 34u);
   EXPECT_EQ(at(events[5].data, "/usage"), "null");
   EXPECT_EQ(at(events[32].data, "/choices"), "[]");
   EXPECT_EQ(at(events[32].data, "/usage/completion_tokens"), "30");
-  const Response running =
-      client_.post("/v1/chat/completions", chat("hi", R"(,"stream":true,"stream_options":{"chunk_include_usage":true})"));
+  const Response running = client_.post("/v1/chat/completions",
+                                        chat("hi", R"(,"stream":true,"stream_options":{"chunk_include_usage":true})"));
   EXPECT_EQ(at(events_of(running.body)[5].data, "/usage/completion_tokens"), "5");
 }
 
@@ -128,7 +129,8 @@ TEST_F(Api, ToolsAreCalledWhenAskedFor) {
   EXPECT_EQ(at(whole.body, "/choices/0/message/tool_calls/0/function/name"), "get_weather");
   EXPECT_EQ(at(whole.body, "/choices/0/message/tool_calls/0/function/arguments"), weather_arguments);
 
-  const Response stream = client_.post("/v1/chat/completions", chat("hi", std::string(weather_tool) + R"(,"tool_choice":"required","stream":true)"));
+  const Response stream = client_.post(
+      "/v1/chat/completions", chat("hi", std::string(weather_tool) + R"(,"tool_choice":"required","stream":true)"));
   std::string arguments;
   std::size_t pieces = 0;
   for (const Event& event : events_of(stream.body)) {
@@ -142,14 +144,18 @@ TEST_F(Api, ToolsAreCalledWhenAskedFor) {
 }
 
 TEST_F(Api, ToolsAreNotCalledOtherwise) {
-  EXPECT_EQ(at(client_.post("/v1/chat/completions", chat("hi", weather_tool)).body, "/choices/0/finish_reason"), "stop");
-  EXPECT_EQ(at(client_.post("/v1/chat/completions", chat("weather", std::string(weather_tool) + R"(,"tool_choice":"none")")).body,
-               "/choices/0/finish_reason"),
+  EXPECT_EQ(at(client_.post("/v1/chat/completions", chat("hi", weather_tool)).body, "/choices/0/finish_reason"),
             "stop");
+  EXPECT_EQ(
+      at(client_.post("/v1/chat/completions", chat("weather", std::string(weather_tool) + R"(,"tool_choice":"none")"))
+             .body,
+         "/choices/0/finish_reason"),
+      "stop");
   // What the tool said is answered in words: an agent's loop ends.
-  const std::string after = R"({"model":"m","messages":[{"role":"user","content":"weather?"},{"role":"assistant","content":null,)"
-                            R"("tool_calls":[]},{"role":"tool","tool_call_id":"1","content":"sunny"}])" +
-                            std::string(weather_tool) + "}";
+  const std::string after =
+      R"({"model":"m","messages":[{"role":"user","content":"weather?"},{"role":"assistant","content":null,)"
+      R"("tool_calls":[]},{"role":"tool","tool_call_id":"1","content":"sunny"}])" +
+      std::string(weather_tool) + "}";
   EXPECT_EQ(at(client_.post("/v1/chat/completions", after).body, "/choices/0/finish_reason"), "stop");
 }
 
@@ -175,13 +181,15 @@ TEST_F(Api, Embeddings) {
   const Response same = client_.post("/v1/embeddings", R"({"model":"e","input":["other","12345"]})");
   EXPECT_EQ(at(same.body, "/data/1/embedding"), at(one.body, "/data/0/embedding")) << "it depends on the input alone";
   EXPECT_NE(at(same.body, "/data/0/embedding"), at(one.body, "/data/0/embedding"));
-  const Response ids = client_.post("/v1/embeddings", R"({"model":"e","input":[[1,2,3],[4,5,6,7]],"encoding_format":"base64","dimensions":3})");
+  const Response ids = client_.post(
+      "/v1/embeddings", R"({"model":"e","input":[[1,2,3],[4,5,6,7]],"encoding_format":"base64","dimensions":3})");
   EXPECT_EQ(at(ids.body, "/usage/total_tokens"), "7");
   EXPECT_EQ(at(ids.body, "/data/1/embedding").size(), 16u);  // 12 bytes
 }
 
 TEST_F(Api, ResponsesStreamNamedEvents) {
-  const Response response = client_.post("/v1/responses", R"({"model":"m","stream":true,"input":"hi","max_output_tokens":3})");
+  const Response response =
+      client_.post("/v1/responses", R"({"model":"m","stream":true,"input":"hi","max_output_tokens":3})");
   const auto events = events_of(response.body);
   std::string text;
   for (std::size_t i = 0; i < events.size(); ++i) {
@@ -201,9 +209,11 @@ TEST_F(Api, ResponsesAreRemembered) {
   EXPECT_EQ(at(first.body, "/status"), "completed");
   const std::string id = at(first.body, "/id");
   EXPECT_EQ(client_.get("/v1/responses/" + id).body, first.body);
-  const Response next = client_.post("/v1/responses", R"({"model":"m","input":"and?","previous_response_id":")" + id + "\"}");
+  const Response next =
+      client_.post("/v1/responses", R"({"model":"m","input":"and?","previous_response_id":")" + id + "\"}");
   EXPECT_EQ(at(next.body, "/previous_response_id"), id);
-  const Response unknown = client_.post("/v1/responses", R"({"model":"m","input":"and?","previous_response_id":"resp_x"})");
+  const Response unknown =
+      client_.post("/v1/responses", R"({"model":"m","input":"and?","previous_response_id":"resp_x"})");
   EXPECT_EQ(unknown.status, 400);
   EXPECT_EQ(at(unknown.body, "/error/code"), "previous_response_not_found");
   client_.send("DELETE /v1/responses/" + id + " HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -212,7 +222,8 @@ TEST_F(Api, ResponsesAreRemembered) {
 }
 
 TEST_F(Api, MessagesStreamNamedEvents) {
-  const std::string body = R"({"model":"claude","max_tokens":5,"stream":true,"system":"s","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]})";
+  const std::string body =
+      R"({"model":"claude","max_tokens":5,"stream":true,"system":"s","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]})";
   const Response response = client_.post("/anthropic/v1/messages", body);
   EXPECT_EQ(response.header("request-id").substr(0, 4), "req_");
   const auto events = events_of(response.body);
@@ -233,16 +244,19 @@ TEST_F(Api, MessagesStreamNamedEvents) {
 
 TEST_F(Api, MessagesAnswerWholeWithThoughtsAndTools) {
   const Response thoughtful = client_.post(
-      "/v1/messages", R"({"model":"claude","max_tokens":99,"thinking":{"type":"enabled","budget_tokens":10},"messages":[{"role":"user","content":"hi"}]})");
+      "/v1/messages",
+      R"({"model":"claude","max_tokens":99,"thinking":{"type":"enabled","budget_tokens":10},"messages":[{"role":"user","content":"hi"}]})");
   EXPECT_EQ(at(thoughtful.body, "/content/0/type"), "thinking");
   EXPECT_EQ(at(thoughtful.body, "/content/1/text"), words(30));
   EXPECT_EQ(at(thoughtful.body, "/stop_reason"), "end_turn");
   const Response tool = client_.post(
-      "/v1/messages", R"({"model":"claude","max_tokens":99,"tools":[{"name":"look","input_schema":{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"boolean"}}}}}}],"tool_choice":{"type":"any"},"messages":[{"role":"user","content":"hi"}]})");
+      "/v1/messages",
+      R"({"model":"claude","max_tokens":99,"tools":[{"name":"look","input_schema":{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"boolean"}}}}}}],"tool_choice":{"type":"any"},"messages":[{"role":"user","content":"hi"}]})");
   EXPECT_EQ(at(tool.body, "/content/0/name"), "look");
   EXPECT_EQ(at(tool.body, "/content/0/input/a/b"), "true");
   EXPECT_EQ(at(tool.body, "/stop_reason"), "tool_use");
-  const Response missing = client_.post("/v1/messages", R"({"model":"claude","messages":[{"role":"user","content":"hi"}]})");
+  const Response missing =
+      client_.post("/v1/messages", R"({"model":"claude","messages":[{"role":"user","content":"hi"}]})");
   EXPECT_EQ(missing.status, 400);
   EXPECT_EQ(at(missing.body, "/type"), "error");
   EXPECT_EQ(at(missing.body, "/error/type"), "invalid_request_error");
@@ -260,10 +274,13 @@ TEST_F(Api, ModelsAndBalance) {
 TEST_F(Api, FilesComeBackAsTheyWere) {
   std::string content(3u << 20, '\0');
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 % 256);
-  const std::string body = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: "
-                           "form-data; name=\"file\"; filename=\"x.bin\"\r\n\r\n" + content + "\r\n--b--\r\n";
-  client_.send("POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: " +
-               std::to_string(body.size()) + "\r\n\r\n");
+  const std::string body =
+      "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: "
+      "form-data; name=\"file\"; filename=\"x.bin\"\r\n\r\n" +
+      content + "\r\n--b--\r\n";
+  client_.send(
+      "POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n");
   client_.send(body);
   const Response uploaded = client_.receive();
   EXPECT_EQ(at(uploaded.body, "/bytes"), std::to_string(content.size()));
@@ -286,7 +303,8 @@ TEST_F(Api, RefusesAsAProviderWould) {
     const char* code;
   };
   const Case cases[] = {
-      {"unknown model", R"({"model":"no-such-model","messages":[{"role":"user","content":"x"}]})", "", 404, "model_not_found"},
+      {"unknown model", R"({"model":"no-such-model","messages":[{"role":"user","content":"x"}]})", "", 404,
+       "model_not_found"},
       {"bad key", chat("x"), "Authorization: Bearer invalid-key\r\n", 401, "invalid_api_key"},
       {"bad key, other header", chat("x"), "api-key: sk-invalid-key\r\n", 401, "invalid_api_key"},
       {"no JSON", "{\"model\":", "", 400, "null"},
@@ -310,7 +328,8 @@ TEST_F(Api, RefusesAsAProviderWould) {
 
 TEST_F(Api, ShowsTheLastRequestAsItWas) {
   const std::string body = "{ \"model\" : \"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\xC3\xA9\"}] }";
-  client_.send("POST /v1/chat/completions?x=1 HTTP/1.1\r\nhOST: a\r\nX-Custom:  padded \r\nTransfer-Encoding: chunked\r\n\r\n");
+  client_.send(
+      "POST /v1/chat/completions?x=1 HTTP/1.1\r\nhOST: a\r\nX-Custom:  padded \r\nTransfer-Encoding: chunked\r\n\r\n");
   client_.send("5\r\n" + body.substr(0, 5) + "\r\n" + "a;ext=1\r\n" + body.substr(5, 10) + "\r\n");
   const std::string rest = body.substr(15);
   char size[16];
@@ -347,7 +366,8 @@ TEST_F(Api, AnswersBytesThatAreNoRequest) {
   };
   const Case cases[] = {
       {"garbage", "hello\r\n\r\n", 400},
-      {"both lengths", "POST /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+      {"both lengths", "POST /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       400},
       {"bad chunk", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
       {"head too large", "GET /" + std::string(70'000, 'x'), 431},
   };

@@ -37,12 +37,15 @@ Client::Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("cannot connect");
+  if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("cannot connect");
   const int on = 1;
   ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-Client::~Client() { close(); }
+Client::~Client() {
+  close();
+}
 
 void Client::close() {
   if (fd_ >= 0) ::close(fd_);
@@ -131,7 +134,8 @@ Response Client::receive(std::chrono::milliseconds patience) {
 }
 
 std::string post_text(std::string_view path, std::string_view body, std::string_view headers) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: simulated\r\nContent-Type: application/json\r\nContent-Length: " +
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: simulated\r\nContent-Type: application/json\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n" + std::string(headers) + "\r\n" + std::string(body);
 }
 
@@ -146,7 +150,8 @@ Response Client::get(std::string_view path, std::string_view headers) {
 }
 
 std::string chat(std::string_view text, std::string_view more) {
-  return R"({"model":"simulated","messages":[{"role":"user","content":")" + std::string(text) + R"("}])" + std::string(more) + "}";
+  return R"({"model":"simulated","messages":[{"role":"user","content":")" + std::string(text) + R"("}])" +
+         std::string(more) + "}";
 }
 
 std::string at(std::string_view json, std::string_view pointer) {

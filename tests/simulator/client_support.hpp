@@ -1,5 +1,5 @@
-// A blocking HTTP client of a few lines for the simulator's tests: sends the bytes it is given and shows exactly what came
-// back and how it ended. Every wait has an end.
+// A blocking HTTP client of a few lines for the simulator's tests: sends the bytes it is given and shows exactly what
+// came back and how it ended. Every wait has an end.
 #pragma once
 
 #include <chrono>
@@ -12,12 +12,12 @@
 namespace weir::simulator::test {
 
 struct Response {
-  int status = 0;                     // 0: no head came
+  int status = 0;  // 0: no head came
   std::string head;
-  std::string body;                   // without chunk framing
+  std::string body;  // without chunk framing
   std::vector<std::string> chunks;
   enum class End { complete, closed, reset, timeout };
-  End end = End::timeout;             // how reading stopped; complete: the framing said so
+  End end = End::timeout;  // how reading stopped; complete: the framing said so
 
   std::string header(std::string_view name) const;  // any case; empty: not there
 };

@@ -64,8 +64,9 @@ TEST(Enforcement, RefusesBeyondTheTokenLimitInEveryDialect) {
     Dialect dialect;
     const char* code;
   };
-  for (const Case& test : {Case{Dialect::openai, "rate_limit_exceeded"}, Case{Dialect::ark, "ModelAccountTpmRateLimitExceeded"},
-                           Case{Dialect::deepseek, "rate_limit_error"}}) {
+  for (const Case& test :
+       {Case{Dialect::openai, "rate_limit_exceeded"}, Case{Dialect::ark, "ModelAccountTpmRateLimitExceeded"},
+        Case{Dialect::deepseek, "rate_limit_error"}}) {
     SCOPED_TRACE(test.code);
     Options options = fast();
     options.tpm = 100;
@@ -124,9 +125,11 @@ TEST(Enforcement, FreesTheSlotBeforeTheAnswerIsComplete) {
   options.concurrency = 1;
   options.workers = 2;
   Simulator simulator(options);
-  Client clients[] = {Client(simulator.port()), Client(simulator.port()), Client(simulator.port()), Client(simulator.port())};
+  Client clients[] = {Client(simulator.port()), Client(simulator.port()), Client(simulator.port()),
+                      Client(simulator.port())};
   for (int i = 0; i < 400; ++i) {
-    ASSERT_EQ(clients[i % 4].post("/v1/chat/completions", chat("hi", i % 2 ? R"(,"stream":true)" : "")).status, 200) << i;
+    ASSERT_EQ(clients[i % 4].post("/v1/chat/completions", chat("hi", i % 2 ? R"(,"stream":true)" : "")).status, 200)
+        << i;
   }
 }
 
@@ -136,7 +139,8 @@ TEST(Enforcement, BooksOutputOfAWholeAnswerAsItIsProduced) {
   options.tpm = 1'000'000;
   Simulator simulator(options);
   Client client(simulator.port());
-  client.send(test::post_text("/v1/chat/completions", chat("hi"), "x-sim-tokens-per-second: 100\r\nx-sim-output-tokens: 100\r\n"));
+  client.send(test::post_text("/v1/chat/completions", chat("hi"),
+                              "x-sim-tokens-per-second: 100\r\nx-sim-output-tokens: 100\r\n"));
   ASSERT_TRUE(eventually([&] { return simulator.stats().tokens_out > 0; }));
   EXPECT_LT(simulator.stats().tokens_out, 100u);
   EXPECT_EQ(client.receive().status, 200);
@@ -199,11 +203,13 @@ TEST(Lifecycle, StopsWithEverythingOpen) {
   options.workers = 2;
   auto simulator = std::make_unique<Simulator>(options);
   std::vector<std::unique_ptr<Client>> clients;
-  const char* const headers[] = {"", "x-sim-ttft: 60s\r\n", "x-sim-stall-after: 1\r\n", "x-sim-tokens-per-second: 5\r\n",
+  const char* const headers[] = {"", "x-sim-ttft: 60s\r\n", "x-sim-stall-after: 1\r\n",
+                                 "x-sim-tokens-per-second: 5\r\n",
                                  "x-sim-ttft: 60s\r\nx-sim-keepalive-every: 20ms\r\n"};
   for (int i = 0; i < 20; ++i) {
     clients.push_back(std::make_unique<Client>(simulator->port()));
-    clients.back()->send(test::post_text("/v1/chat/completions", chat("hi", i % 2 ? R"(,"stream":true)" : ""), headers[i % 5]));
+    clients.back()->send(
+        test::post_text("/v1/chat/completions", chat("hi", i % 2 ? R"(,"stream":true)" : ""), headers[i % 5]));
   }
   clients.push_back(std::make_unique<Client>(simulator->port()));
   clients.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
@@ -240,7 +246,8 @@ TEST(Lifecycle, WaitsForSlowReaders) {
   slow.send("GET /v1/files/file-sim-300000000/content HTTP/1.1\r\nHost: x\r\n\r\n");
   slow.receive_some(1000);
   Client stream(simulator.port());
-  stream.send(test::post_text("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-output-tokens: 1000000\r\n"));
+  stream.send(
+      test::post_text("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-output-tokens: 1000000\r\n"));
   stream.receive_some(1000);
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(quick.post("/v1/chat/completions", chat("hi")).status, 200);

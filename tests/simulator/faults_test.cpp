@@ -28,7 +28,9 @@ Options fast() {
 
 class Faulty : public ::testing::Test {
  protected:
-  Response stream(std::string_view headers) { return client_.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), headers); }
+  Response stream(std::string_view headers) {
+    return client_.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), headers);
+  }
   Response whole(std::string_view headers) { return client_.post("/v1/chat/completions", chat("hi"), headers); }
   // A stream's answer when the stream is expected not to end by itself.
   Response stream_for(std::chrono::milliseconds patience, std::string_view headers) {
@@ -44,7 +46,8 @@ TEST_F(Faulty, AnswersTheStatusItIsTold) {
   const Response response = whole("x-sim-status: 529\r\nx-sim-retry-after: 7\r\n");
   EXPECT_EQ(response.status, 529);
   EXPECT_EQ(response.header("retry-after"), "7");
-  const Response quota = whole("x-sim-status: 429\r\nx-sim-error-code: insufficient_quota/insufficient_quota\r\nx-sim-retry-after: 150ms\r\n");
+  const Response quota = whole(
+      "x-sim-status: 429\r\nx-sim-error-code: insufficient_quota/insufficient_quota\r\nx-sim-retry-after: 150ms\r\n");
   EXPECT_EQ(at(quota.body, "/error/type"), "insufficient_quota");
   EXPECT_EQ(at(quota.body, "/error/code"), "insufficient_quota");
   EXPECT_EQ(quota.header("retry-after-ms"), "150");
@@ -88,13 +91,15 @@ TEST_F(Faulty, DropsWhereItIsTold) {
   EXPECT_EQ(before.end, End::reset);
 
   Client head_client(simulator_.port());
-  const Response head = head_client.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-drop-after: head\r\n");
+  const Response head =
+      head_client.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-drop-after: head\r\n");
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.end, End::reset);
   EXPECT_EQ(head.body, "");
 
   Client later_client(simulator_.port());
-  const Response later = later_client.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-drop-after: 4\r\n");
+  const Response later =
+      later_client.post("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-drop-after: 4\r\n");
   EXPECT_EQ(later.end, End::reset);
   EXPECT_EQ(chat_text(events_of(later.body)), words(4));
 
@@ -132,11 +137,13 @@ TEST_F(Faulty, SaysAnErrorInTheStream) {
   EXPECT_EQ(response.end, End::complete);
 
   const Response messages = client_.post(
-      "/v1/messages", R"({"model":"c","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})", "x-sim-error-after: 2\r\n");
+      "/v1/messages", R"({"model":"c","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})",
+      "x-sim-error-after: 2\r\n");
   EXPECT_EQ(events_of(messages.body).back().name, "error");
   EXPECT_EQ(at(events_of(messages.body).back().data, "/error/type"), "api_error");
 
-  const Response responses = client_.post("/v1/responses", R"({"model":"m","stream":true,"input":"hi"})", "x-sim-error-after: 2\r\n");
+  const Response responses =
+      client_.post("/v1/responses", R"({"model":"m","stream":true,"input":"hi"})", "x-sim-error-after: 2\r\n");
   const Event last = events_of(responses.body).back();
   EXPECT_EQ(last.name, "error");
   EXPECT_EQ(at(last.data, "/type"), "error");
@@ -206,18 +213,22 @@ TEST_F(Faulty, KeepsAliveAsDeepSeekDoes) {
   EXPECT_EQ(response.body.rfind(": keep-alive\n\n: keep-alive\n\n", 0), 0u);
   EXPECT_EQ(chat_text(events_of(response.body)), words(30));
   const Response messages = client_.post(
-      "/v1/messages", R"({"model":"c","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})", headers);
+      "/v1/messages", R"({"model":"c","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})",
+      headers);
   EXPECT_EQ(events_of(messages.body)[0].name, "ping");
 }
 
 TEST_F(Faulty, SendsTheHeadEarlyWhenTold) {
-  client_.send(test::post_text("/v1/chat/completions", chat("hi", R"(,"stream":true)"), "x-sim-ttft: 60s\r\nx-sim-early-head: 1\r\n"));
+  client_.send(test::post_text("/v1/chat/completions", chat("hi", R"(,"stream":true)"),
+                               "x-sim-ttft: 60s\r\nx-sim-early-head: 1\r\n"));
   EXPECT_EQ(client_.receive(200ms).status, 200);
 }
 
 TEST_F(Faulty, KeepsThePace) {
   const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(chat_text(events_of(stream("x-sim-ttft: 100ms\r\nx-sim-tokens-per-second: 100\r\nx-sim-output-tokens: 21\r\n").body)), words(21));
+  EXPECT_EQ(chat_text(events_of(
+                stream("x-sim-ttft: 100ms\r\nx-sim-tokens-per-second: 100\r\nx-sim-output-tokens: 21\r\n").body)),
+            words(21));
   const auto streamed = std::chrono::steady_clock::now() - begin;
   EXPECT_GE(streamed, 300ms);
   EXPECT_LT(streamed, 3s);

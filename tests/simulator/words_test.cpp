@@ -20,7 +20,8 @@ TEST(Words, OfDurations) {
   EXPECT_EQ(parse_duration("2m"), 2min);
   EXPECT_EQ(parse_duration("0"), 0s);
   EXPECT_EQ(parse_duration("0ms"), 0s);
-  for (const char* wrong : {"", "5", "s", "-1s", "1 s", "1x", "nans", "1s "}) EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  for (const char* wrong : {"", "5", "s", "-1s", "1 s", "1x", "nans", "1s "})
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
 }
 
 TEST(Words, OfFailures) {
@@ -29,7 +30,8 @@ TEST(Words, OfFailures) {
   EXPECT_EQ(parse_fail_first("2")->status, 503);
   EXPECT_EQ(parse_fail_rate("0.25")->probability, 0.25);
   EXPECT_EQ(parse_fail_rate("1:529")->status, 529);
-  for (const char* wrong : {"", "x", "1:", "1:99", "-1", ":429", "1:429x"}) EXPECT_FALSE(parse_fail_first(wrong)) << wrong;
+  for (const char* wrong : {"", "x", "1:", "1:99", "-1", ":429", "1:429x"})
+    EXPECT_FALSE(parse_fail_first(wrong)) << wrong;
   for (const char* wrong : {"", "1.5", "-0.1", "nan", "0.5:1000"}) EXPECT_FALSE(parse_fail_rate(wrong)) << wrong;
 }
 
@@ -67,7 +69,8 @@ TEST(BehaviourHeaders, ThatMakeNoSenseAreNamed) {
 }
 
 TEST(Routes, AreFoundUnderEveryPrefix) {
-  for (const char* prefix : {"", "/v1", "/beta", "/anthropic/v1", "/anthropic", "/api/v3", "/openai/v1", "/openai/deployments/gpt"}) {
+  for (const char* prefix :
+       {"", "/v1", "/beta", "/anthropic/v1", "/anthropic", "/api/v3", "/openai/v1", "/openai/deployments/gpt"}) {
     EXPECT_EQ(read_target(std::string(prefix) + "/chat/completions?api-version=1").route, Route::chat) << prefix;
   }
   EXPECT_EQ(read_target("/v1/chat/completions?a=b").query, "a=b");
@@ -78,7 +81,8 @@ TEST(Routes, AreFoundUnderEveryPrefix) {
   EXPECT_EQ(read_target("/v1/files/file-1/content").route, Route::file_content);
   EXPECT_EQ(read_target("/v1/files/file-1/content").id, "file-1");
   EXPECT_EQ(read_target("/v1/responses/resp_1").id, "resp_1");
-  for (const char* unknown : {"/", "/v1", "/v1/", "/v1chat/completions", "/v2/chat/completions", "/v1/audio/speech", "*"}) {
+  for (const char* unknown :
+       {"/", "/v1", "/v1/", "/v1chat/completions", "/v2/chat/completions", "/v1/audio/speech", "*"}) {
     EXPECT_EQ(read_target(unknown).route, Route::other) << unknown;
   }
 }
@@ -146,14 +150,16 @@ TEST(Refusals, SpeakEveryDialect) {
   const Problem openai = over_limit(Voice::openai, tokens, "gpt");
   EXPECT_EQ(openai.type, "tokens");
   EXPECT_EQ(openai.code, "rate_limit_exceeded");
-  EXPECT_NE(openai.message.find("Limit 1000, Used 900, Requested 200. Please try again in 1.798s"), std::string::npos) << openai.message;
+  EXPECT_NE(openai.message.find("Limit 1000, Used 900, Requested 200. Please try again in 1.798s"), std::string::npos)
+      << openai.message;
   EXPECT_EQ(wait_headers(Voice::openai, openai), "retry-after-ms: 1798\r\nretry-after: 2\r\n");
 
   const Problem ark = over_limit(Voice::ark, tokens, "deepseek-r1");
   EXPECT_EQ(ark.code, "ModelAccountTpmRateLimitExceeded");
   const std::string ark_body = problem_body(Voice::ark, ark, "req_1");
   EXPECT_EQ(ark_body.rfind(R"({"error":{"code":"ModelAccountTpmRateLimitExceeded","message":)", 0), 0u) << ark_body;
-  EXPECT_NE(ark_body.find(R"(Request id: req_1","param":"","type":"TooManyRequests"}})"), std::string::npos) << ark_body;
+  EXPECT_NE(ark_body.find(R"(Request id: req_1","param":"","type":"TooManyRequests"}})"), std::string::npos)
+      << ark_body;
 
   EXPECT_EQ(wait_headers(Voice::deepseek, over_limit(Voice::deepseek, tokens, "m")), "");
   const std::string anthropic = problem_body(Voice::anthropic, over_limit(Voice::anthropic, tokens, "m"), "req_1");
@@ -185,7 +191,8 @@ TEST(Base64, PadsAsItShould) {
 const std::string file_content("line one\r\n--not the boundary\r\n\0\xff binary\r\n", 41);
 const std::string multipart =
     "--XyZ\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"
-    "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\nContent-Type: text/plain\r\n\r\n" +
+    "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\nContent-Type: "
+    "text/plain\r\n\r\n" +
     file_content + "\r\n--XyZ--\r\n";
 
 TEST(Upload, FindsTheFileAtEverySplit) {

@@ -21,7 +21,8 @@ export const sim = (settings) =>
   Object.fromEntries(Object.entries(settings).map(([name, value]) => [`x-sim-${name}`, String(value)]));
 
 function weirBinary() {
-  for (const candidate of [process.env.WEIR_BIN, join(root, "build/dev/weir"), join(root, "build/release/weir")]) {
+  const named = process.env.WEIR_BIN;
+  for (const candidate of named ? [named] : [join(root, "build/dev/weir"), join(root, "build/release/weir")]) {
     try {
       accessSync(candidate, constants.X_OK);
       return candidate;

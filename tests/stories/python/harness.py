@@ -22,9 +22,9 @@ WAIT_SECONDS_MAX = 30   # for something that a test expects to happen
 
 
 def weir_binary() -> str:
-    candidates = [os.environ.get("WEIR_BIN"), ROOT / "build/dev/weir", ROOT / "build/release/weir"]
-    for candidate in candidates:
-        if candidate and os.access(candidate, os.X_OK):
+    named = os.environ.get("WEIR_BIN")
+    for candidate in [named] if named else [ROOT / "build/dev/weir", ROOT / "build/release/weir"]:
+        if os.access(candidate, os.X_OK):
             return str(candidate)
     raise RuntimeError("no weir binary: build one with ./dev build, or name one in WEIR_BIN")
 

@@ -1,0 +1,124 @@
+// Which route a target means, and that no target means one thing to weir and another to an upstream.
+#include "proxy/route.hpp"
+
+#include <gtest/gtest.h>
+
+namespace weir::proxy {
+namespace {
+
+using protocol::Api;
+using Kind = Route::Kind;
+
+struct Row {
+  const char* method;
+  const char* target;
+  Kind kind;
+  Api api = Api::other;
+  const char* path = "";
+  const char* native = "";
+  bool canonical = false;
+};
+
+TEST(Route, OfEveryPathInTheContract) {
+  const Row rows[] = {
+      {"POST", "/v1/chat/completions", Kind::forward, Api::chat, "/chat/completions", "", true},
+      {"POST", "/chat/completions?x=1", Kind::forward, Api::chat, "/chat/completions", "", true},
+      {"POST", "/v1/completions", Kind::forward, Api::completions, "/completions", "", true},
+      {"POST", "/beta/completions", Kind::forward, Api::completions, "/completions", "/beta", true},
+      {"POST", "/beta/v1/chat/completions", Kind::forward, Api::chat, "/chat/completions", "/beta", true},
+      {"POST", "/v1/embeddings", Kind::forward, Api::embeddings, "/embeddings", "", true},
+      {"POST", "/v1/responses", Kind::forward, Api::responses, "/responses", "", true},
+      {"POST", "/v1/messages", Kind::forward, Api::messages, "/messages", "", true},
+      {"POST", "/anthropic/v1/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
+      {"POST", "/anthropic/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
+      {"POST", "/api/v3/chat/completions", Kind::forward, Api::chat, "/chat/completions", "/api/v3", true},
+      {"POST", "/api/v3/batch/chat/completions", Kind::forward, Api::chat, "/batch/chat/completions", "/api/v3", false},
+      {"POST", "/api/v3/bots/chat/completions", Kind::forward, Api::chat, "/bots/chat/completions", "/api/v3", false},
+      {"POST", "/api/v3/batch/embeddings", Kind::forward, Api::embeddings, "/batch/embeddings", "/api/v3", false},
+      {"GET", "/v1/models", Kind::forward, Api::models, "/models", "", true},
+      {"GET", "/models", Kind::forward, Api::models, "/models", "", true},
+      {"POST", "/v1/models", Kind::forward, Api::other, "/models"},
+      {"GET", "/v1/models/m", Kind::forward, Api::other, "/models/m"},
+      {"GET", "/v1/chat/completions", Kind::forward, Api::other, "/chat/completions"},
+      {"GET", "/v1/responses/resp_1", Kind::forward, Api::other, "/responses/resp_1"},
+      {"POST", "/v1/responses/resp_1/cancel", Kind::forward, Api::other, "/responses/resp_1/cancel"},
+      {"POST", "/v1/files", Kind::forward, Api::other, "/files"},
+      {"GET", "/user/balance", Kind::forward, Api::other, "/user/balance"},
+      {"POST", "/v1/audio/transcriptions", Kind::forward, Api::other, "/audio/transcriptions"},
+      {"POST", "/v1/anything/new", Kind::forward, Api::other, "/anything/new"},
+      {"GET", "/healthz", Kind::healthz},
+      {"GET", "/readyz?x", Kind::readyz},
+      {"GET", "/v1/weir/me", Kind::own},
+      {"DELETE", "/v1/weir/requests/1", Kind::own},
+      {"GET", "/v1/weir", Kind::own},
+      {"GET", "/v1/weirdo", Kind::forward, Api::other, "/weirdo"},
+      {"GET", "/", Kind::unknown},
+      {"GET", "/v1", Kind::unknown},
+      {"GET", "/v1/", Kind::unknown},
+      {"GET", "/v10/chat/completions", Kind::unknown},
+      {"GET", "/favicon.ico", Kind::unknown},
+      {"GET", "/chatty", Kind::unknown},
+      {"GET", "/weir/queue", Kind::unknown},
+      {"GET", "*", Kind::unknown},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(std::string(row.method) + " " + row.target);
+    const Route route = find_route(row.method, row.target);
+    EXPECT_EQ(route.kind, row.kind);
+    if (row.kind != Kind::forward) continue;
+    EXPECT_EQ(route.api, row.api);
+    EXPECT_EQ(route.path, row.path);
+    EXPECT_EQ(route.native_prefix, row.native);
+    EXPECT_EQ(route.canonical, row.canonical);
+  }
+}
+
+TEST(Route, KeepsTheQueryApart) {
+  const Route route = find_route("GET", "/v1/files?limit=2&a=?");
+  EXPECT_EQ(route.full_path, "/v1/files");
+  EXPECT_EQ(route.query, "limit=2&a=?");
+}
+
+// A key's models are checked in the body of a family's path. An upstream that tidies paths must not undo that.
+TEST(Route, KnowsNoFamilyInDisguise) {
+  for (const char* target :
+       {"/v1//chat/completions", "/v1/chat//completions", "/v1/chat/completions/", "/v1/./chat/completions", "/v1/x/../chat/completions",
+        "/v1/files/../../v1/chat/completions", "/v1/%63hat/completions", "/v1/chat%2Fcompletions", "/v1/chat%2fcompletions",
+        "/v1/Chat/Completions", "/v1/%2e/messages", "/v1/messages;x=1", "/v1/chat\\completions", "/v1/embedding%73", "//v1/responses",
+        "/v1/responses/", "/api/v3//chat/completions"}) {
+    EXPECT_EQ(find_route("POST", target).kind, Kind::unknown) << target;
+  }
+  for (const char* target : {"/v1/files/my%20file/content", "/v1/Files", "/v1/vector_stores/a%2Fb/search"}) {
+    EXPECT_EQ(find_route("POST", target).kind, Kind::forward) << target;
+  }
+}
+
+TEST(Route, SurvivesAnyTarget) {
+  std::string target;
+  for (int a = 0; a < 256; ++a) {
+    for (const char* around : {"", "/", "%", "/v1/", "/v1/%", "/v1/..", "%2"}) {
+      target = around + std::string(1, static_cast<char>(a)) + around;
+      find_route("POST", target);
+      find_route("GET", target);
+      object_id(target);
+    }
+  }
+  find_route("GET", "");
+}
+
+TEST(Route, FindsIdsInPaths) {
+  EXPECT_EQ(object_id("/files/file-1/content"), "file-1");
+  EXPECT_EQ(object_id("/responses/resp_1"), "resp_1");
+  EXPECT_EQ(object_id("/files"), "");
+  EXPECT_EQ(object_id("/files/"), "");
+  EXPECT_EQ(object_id(""), "");
+  const std::string_view path = "/fine_tuning/jobs/ftjob-1/events";
+  const std::string_view first = object_id(path);
+  EXPECT_EQ(first, "jobs");
+  EXPECT_EQ(next_segment(path, first), "ftjob-1");
+  EXPECT_EQ(next_segment(path, next_segment(path, first)), "events");
+  EXPECT_EQ(next_segment(path, next_segment(path, next_segment(path, first))), "");
+}
+
+}  // namespace
+}  // namespace weir::proxy
