@@ -12,6 +12,7 @@
 #include "app/config_source.hpp"
 #include "app/health.hpp"
 #include "app/key_maker.hpp"
+#include "app/words.hpp"
 #include "simulator/options.hpp"
 #include "simulator/simulator.hpp"
 
@@ -74,6 +75,10 @@ int run_hash_key(std::string secret) {
 }
 
 int run_new_key(const std::string& name) {
+  if (!is_name(name)) {
+    std::cerr << "weir new-key: --name: expected " << name_form << '\n';
+    return usage_error;
+  }
   const std::string secret = make_key();
   std::cout << secret << "\n\n# The key above is shown once. Give it to its user; paste this into the configuration:\n"
             << "keys:\n  - {name: " << name << ", hash: \"" << hash_key(secret) << "\"}\n";

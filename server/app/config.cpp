@@ -16,19 +16,18 @@ constexpr std::uint64_t weight_max = 1000;  // beyond it the smallest share is l
 constexpr DurationRange timeout_range{.min = 1ms, .max = unlimited_duration, .may_be_unlimited = true};
 constexpr DurationRange heartbeat_range{.min = 10ms, .max = unlimited_duration, .may_be_unlimited = true};
 
-// Names appear in headers, logs, metrics and file positions: letters, digits and . _ - only.
-void check_name(Section& section, const std::string& name) {
-  const bool valid = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  });
-  if (!valid) section.problem("name", "expected 1 to 64 letters, digits, '.', '_' or '-'");
+// `key` is where the name stands; empty: it is the section's own key.
+void check_name(Section& section, std::string& name, std::string_view key = "name") {
+  if (is_name(name)) return;
+  name.clear();  // not for messages about other things
+  section.problem(key, std::string(key.empty() ? "a bad name: " : "") + "expected " + name_form);
 }
 
 // Adds a named item unless one of that name is there.
 template <class T>
 void add_unique(Section& section, std::vector<T>& items, std::set<std::string>& names, T item) {
-  if (!names.insert(item.name).second) {
-    section.problem("name", "'" + item.name + "' is used twice");
+  if (!item.name.empty() && !names.insert(item.name).second) {
+    section.problem("name", "is used twice");
     return;
   }
   items.push_back(std::move(item));
@@ -47,7 +46,7 @@ void read_listen(Section& section, std::vector<ListenAddress>& into, Place& plac
   for (const auto& value : values) {
     const auto parsed = parse_listen_address(value.text);
     if (const auto* address = std::get_if<ListenAddress>(&parsed)) into.push_back(*address);
-    else section.problem("listen", std::get<std::string>(parsed));
+    else section.problem_of(value, "listen", std::get<std::string>(parsed), "an address such as localhost:8080");
   }
 }
 
@@ -60,19 +59,27 @@ void read_clients(Section& section, ClientsConfig& config) {
   config.place = section.place();
   section.choice("mode", config.mode, client_mode_words());
   section.choice("open", config.open_anywhere, std::vector<std::pair<std::string, bool>>{{"loopback", false}, {"anywhere", true}});
-  section.texts("hosts", config.hosts);
-  section.texts("origins", config.origins);
-  for (auto& host : config.hosts) {
+  std::vector<Name> hosts, origins;
+  section.names("hosts", hosts);
+  section.names("origins", origins);
+  for (const Name& value : hosts) {
+    std::string host = value.text;
     std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
     if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
-      section.problem("hosts", "expected a host name without scheme and path, such as weir.example.com");
+      constexpr std::string_view expected = "a host name without scheme and path, such as weir.example.com";
+      section.problem_of(value, "hosts", "expected " + std::string(expected), expected);
     }
+    config.hosts.push_back(std::move(host));
   }
-  for (const auto& origin : config.origins) {
+  for (const Name& value : origins) {
+    constexpr std::string_view expected = "an origin such as https://app.example.com";
+    const std::string& origin = value.text;
     if (origin != "*" && origin != "null" && origin.find("://") == std::string::npos) {
-      section.problem("origins", "expected an origin such as https://app.example.com, found '" + origin + "'");
+      section.problem_of(value, "origins", "expected " + std::string(expected) + ", found '" + origin + "'", expected);
+    } else if (origin.ends_with('/')) {
+      section.problem_of(value, "origins", "an origin has no slash at its end: '" + origin + "'", expected);
     }
-    if (origin.ends_with('/')) section.problem("origins", "an origin has no slash at its end: '" + origin + "'");
+    config.origins.push_back(origin);
   }
   section.section("tls", [&](Section& tls) {
     tls.text("certificate", config.tls.certificate);
@@ -105,7 +112,7 @@ void read_account_models(Section& section, std::vector<AccountModelConfig>& into
     AccountModelConfig model;
     model.id = id;
     model.place = entry.place();
-    entry.text("base_model", model.base_model);
+    entry.name("base_model", model.base_model);
     read_limited_by(entry, model.limits);
     read_parameters(entry, model.parameters);
     into.push_back(std::move(model));
@@ -122,9 +129,10 @@ void read_upstream(Section& section, UpstreamConfig& config) {
   if (provider) config.provider = *provider;
   if (const auto url = section.scalar("base_url", "a URL")) {
     config.base_url = url->text;
-    config.base_url_place = url->place;
     const auto parsed = parse_base_url(url->text);
-    if (const auto* fault = std::get_if<std::string>(&parsed)) section.problem("base_url", *fault);
+    if (const auto* fault = std::get_if<std::string>(&parsed)) {
+      section.problem_of({url->text, url->place, url->interpolated}, "base_url", *fault, "a URL such as https://api.deepseek.com");
+    }
   }
   section.secret("api_key", config.api_key);
   section.choice("auth", config.auth, auth_words());
@@ -162,7 +170,7 @@ void read_model(Section& section, ModelConfig& config) {
       "name");
   if (section.has("upstreams") && config.upstreams.empty()) section.problem("upstreams", "names none");
   section.text("upstream_model", config.upstream_model);
-  section.text("base_model", config.base_model);
+  section.name("base_model", config.base_model);
   section.flag("listed", config.listed);
 }
 
@@ -274,6 +282,7 @@ void read_file(Section& file, Config& config) {
     TeamConfig team;
     team.name = name;
     team.place = section.place();
+    check_name(section, team.name, "");
     read_limited_by(section, team.limits);
     section.count("weight", team.weight, 1, weight_max);
     config.teams.push_back(std::move(team));
@@ -300,6 +309,8 @@ void read_file(Section& file, Config& config) {
 }
 
 }  // namespace
+
+std::string shown(const Name& name) { return name.interpolated ? "the value there" : "'" + name.text + "'"; }
 
 bool LimitsConfig::empty() const {
   return !rpm && !rpd && !tpm && !tpd && !input_tpm && !output_tpm && !concurrency && !window && !guard;

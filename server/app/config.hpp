@@ -38,7 +38,9 @@ inline constexpr Duration unlimited_duration = std::chrono::hours{24 * 3650};
 struct Name {
   std::string text;
   Place place;
+  bool interpolated = false;  // the text came from outside the file: not for messages
 };
+std::string shown(const Name& name);  // for messages: 'alice', or "the value there" of an interpolated one
 
 // ---- limits ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +87,7 @@ struct UpstreamTimeoutsConfig {  // nullopt: the next wider level decides (upstr
 // What an account has of its own for one model, by the model id that is sent upstream.
 struct AccountModelConfig {
   std::string id;
-  std::string base_model;  // Ark's ep-... ids: the model whose limits, parameters and prices hold
+  std::optional<Name> base_model;  // Ark's ep-... ids: the model whose limits, parameters and prices hold
   LimitedBy limits;        // account x model
   std::vector<proxy::ParameterRule> parameters;  // win over the provider's
   Place place;
@@ -95,7 +97,6 @@ struct UpstreamConfig {
   std::string name;
   Name provider{"", {}};    // a shipped one, or a path that ends in .yaml, relative to the configuration file
   std::string base_url;     // empty: the provider's
-  Place base_url_place;
   std::string api_key;      // secret; empty: none
   std::optional<proxy::AuthStyle> auth;          // nullopt: the provider's
   std::vector<std::pair<std::string, std::string>> headers;
@@ -119,7 +120,7 @@ struct ModelConfig {
   std::string name;  // what clients ask for; '*' matches any run of characters
   std::vector<RouteTargetConfig> upstreams;
   std::string upstream_model;  // name to send; empty: as the client sent it
-  std::string base_model;      // the model whose limits, parameters and prices hold for upstream_model
+  std::optional<Name> base_model;  // the model whose limits, parameters and prices hold for upstream_model
   bool listed = true;
   Place place;
 };

@@ -121,7 +121,7 @@ class OverrideReader {
     UpstreamConfig upstream;
     upstream.name = provider ? provider->name : "default";
     upstream.base_url = url.text;
-    upstream.base_url_place = upstream.place = url.place;
+    upstream.place = url.place;
     if (const auto key = secret("WEIR_UPSTREAM_API_KEY")) {
       upstream.api_key = *key;
     } else if (provider && !provider->api_key_env.empty()) {

@@ -1,5 +1,6 @@
 #include "app/environment.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -38,22 +39,31 @@ Environment process_environment() {
   return environment;
 }
 
+std::string secret_fault(std::string_view secret) {
+  // A stray line end in a mounted secret is the usual cause.
+  const bool printable = std::all_of(secret.begin(), secret.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
+  return printable ? "" : "the secret has a space, a line end or a control character in it";
+}
+
 std::optional<std::string> secret_variable(const Environment& environment, const std::string& name, std::string& error) {
   auto value = environment.variable(name);
-  if (value && !value->empty()) return value;
-  const auto path = environment.variable(name + "_FILE");
-  if (!path || path->empty()) return std::nullopt;
-  auto content = environment.read_file(*path);
-  if (!content) {
-    error = "the file '" + *path + "' cannot be read";
-    return std::nullopt;
+  if (!value || value->empty()) {
+    const auto path = environment.variable(name + "_FILE");
+    if (!path || path->empty()) return std::nullopt;
+    value = environment.read_file(*path);
+    if (!value) {
+      error = "the file '" + *path + "' of " + name + "_FILE cannot be read";
+      return std::nullopt;
+    }
+    while (!value->empty() && (value->back() == '\n' || value->back() == '\r')) value->pop_back();
+    if (value->empty()) {
+      error = "the file '" + *path + "' of " + name + "_FILE is empty";
+      return std::nullopt;
+    }
   }
-  while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) content->pop_back();
-  if (content->empty()) {
-    error = "the file '" + *path + "' is empty";
-    return std::nullopt;
-  }
-  return content;
+  error = secret_fault(*value);
+  if (!error.empty()) return std::nullopt;
+  return value;
 }
 
 }  // namespace weir::app

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace weir::app {
 
@@ -15,7 +16,10 @@ struct Environment {
 
 Environment process_environment();
 
-// A secret in `name`, or in the file that `name`_FILE names (trailing line ends cut). `error` says why a named file
+// One sentence when a secret cannot be one: what goes into a header must not break out of it. Empty when it can.
+std::string secret_fault(std::string_view secret);
+
+// A secret in `name`, or in the file that `name`_FILE names (trailing line ends cut). `error` says why what is there
 // could not be used. An empty variable counts as not set.
 std::optional<std::string> secret_variable(const Environment& environment, const std::string& name, std::string& error);
 

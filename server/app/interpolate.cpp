@@ -30,34 +30,36 @@ Interpolated expand(std::string_view text, const Environment& environment, int n
 Interpolated value_of(std::string_view inside, const Environment& environment, int nesting) {
   Interpolated result;
   result.changed = true;
-  const std::string shown = "${" + std::string(inside) + "}";
   constexpr std::string_view file_prefix = "file:";
   if (inside.starts_with(file_prefix)) {
     const std::string path(inside.substr(file_prefix.size()));
     auto content = environment.read_file(path);
     if (!content) {
-      result.error = "the file of " + shown + " cannot be read";
+      result.error = "the file '" + path + "' cannot be read";
       return result;
     }
     while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) content->pop_back();
+    if (content->empty()) result.error = "the file '" + path + "' is empty";
     result.text = std::move(*content);
     return result;
   }
   const auto separator = inside.find(":-");
   const std::string name(inside.substr(0, separator));
   if (!is_variable_name(name)) {
-    result.error = shown + " is not an interpolation: write ${NAME}, ${NAME:-default} or ${file:/path}";
+    // What stands there is not shown: it may be the secret itself, put where its name belongs.
+    result.error = "what stands between '${' and '}' is no variable name: write ${NAME}, ${NAME:-default} or ${file:/path}";
     return result;
   }
   const auto value = environment.variable(name);
-  if (value && (!value->empty() || separator == std::string_view::npos)) {
+  if (value && !value->empty()) {
     result.text = *value;
   } else if (separator != std::string_view::npos) {
     Interpolated fallback = expand(inside.substr(separator + 2), environment, nesting + 1);
     fallback.changed = true;
     return fallback;
   } else {
-    result.error = "the variable " + name + " is not set; set it, or write ${" + name + ":-default}";
+    // Set but empty is the mark of a deployment that forgot it: an empty api_key would quietly mean pass-through.
+    result.error = "the variable " + name + (value ? " is empty" : " is not set") + "; set it, or write ${" + name + ":-default}";
   }
   return result;
 }

@@ -1,5 +1,6 @@
 // ${X}, ${X:-default} and ${file:/path} inside the values of a configuration. Done after YAML was parsed, so that a
-// secret with a colon or a quote in it cannot change the structure of the file. `$${` stands for a plain `${`.
+// secret with a colon or a quote in it cannot change the structure of the file. `$${` stands for a plain `${`. An empty
+// variable counts as not set; `${X:-}` says that it may be.
 #pragma once
 
 #include <string>

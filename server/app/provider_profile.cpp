@@ -121,7 +121,7 @@ void start_like(Section& section, const std::vector<ProviderModel>& models, Prov
     }
     names.push_back(other.profile.name);
   }
-  section.problem("like", "no model '" + like->text + "' above" + suggestion(like->text, names));
+  section.problem("like", "no model " + shown(*like) + " above" + suggestion(like->text, names));
 }
 
 void merge_parameters(Section& section, std::vector<proxy::ParameterRule>& rules) {
@@ -323,7 +323,8 @@ std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile
   std::string root = base_path;
   const auto& native = provider.native_prefixes;
   if (base_path == main || base_path == "/v1" || std::find(native.begin(), native.end(), base_path) != native.end()) root.clear();
-  else if (base_path.ends_with(main)) root.resize(base_path.size() - main.size());
+  else if (!main.empty() && base_path.ends_with(main)) root.resize(base_path.size() - main.size());
+  else if (main.empty() && base_path.ends_with("/v1")) root.resize(base_path.size() - 3);
   for (auto& path : families) {
     if (path.served) path.prefix = path.prefix == main ? base_path : root + path.prefix;
   }

@@ -1,6 +1,7 @@
 #include "app/resolve_settings.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 
@@ -13,6 +14,11 @@ using proxy::ModelProfile;
 using ProviderPtr = std::shared_ptr<const ProviderProfile>;
 
 bool is_pattern(std::string_view name) { return name.find('*') != std::string_view::npos; }
+
+bool same_header(std::string_view a, std::string_view b) {
+  const auto lower = [](unsigned char c) { return std::tolower(c); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(static_cast<unsigned char>(x)) == lower(static_cast<unsigned char>(y)); });
+}
 
 proxy::Limits to_limits(const LimitsConfig& config) {
   const auto finite = [](const std::optional<std::uint64_t>& value) {
@@ -62,7 +68,7 @@ class Resolver {
       const std::string path = name.front() == '/' || folder_.empty() ? name : folder_ + "/" + name;
       const auto text = environment_.read_file(path);
       if (!text) {
-        problem(upstream.provider.place, "provider file '" + path + "' cannot be read");
+        problem(upstream.provider.place, "the provider file " + (upstream.provider.interpolated ? "named there" : "'" + path + "'") + " cannot be read");
         return shipped_provider("generic");
       }
       return std::make_shared<const ProviderProfile>(read_provider(*text, path, environment_, problems_));
@@ -70,7 +76,7 @@ class Resolver {
     if (ProviderPtr shipped = shipped_provider(name)) return shipped;
     std::vector<std::string> names;
     for (const auto& shipped : shipped_providers()) names.push_back(shipped->name);
-    problem(upstream.provider.place, "no provider is called '" + name + "'" + suggestion(name, names));
+    problem(upstream.provider.place, "no provider is called " + shown(upstream.provider) + suggestion(name, names));
     return shipped_provider("generic");
   }
 
@@ -90,7 +96,7 @@ class Resolver {
       for (const auto& [name, limits] : shipped->tiers) names.push_back(name);
     }
     if (tier) return overlay(*tier, by.limits);
-    problem(by.tier->place, "no tier is called '" + by.tier->text + "'" + suggestion(by.tier->text, names));
+    problem(by.tier->place, "no tier is called " + shown(*by.tier) + suggestion(by.tier->text, names));
     return by.limits;
   }
 
@@ -102,14 +108,11 @@ class Resolver {
     upstream.provider = provider->name;
     const std::string url_text = from.base_url.empty() ? provider->base_url : from.base_url;
     if (url_text.empty()) {
-      problem(from.place, "upstream '" + from.name + "': base_url is needed, since the provider '" + provider->name + "' has none of its own");
+      problem(from.place, "base_url is needed, since the provider '" + provider->name + "' has none of its own");
       return upstream;
     }
     const auto url = parse_base_url(url_text);
-    if (const auto* fault = std::get_if<std::string>(&url)) {
-      problem(from.base_url_place, "base_url: " + *fault);
-      return upstream;
-    }
+    if (std::holds_alternative<std::string>(url)) return upstream;  // a problem since it was read
     const auto& base = std::get<BaseUrl>(url);
     upstream.tls = base.tls;
     upstream.host = base.host;
@@ -121,7 +124,7 @@ class Resolver {
     upstream.api_key = from.api_key;
     upstream.headers = from.headers;
     for (const auto& [name, value] : provider->headers) {
-      const bool given = std::any_of(from.headers.begin(), from.headers.end(), [&](const auto& header) { return header.first == name; });
+      const bool given = std::any_of(from.headers.begin(), from.headers.end(), [&](const auto& header) { return same_header(header.first, name); });
       if (!given) upstream.headers.emplace_back(name, value);
     }
     upstream.asks_usage = provider->asks_usage;
@@ -156,11 +159,10 @@ class Resolver {
     return result;
   }
 
-  // The profile of one model id at an account: the entry it is like, under the id that is sent, with the account's rules
-  // before the provider's.
-  static ModelProfile profile_for(const std::string& id, const std::string& base_model, const ProviderProfile& provider) {
+  // The profile of one model id at an account: the provider's entry it is like, under the id that is sent.
+  static ModelProfile profile_for(const std::string& id, const ProviderModel* known) {
     ModelProfile profile;
-    if (const ProviderModel* known = provider.find_model(base_model.empty() ? id : base_model)) {
+    if (known) {
       profile = known->profile;
       profile.limits = to_limits(known->limits);
     }
@@ -168,11 +170,18 @@ class Resolver {
     return profile;
   }
 
+  void unknown_base_model(const Name& name, const ProviderProfile& provider) {
+    std::vector<std::string> names;
+    for (const ProviderModel& known : provider.models) names.push_back(known.profile.name);
+    problem(name.place, "base_model: the provider '" + provider.name + "' knows no model " + shown(name) + suggestion(name.text, names));
+  }
+
   std::vector<ModelProfile> models_of(const UpstreamConfig& from, const ProviderProfile& provider) {
     std::vector<ModelProfile> exact, patterns;
     for (const AccountModelConfig& own : from.models) {
-      ModelProfile profile = profile_for(own.id, own.base_model, provider);
-      const ProviderModel* known = provider.find_model(own.base_model.empty() ? own.id : own.base_model);
+      const ProviderModel* known = provider.find_model(own.base_model ? own.base_model->text : own.id);
+      if (own.base_model && !known) unknown_base_model(*own.base_model, provider);
+      ModelProfile profile = profile_for(own.id, known);
       profile.limits = to_limits(overlay(known ? known->limits : LimitsConfig{}, limits_of(own.limits, &provider)));
       for (const proxy::ParameterRule& rule : own.parameters) {
         std::erase_if(profile.parameters, [&](const proxy::ParameterRule& other) { return other.name == rule.name; });
@@ -180,11 +189,15 @@ class Resolver {
       }
       (is_pattern(own.id) ? patterns : exact).push_back(std::move(profile));
     }
+    sort_patterns(patterns, &ModelProfile::name);
     for (const ModelConfig& model : config_.models) {
-      if (model.base_model.empty()) continue;
+      if (!model.base_model) continue;
       for (const RouteTargetConfig& target : model.upstreams) {
         const std::string& sent = !target.model.empty() ? target.model : model.upstream_model.empty() ? model.name : model.upstream_model;
-        if (target.upstream.text == from.name) exact.push_back(profile_for(sent, model.base_model, provider));
+        if (target.upstream.text != from.name) continue;
+        const ProviderModel* known = provider.find_model(model.base_model->text);
+        if (!known) unknown_base_model(*model.base_model, provider);
+        (is_pattern(sent) ? patterns : exact).push_back(profile_for(sent, known));
       }
     }
     for (const ProviderModel& known : provider.models) {
@@ -196,19 +209,35 @@ class Resolver {
     return exact;
   }
 
+  // The more a pattern says, the earlier it is tried: deepseek-r1-* of one provider before deepseek-* of another.
+  template <class T>
+  static void sort_patterns(std::vector<T>& items, std::string T::*pattern) {
+    std::stable_sort(items.begin(), items.end(), [&](const T& a, const T& b) { return (a.*pattern).size() > (b.*pattern).size(); });
+  }
+
   std::optional<std::size_t> upstream_index(const Name& name) {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < config_.upstreams.size(); ++i) {
       if (config_.upstreams[i].name == name.text) return i;
       names.push_back(config_.upstreams[i].name);
     }
-    problem(name.place, "no upstream is called '" + name.text + "'" + suggestion(name.text, names));
+    problem(name.place, "no upstream is called " + shown(name) + suggestion(name.text, names));
     return std::nullopt;
   }
 
   void resolve_routes() {
     std::vector<proxy::ModelRoute> exact, patterns;
-    const auto add = [&](proxy::ModelRoute route) { (is_pattern(route.pattern) ? patterns : exact).push_back(std::move(route)); };
+    const auto add = [&](proxy::ModelRoute route) {
+      auto& routes = is_pattern(route.pattern) ? patterns : exact;
+      const auto same = std::find_if(routes.begin(), routes.end(), [&](const auto& other) { return other.pattern == route.pattern; });
+      if (same == routes.end()) return routes.push_back(std::move(route));
+      // Derived routes: a second account that serves the same model is one more target.
+      for (proxy::Target& target : route.targets) {
+        const bool there = std::any_of(same->targets.begin(), same->targets.end(), [&](const auto& other) { return other.upstream == target.upstream; });
+        if (!there) same->targets.push_back(std::move(target));
+      }
+      same->listed |= route.listed;
+    };
     for (const ModelConfig& model : config_.models) {
       proxy::ModelRoute route;
       route.pattern = model.name;
@@ -233,11 +262,8 @@ class Resolver {
         if (alone) add(route_to("*", i, false));
       }
       settings_->models_from_upstream = alone;
-      // The more a pattern says, the earlier it is tried: deepseek-r1-* of one provider before deepseek-* of another.
-      std::stable_sort(patterns.begin(), patterns.end(), [](const proxy::ModelRoute& a, const proxy::ModelRoute& b) {
-        return a.pattern.size() > b.pattern.size();
-      });
     }
+    sort_patterns(patterns, &proxy::ModelRoute::pattern);
     settings_->routes = std::move(exact);
     settings_->routes.insert(settings_->routes.end(), std::make_move_iterator(patterns.begin()), std::make_move_iterator(patterns.end()));
   }
@@ -263,7 +289,7 @@ class Resolver {
       if (from.team) {
         key.team = from.team->text;
         if (std::find(teams.begin(), teams.end(), key.team) == teams.end()) {
-          problem(from.team->place, "no team is called '" + key.team + "'" + suggestion(key.team, teams));
+          problem(from.team->place, "no team is called " + shown(*from.team) + suggestion(key.team, teams));
         }
       }
       key.limits = to_limits(limits_of(from.limits, nullptr));

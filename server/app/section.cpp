@@ -49,7 +49,6 @@ void Section::finish() {
   if (node_ == nullptr) return;
   for (const auto& child : node_->children) {
     if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
-    if (child.key.starts_with("?")) continue;  // reported by the parser already
     context_.problems.push_back({child.key_place, path_of(child.key) + ": unknown key" + suggestion(child.key, known_)});
   }
 }
@@ -63,6 +62,11 @@ void Section::problem(std::string_view key, const std::string& message) {
   }
   const std::string path = path_of(key);
   context_.problems.push_back({place, path.empty() ? message : path + ": " + message});
+}
+
+void Section::problem_of(const Name& value, std::string_view key, const std::string& message, std::string_view expected) {
+  const std::string path = path_of(key) + ": ";
+  context_.problems.push_back({value.place, path + (value.interpolated ? "expected " + std::string(expected) + ", found " + shown(value) : message)});
 }
 
 void Section::require(std::string_view key) {
@@ -93,7 +97,7 @@ std::optional<Scalar> Section::read_scalar(const YamlNode& node, const std::stri
     context_.problems.push_back({node.place, path + ": " + value.error});
     return std::nullopt;
   }
-  Scalar scalar{std::move(value.text), {}, node.place};
+  Scalar scalar{std::move(value.text), {}, node.place, value.changed};
   const std::string written = node.text.size() > 80 ? node.text.substr(0, 80) + "..." : node.text;
   scalar.shown = is_secret ? "the value" : value.changed ? "the value of '" + written + "'" : "'" + written + "'";
   return scalar;
@@ -118,16 +122,15 @@ void Section::text(std::string_view key, std::string& into) {
 void Section::secret(std::string_view key, std::string& into) {
   auto value = secret_scalar(key);
   if (!value) return;
-  // What goes into a header must not break out of it; a stray line end in a mounted secret is the usual cause.
-  if (std::any_of(value->text.begin(), value->text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; })) {
-    context_.problems.push_back({value->place, path_of(key) + ": the secret has a space, a line end or a control character in it"});
+  if (const std::string fault = secret_fault(value->text); !fault.empty()) {
+    context_.problems.push_back({value->place, path_of(key) + ": " + fault});
     return;
   }
   into = std::move(value->text);
 }
 
 void Section::name(std::string_view key, std::optional<Name>& into) {
-  if (auto value = scalar(key, "a name")) into = Name{std::move(value->text), value->place};
+  if (auto value = scalar(key, "a name")) into = Name{std::move(value->text), value->place, value->interpolated};
 }
 
 void Section::names(std::string_view key, std::vector<Name>& into) {
@@ -135,7 +138,7 @@ void Section::names(std::string_view key, std::vector<Name>& into) {
   if (node == nullptr || node->kind == YamlNode::Kind::null) return;
   into.clear();
   if (node->kind == YamlNode::Kind::scalar) {  // one word stands for a list of one
-    if (auto value = read_scalar(*node, path_of(key), "a name", false)) into.push_back({value->text, value->place});
+    if (auto value = read_scalar(*node, path_of(key), "a name", false)) into.push_back({value->text, value->place, value->interpolated});
     return;
   }
   if (node->kind != YamlNode::Kind::list) {
@@ -146,7 +149,7 @@ void Section::names(std::string_view key, std::vector<Name>& into) {
     const std::string path = path_of(key) + "[" + std::to_string(i) + "]";
     if (auto value = read_scalar(node->children[i], path, "a name", false)) {
       if (value->text.empty()) context_.problems.push_back({value->place, path + ": is empty"});
-      into.push_back({value->text, value->place});
+      into.push_back({value->text, value->place, value->interpolated});
     }
   }
 }

@@ -32,6 +32,7 @@ struct Scalar {
   std::string text;
   std::string shown;  // for messages: as written in the file, so that no secret shows
   Place place;
+  bool interpolated = false;
 };
 
 struct DurationRange {
@@ -57,6 +58,9 @@ class Section {
 
   // A problem of this section (key empty) or of one key.
   void problem(std::string_view key, const std::string& message);
+  // A problem of one of several values of a key, or of a value that may have come out of an interpolation: then `message`
+  // (which may quote it) gives way to "expected " + `expected`.
+  void problem_of(const Name& value, std::string_view key, const std::string& message, std::string_view expected);
   void require(std::string_view key);
 
   std::optional<Scalar> scalar(std::string_view key, std::string_view expected);

@@ -66,6 +66,12 @@ const WordTable<std::string>& priority_words() {
   return table;
 }
 
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  });
+}
+
 void read_limits(Section& section, LimitsConfig& into) {
   section.limit("rpm", into.rpm);
   section.limit("rpd", into.rpd);

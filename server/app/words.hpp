@@ -35,6 +35,10 @@ const std::string& word_of(const WordTable<E>& table, E value) {
   return table.front().first;  // unreachable: every enumerator has a word
 }
 
+// Names of accounts, keys and teams appear in headers, logs and metrics.
+bool is_name(std::string_view text);
+inline constexpr const char* name_form = "1 to 64 letters, digits, '.', '_' or '-'";
+
 void read_limits(Section& section, LimitsConfig& into);
 void read_limited_by(Section& section, LimitedBy& into);                              // `tier` and `limits`
 void read_parameters(Section& section, std::vector<proxy::ParameterRule>& into);      // `parameters`: name to action

@@ -10,12 +10,14 @@
 #include <set>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 namespace weir::app {
 namespace {
 
 constexpr std::size_t document_bytes_max = 16u << 20;  // 100,000 keys take about 15 MB
-constexpr std::size_t nodes_max = 2'000'000;           // aliases of aliases grow without bytes
+constexpr std::size_t nodes_max = 2'000'000;           // 100,000 keys have about 1,000,000
+constexpr std::size_t copies_max = 200'000;            // anchored and aliased values: aliases of aliases grow without bytes
 constexpr std::size_t depth_max = 32;                  // the deepest setting stands at 6
 
 struct TooLarge : std::runtime_error {
@@ -44,7 +46,7 @@ class TreeBuilder final : public YAML::EventHandler {
       add(std::move(node), 0);
       return;
     }
-    count(size_of(found->second));
+    count_copies(size_of(found->second));
     YamlNode copy = found->second;
     add(std::move(copy), 0);
   }
@@ -73,6 +75,7 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode node;
     YAML::anchor_t anchor = 0;
     bool has_key = false;
+    bool drop_value = false;  // its key was refused
     std::string key;
     Place key_place;
     std::set<std::string> keys;
@@ -83,6 +86,12 @@ class TreeBuilder final : public YAML::EventHandler {
   void count(std::size_t nodes) {
     nodes_ += nodes;
     if (nodes_ > nodes_max) throw TooLarge("it has more than " + std::to_string(nodes_max) + " values");
+  }
+
+  void count_copies(std::size_t nodes) {
+    count(nodes);
+    copies_ += nodes;
+    if (copies_ > copies_max) throw TooLarge("its anchors and aliases stand for more than " + std::to_string(copies_max) + " values");
   }
 
   // Aliases copy whole trees: their size must be known before the copy.
@@ -109,7 +118,10 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void add(YamlNode node, YAML::anchor_t anchor) {
     count(1);
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor != 0) {
+      count_copies(size_of(node));
+      anchors_[anchor] = node;
+    }
     if (levels_.empty()) {
       root = std::move(node);
       return;
@@ -121,6 +133,7 @@ class TreeBuilder final : public YAML::EventHandler {
       take_key(level, node);
     } else {
       level.has_key = false;
+      if (std::exchange(level.drop_value, false)) return;
       node.key = std::move(level.key);
       node.key_place = level.key_place;
       if (level.keys.insert(node.key).second) {
@@ -138,7 +151,10 @@ class TreeBuilder final : public YAML::EventHandler {
     if (node.kind == YamlNode::Kind::list || node.kind == YamlNode::Kind::map) {
       problems_.push_back({node.place, "a key must be a word, not a list or a map"
                                        " (in { } and [ ] an interpolation needs quotes: \"${X}\")"});
-      level.key = "?" + std::to_string(nodes_);  // unique, so that it is not called a duplicate as well
+      level.drop_value = true;
+    } else if (node.text == "<<") {
+      problems_.push_back({node.place, "merge keys ('<<') are not understood: write the settings out, or use an alias for a whole value"});
+      level.drop_value = true;
     }
   }
 
@@ -147,6 +163,7 @@ class TreeBuilder final : public YAML::EventHandler {
   std::vector<Level> levels_;
   std::map<YAML::anchor_t, YamlNode> anchors_;
   std::size_t nodes_ = 0;
+  std::size_t copies_ = 0;
 };
 
 bool only_comments(std::string_view text) {

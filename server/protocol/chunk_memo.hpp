@@ -1,6 +1,6 @@
 // Most chunks of a stream are the chunk before with another piece of text in one place. This remembers the last content
-// chunk around its text; one that equals it there, byte for byte, and has a sound JSON string in between carries the same
-// facts, and needs no parser. One per stream. A difference costs one comparison, never a wrong fact.
+// chunk around its text; one that equals it there, byte for byte, and has a sound JSON string in between carries the
+// same facts, and needs no parser. One per stream. A difference costs one comparison, never a wrong fact.
 #pragma once
 
 #include <string>

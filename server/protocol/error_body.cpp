@@ -9,10 +9,12 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::size_t message_bytes_max = 512;       // of a page of HTML: enough to name its sender
+constexpr std::size_t message_bytes_max = 512;         // of a page of HTML: enough to name its sender
 constexpr std::size_t parsed_bytes_max = 1024 * 1024;  // no provider explains itself at greater length
 
-std::string quote_or_null(std::string_view text) { return text.empty() ? "null" : json_quote(text); }
+std::string quote_or_null(std::string_view text) {
+  return text.empty() ? "null" : json_quote(text);
+}
 
 // {"message":…,"type":…,"param":…,"code":…}
 std::string openai_error(const ErrorAnswer& error) {
@@ -116,8 +118,9 @@ std::string write_error_event(const ErrorAnswer& error, Api api, std::string_vie
   // Flat, as the Responses API has it, and the nested object beside it: the SDKs hand a flat error to the caller as one
   // event among others and raise only where they see `error`.
   return R"(event: error
-data: {"type":"error","code":)" + quote_or_null(error.code) + R"(,"message":)" + json_quote(error.message) +
-         R"(,"param":)" + quote_or_null(error.param) + R"(,"sequence_number":0,"error":)" + openai_error(error) + "}\n\n";
+data: {"type":"error","code":)" +
+         quote_or_null(error.code) + R"(,"message":)" + json_quote(error.message) + R"(,"param":)" +
+         quote_or_null(error.param) + R"(,"sequence_number":0,"error":)" + openai_error(error) + "}\n\n";
 }
 
 UpstreamError read_error_body(std::string_view body) {
@@ -144,11 +147,21 @@ std::string json_quote(std::string_view text) {
     }
     ++at;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";

@@ -12,18 +12,20 @@ namespace weir::protocol {
 
 // An error as weir answers it.
 struct ErrorAnswer {
-  std::string_view type;   // "invalid_request_error", "rate_limit_error", "api_error", ...
-  std::string_view code;   // stable, e.g. "invalid_json"
-  std::string message;     // tells the reader what to do
-  std::string param;       // the field at fault; empty: null
+  std::string_view type;  // "invalid_request_error", "rate_limit_error", "api_error", ...
+  std::string_view code;  // stable, e.g. "invalid_json"
+  std::string message;    // tells the reader what to do
+  std::string param;      // the field at fault; empty: null
 };
 
 // {"error":{"message":…,"type":…,"param":…,"code":…}}, or for Api::messages
-// {"type":"error","error":{"type":…,"message":…,"code":…},"request_id":…}. `{"error":` are the first bytes of the former.
+// {"type":"error","error":{"type":…,"message":…,"code":…},"request_id":…}. `{"error":` are the first bytes of the
+// former.
 std::string write_error_body(const ErrorAnswer& error, Api api, std::string_view request_id);
 
 // The same as one event that ends a stream: `data: {"error":…}\n\n` for chat and completions (no event line),
-// `event: error\ndata: …\n\n` for messages and responses (responses: the flat shape the SDKs expect, see providers.md §1.5).
+// `event: error\ndata: …\n\n` for messages and responses (responses: the flat shape the SDKs expect, see providers.md
+// §1.5).
 std::string write_error_event(const ErrorAnswer& error, Api api, std::string_view request_id);
 
 // An upstream's error, reduced. Strings are empty when the body has none.
@@ -32,8 +34,8 @@ struct UpstreamError {
   std::string type;     // also Google's `status`
   std::string message;  // HTML or text: its first 512 bytes
   std::string param;
-  std::string retry_delay;     // google.rpc.RetryInfo retryDelay, e.g. "37s"
-  std::string limit_source;    // OpenRouter's error.metadata.limit_source; Anthropic's details.error_code
+  std::string retry_delay;   // google.rpc.RetryInfo retryDelay, e.g. "37s"
+  std::string limit_source;  // OpenRouter's error.metadata.limit_source; Anthropic's details.error_code
 };
 UpstreamError read_error_body(std::string_view body);
 

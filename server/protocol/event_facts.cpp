@@ -40,11 +40,12 @@ void note_content(ondemand::value value, EventFacts& facts) {
   facts.text.end = facts.text.begin + inside.size();
 }
 
-// --- chat and completions ---------------------------------------------------------------------------------------------
+// --- chat and completions
+// ---------------------------------------------------------------------------------------------
 
-constexpr std::array<std::string_view, 10> delta_contents{"content",   "reasoning_content", "reasoning",  "refusal",
-                                                          "tool_calls", "function_call",    "audio",      "thinking",
-                                                          "images",    "reasoning_details"};
+constexpr std::array<std::string_view, 10> delta_contents{"content",    "reasoning_content", "reasoning", "refusal",
+                                                          "tool_calls", "function_call",     "audio",     "thinking",
+                                                          "images",     "reasoning_details"};
 
 bool read_choice(ondemand::value choice, EventFacts& facts) {
   if (first_byte(choice) != '{') return true;
@@ -139,7 +140,8 @@ bool read_chat(ondemand::document& document, EventFacts& facts) {
   return true;
 }
 
-// --- responses --------------------------------------------------------------------------------------------------------
+// --- responses
+// --------------------------------------------------------------------------------------------------------
 
 struct ResponsesEvent {
   std::string_view type;
@@ -179,9 +181,13 @@ bool is_lifecycle(std::string_view type) {
   return type == "response.created" || type == "response.queued" || type == "response.in_progress";
 }
 
-bool ends_well(std::string_view type) { return type == "response.completed" || type == "response.incomplete"; }
+bool ends_well(std::string_view type) {
+  return type == "response.completed" || type == "response.incomplete";
+}
 
-bool ends_badly(std::string_view type) { return type == "response.failed" || type == "response.cancelled"; }
+bool ends_badly(std::string_view type) {
+  return type == "response.failed" || type == "response.cancelled";
+}
 
 void judge_responses(const ResponsesEvent& event, EventFacts& facts) {
   const std::string_view type = event.type;
@@ -214,7 +220,8 @@ bool read_responses(ondemand::document& document, std::string_view name, EventFa
   return true;
 }
 
-// --- messages ---------------------------------------------------------------------------------------------------------
+// --- messages
+// ---------------------------------------------------------------------------------------------------------
 
 struct MessagesEvent {
   std::string_view type;

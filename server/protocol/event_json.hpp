@@ -21,18 +21,25 @@ void release_large_copy();
 std::string_view parsed_copy();
 
 // The value's first byte, without reading the value: `{ [ " t f n - 0..9`.
-inline char first_byte(simdjson::ondemand::value value) { return *value.raw_json_token().data(); }
+inline char first_byte(simdjson::ondemand::value value) {
+  return *value.raw_json_token().data();
+}
 
 // Does a value carry something? Empty strings, arrays and objects, null and false do not.
 inline bool carries(simdjson::ondemand::value value) {
   const std::string_view token = value.raw_json_token();  // reaches up to the next token, which stands at its end
   switch (*token.data()) {
-    case '"': return token.size() > 1 && token[1] != '"';
-    case '[': return *(token.data() + token.size()) != ']';
-    case '{': return *(token.data() + token.size()) != '}';
+    case '"':
+      return token.size() > 1 && token[1] != '"';
+    case '[':
+      return *(token.data() + token.size()) != ']';
+    case '{':
+      return *(token.data() + token.size()) != '}';
     case 'n':
-    case 'f': return false;
-    default: return true;
+    case 'f':
+      return false;
+    default:
+      return true;
   }
 }
 

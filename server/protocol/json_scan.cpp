@@ -8,7 +8,9 @@
 namespace weir::protocol::json {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 int hex_value(char c) {
   if (is_digit(c)) return c - '0';
@@ -67,7 +69,8 @@ class Scanner {
   Scanner(std::string_view text, std::size_t depth_max) : text_(text), depth_max_(depth_max) {}
 
   std::optional<Fault> run() {
-    if (text_.starts_with("\xEF\xBB\xBF")) return fault("the body begins with a byte order mark: send UTF-8 without one");
+    if (text_.starts_with("\xEF\xBB\xBF"))
+      return fault("the body begins with a byte order mark: send UTF-8 without one");
     skip_space();
     if (done()) return fault("the body is empty");
     if (text_[at_] != '{') return fault("expected a JSON object");
@@ -111,8 +114,9 @@ class Scanner {
       case Next::first_key:
       case Next::key:
         if (c == '}' && next_ == Next::first_key) return close(), std::nullopt;
-        if (c != '"') return fault(next_ == Next::key ? "expected a member name in quotes after ','"
-                                                      : "expected a member name in quotes or '}'");
+        if (c != '"')
+          return fault(next_ == Next::key ? "expected a member name in quotes after ','"
+                                          : "expected a member name in quotes or '}'");
         return member_name();
       case Next::first_value:
         if (c == ']') return close(), std::nullopt;
@@ -121,7 +125,8 @@ class Scanner {
         return value();
       case Next::comma:
         if (c == (in_object ? '}' : ']')) return close(), std::nullopt;
-        if (c != ',') return fault(in_object ? "expected ',' or '}' after a member" : "expected ',' or ']' after a value");
+        if (c != ',')
+          return fault(in_object ? "expected ',' or '}' after a member" : "expected ',' or ']' after a value");
         ++at_;
         next_ = in_object ? Next::key : Next::value;
         return std::nullopt;
@@ -208,12 +213,18 @@ void append_utf8(std::string& out, std::uint32_t point) {
 
 char simple_escape(char c) {
   switch (c) {
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return c;
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    default:
+      return c;
   }
 }
 

@@ -1,8 +1,7 @@
 // The slow side of reading JSON: exactly the language of RFC 8259, one byte at a time, with a position and a reason for
-// every fault. simdjson reads bodies; this scanner runs when simdjson refused one, to say where and why, and supplies the
-// checks of single tokens that simdjson's On-Demand leaves to its caller.
-// Differs from simdjson's own strictness in two points, both as the RFC has it: a lone surrogate escape and a number of
-// any size are legal.
+// every fault. simdjson reads bodies; this scanner runs when simdjson refused one, to say where and why, and supplies
+// the checks of single tokens that simdjson's On-Demand leaves to its caller. Differs from simdjson's own strictness in
+// two points, both as the RFC has it: a lone surrogate escape and a number of any size are legal.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +21,9 @@ struct Fault {
 std::optional<Fault> find_fault(std::string_view document, std::size_t depth_max);
 
 // The four of the RFC, no others.
-inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+inline bool is_space(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 std::string_view trim(std::string_view text);
 
 // Length of the well-formed UTF-8 sequence at `at` (no surrogates, no overlong forms, none above U+10FFFF); 0: none.
@@ -41,8 +42,8 @@ std::string unescape(std::string_view inside);
 // A cursor over the members of a valid object's text, e.g. of `{"a": 1, "b": [2]}`. Offsets count from its first byte.
 class Members {
  public:
-  explicit Members(std::string_view object);  // REQUIRES: valid JSON, an object, no white space around it
-  bool next();                                // false: no more members
+  explicit Members(std::string_view object);         // REQUIRES: valid JSON, an object, no white space around it
+  bool next();                                       // false: no more members
   std::string_view key() const { return key_; }      // with its quotes
   std::string_view value() const { return value_; }  // trimmed
 

@@ -11,8 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using Wait = std::optional<milliseconds>;
 
-constexpr double unix_seconds_min = 1e9;   // 2001: plain numbers below it are seconds from now
-constexpr double unix_millis_min = 1e11;   // 1973 in milliseconds, the year 5138 in seconds
+constexpr double unix_seconds_min = 1e9;  // 2001: plain numbers below it are seconds from now
+constexpr double unix_millis_min = 1e11;  // 1973 in milliseconds, the year 5138 in seconds
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -20,7 +20,9 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool same_word(std::string_view text, std::string_view lower_case) {
   return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
@@ -31,7 +33,8 @@ bool same_word(std::string_view text, std::string_view lower_case) {
 // binary (some 1e-11) is no fraction to round up.
 milliseconds bounded(double millis) {
   if (!(millis > 0)) return milliseconds(0);
-  return millis >= static_cast<double>(hint_max.count()) ? hint_max : milliseconds(std::llround(std::ceil(millis - 1e-7)));
+  return millis >= static_cast<double>(hint_max.count()) ? hint_max
+                                                         : milliseconds(std::llround(std::ceil(millis - 1e-7)));
 }
 
 // The number at the front of `text`, which is then shortened by it. No exponent, no infinity.
@@ -98,9 +101,10 @@ std::optional<WallTime> parse_http_date(std::string_view value) {
 
 // `2026-01-31T12:00:00Z`, with a fraction of a second and an offset instead of the Z if need be.
 std::optional<WallTime> parse_rfc3339(std::string_view value) {
-  if (value.size() < 20 || value[4] != '-' || value[7] != '-' || (lower(value[10]) != 't' && value[10] != ' ')) return {};
-  auto time = instant(digits(value.substr(0, 4)), digits(value.substr(5, 2)), digits(value.substr(8, 2)),
-                      value.substr(11, 8));
+  if (value.size() < 20 || value[4] != '-' || value[7] != '-' || (lower(value[10]) != 't' && value[10] != ' '))
+    return {};
+  auto time =
+      instant(digits(value.substr(0, 4)), digits(value.substr(5, 2)), digits(value.substr(8, 2)), value.substr(11, 8));
   if (!time) return {};
   value.remove_prefix(19);
   if (value.front() == '.') {
@@ -117,7 +121,9 @@ std::optional<WallTime> parse_rfc3339(std::string_view value) {
   return value[0] == '+' ? *time - offset : *time + offset;
 }
 
-Wait until(WallTime time, WallTime now) { return bounded(static_cast<double>((time - now).count())); }
+Wait until(WallTime time, WallTime now) {
+  return bounded(static_cast<double>((time - now).count()));
+}
 
 // Azure says -1 where it does not know.
 std::optional<std::uint64_t> parse_count(std::string_view value) {
@@ -201,15 +207,22 @@ void read(const Name& name, std::string_view value, WallTime now, MeterReading& 
 }  // namespace
 
 std::optional<milliseconds> parse_duration(std::string_view value) {
-  constexpr std::array<std::pair<std::string_view, double>, 8> units{{
-      {"ms", 1}, {"ns", 1e-6}, {"us", 1e-3}, {"\xC2\xB5s", 1e-3}, {"\xCE\xBCs", 1e-3}, {"s", 1e3}, {"m", 6e4}, {"h", 36e5}}};
+  constexpr std::array<std::pair<std::string_view, double>, 8> units{{{"ms", 1},
+                                                                      {"ns", 1e-6},
+                                                                      {"us", 1e-3},
+                                                                      {"\xC2\xB5s", 1e-3},
+                                                                      {"\xCE\xBCs", 1e-3},
+                                                                      {"s", 1e3},
+                                                                      {"m", 6e4},
+                                                                      {"h", 36e5}}};
   value = trim(value);
   if (value.empty()) return {};
   double millis = 0;
   while (!value.empty()) {
     const auto number = take_number(value);
     if (!number || *number < 0) return {};
-    const auto unit = std::find_if(units.begin(), units.end(), [&](const auto& u) { return value.starts_with(u.first); });
+    const auto unit =
+        std::find_if(units.begin(), units.end(), [&](const auto& u) { return value.starts_with(u.first); });
     if (unit == units.end()) return {};
     value.remove_prefix(unit->first.size());
     millis += *number * unit->second;

@@ -134,7 +134,8 @@ Fault read_member(const Value& value, RequestView& view) {
   if (name == "max_output_tokens" && api == Api::responses) return read_limit(value, view.max_output_tokens);
   if (name == "n" && (chat || completions)) return read_count(value, view.n);
   if (name == "best_of" && completions) return read_count(value, view.best_of);
-  if (name == "stream_options" && (chat || completions || api == Api::responses)) return read_stream_options(value, view);
+  if (name == "stream_options" && (chat || completions || api == Api::responses))
+    return read_stream_options(value, view);
   if (name == "input" && (api == Api::embeddings || api == Api::responses)) return check_input(value, view);
   if (name == "prompt" && completions) return check_input(value, view);
   return {};

@@ -56,7 +56,8 @@ std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view
     const auto at = span.begin + static_cast<std::size_t>(members.value().data() - text.data());
     splices.push_back({at, members.value().size(), "true"});
   }
-  if (splices.empty()) splices.push_back({span.begin + 1, 0, empty ? R"("include_usage":true)" : R"("include_usage":true,)"});
+  if (splices.empty())
+    splices.push_back({span.begin + 1, 0, empty ? R"("include_usage":true)" : R"("include_usage":true,)"});
   return splices;
 }
 

@@ -20,10 +20,23 @@ constexpr std::size_t kept_capacity_max = 1024 * 1024;
 constexpr std::size_t kept_capacity_min = 16 * 1024;
 
 // Part types that are not text: they cost tokens by other rules and need models that take them.
-constexpr std::array<std::string_view, 17> non_text_types{
-    "image_url", "image",     "input_image", "image_file", "input_audio", "audio",
-    "audio_url", "video_url", "video",       "input_video", "file",       "input_file",
-    "document",  "computer_screenshot", "computer_call_output", "image_generation_call", "container_upload"};
+constexpr std::array<std::string_view, 17> non_text_types{"image_url",
+                                                          "image",
+                                                          "input_image",
+                                                          "image_file",
+                                                          "input_audio",
+                                                          "audio",
+                                                          "audio_url",
+                                                          "video_url",
+                                                          "video",
+                                                          "input_video",
+                                                          "file",
+                                                          "input_file",
+                                                          "document",
+                                                          "computer_screenshot",
+                                                          "computer_call_output",
+                                                          "image_generation_call",
+                                                          "container_upload"};
 
 // Reads every value of one document, because On-Demand checks only what it is asked for: the escapes of each string and
 // the spelling of each number are checked here, the structure by asking for it.
@@ -83,7 +96,8 @@ class Walk {
     }
     if (!nested) return true;
     const char* after = nullptr;  // the token that follows the value
-    if (document.current_location().get(after) != simdjson::SUCCESS || after >= body_.data() + body_.size()) return false;
+    if (document.current_location().get(after) != simdjson::SUCCESS || after >= body_.data() + body_.size())
+      return false;
     member.value.end = offset_of(after);
     while (json::is_space(body_[member.value.end - 1])) --member.value.end;
     return true;

@@ -24,7 +24,8 @@ struct BodyError {
   Kind kind = Kind::invalid_json;
   std::string field;
   std::size_t offset = 0;
-  std::string reason;  // one sentence for the caller, e.g. "expected ',' or '}' after a member"; never quotes prompt text
+  std::string
+      reason;  // one sentence for the caller, e.g. "expected ',' or '}' after a member"; never quotes prompt text
 };
 
 struct Span {
@@ -41,19 +42,19 @@ struct Member {
 
 struct RequestView {
   Api api = Api::other;
-  std::string model;                                // empty: the body names none
+  std::string model;  // empty: the body names none
   bool stream = false;
-  bool asks_usage = false;                          // stream_options.include_usage is true
-  std::optional<std::uint64_t> max_tokens;          // as sent; absent or null: nullopt
+  bool asks_usage = false;                  // stream_options.include_usage is true
+  std::optional<std::uint64_t> max_tokens;  // as sent; absent or null: nullopt
   std::optional<std::uint64_t> max_completion_tokens;
-  std::optional<std::uint64_t> max_output_tokens;   // responses
-  std::uint64_t n = 1;                              // chat, completions
-  std::uint64_t best_of = 1;                        // completions
-  std::string user;                                 // `safety_identifier`, else `user`; also Anthropic's metadata.user_id
-  std::string previous_response_id;                 // responses
-  bool has_side_effects = false;                    // responses with store != false, background or conversation
-  bool has_non_text_input = false;                  // an image, audio, video or file part in messages / input
-  std::vector<Member> members;                      // top level, in order of appearance
+  std::optional<std::uint64_t> max_output_tokens;  // responses
+  std::uint64_t n = 1;                             // chat, completions
+  std::uint64_t best_of = 1;                       // completions
+  std::string user;                  // `safety_identifier`, else `user`; also Anthropic's metadata.user_id
+  std::string previous_response_id;  // responses
+  bool has_side_effects = false;     // responses with store != false, background or conversation
+  bool has_non_text_input = false;   // an image, audio, video or file part in messages / input
+  std::vector<Member> members;       // top level, in order of appearance
 
   const Member* find(std::string_view name) const;  // nullptr: not there
 };
@@ -90,12 +91,14 @@ struct Splice {
   std::string insert;
 };
 
-// The splices rules ask for. Each leaves valid JSON; combinations of them in any order stay valid when applied together,
-// unless ask_for_usage meets drop_members that leaves no member at all. ask_for_usage returns nothing where there is
-// nothing to ask (not a stream, not chat or completions, asked already).
-Splice replace_model(const RequestView& view, std::string_view model);          // REQUIRES: view.find("model")
-std::vector<Splice> drop_members(std::string_view body, const RequestView& view, const std::vector<std::string_view>& names);
-std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view);  // stream_options.include_usage = true
+// The splices rules ask for. Each leaves valid JSON; combinations of them in any order stay valid when applied
+// together, unless ask_for_usage meets drop_members that leaves no member at all. ask_for_usage returns nothing where
+// there is nothing to ask (not a stream, not chat or completions, asked already).
+Splice replace_model(const RequestView& view, std::string_view model);  // REQUIRES: view.find("model")
+std::vector<Splice> drop_members(std::string_view body, const RequestView& view,
+                                 const std::vector<std::string_view>& names);
+std::vector<Splice> ask_for_usage(std::string_view body,
+                                  const RequestView& view);  // stream_options.include_usage = true
 
 // The body as pieces to be written in order; pieces point into `body` and into `splices`, which must outlive them.
 // Sorts the splices. One that lies inside a stretch erased by another is left out: the larger change wins.

@@ -6,7 +6,8 @@
 namespace weir::protocol {
 namespace {
 
-constexpr std::size_t kept_bytes_max = 64 * 1024;  // a rare large event must not cost its stream a large buffer for ever
+constexpr std::size_t kept_bytes_max =
+    64 * 1024;  // a rare large event must not cost its stream a large buffer for ever
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 std::size_t find_byte(std::string_view text, std::size_t from, char byte) {
@@ -88,7 +89,8 @@ void SseParser::skip_byte_order_mark() {
   }
 }
 
-// Each of the two positions is looked for again only when it was passed: the input is read twice, whatever its line ends.
+// Each of the two positions is looked for again only when it was passed: the input is read twice, whatever its line
+// ends.
 std::size_t SseParser::find_line_end() {
   if (next_lf_ < position_) next_lf_ = find_byte(input_, position_, '\n');
   if (next_cr_ < position_) next_cr_ = find_byte(input_, position_, '\r');

@@ -19,11 +19,11 @@ struct SseItem {
     fragment,  // bytes of an event above the limit, to be passed on as they are; `data` and `has_data` are not known
   };
   Kind kind = Kind::event;
-  std::string_view text;      // field lines, each ended by LF, and for an event (or a last fragment) the empty line
-  bool in_input = false;      // `text` is a view of the fed bytes; otherwise it is valid until the next call
+  std::string_view text;  // field lines, each ended by LF, and for an event (or a last fragment) the empty line
+  bool in_input = false;  // `text` is a view of the fed bytes; otherwise it is valid until the next call
   bool first = true, last = true;  // of the fragments of one event
-  std::string_view name;      // the last `event` field, empty if none; of a first fragment: if it is the first line
-  std::string_view data;      // the `data` fields, joined by LF
+  std::string_view name;  // the last `event` field, empty if none; of a first fragment: if it is the first line
+  std::string_view data;  // the `data` fields, joined by LF
   bool has_data = false;
 };
 
@@ -64,19 +64,19 @@ class SseParser {
 
   std::size_t event_bytes_max_;
   std::string_view input_;
-  std::size_t position_ = 0;      // the first byte of input_ not yet used
-  std::size_t next_lf_ = 0;       // the next line feed and carriage return at or after position_, once looked for
+  std::size_t position_ = 0;  // the first byte of input_ not yet used
+  std::size_t next_lf_ = 0;   // the next line feed and carriage return at or after position_, once looked for
   std::size_t next_cr_ = 0;
 
-  std::string buffer_;            // the normalised lines of an unfinished event; keeps its capacity up to 64 KiB
-  std::string joined_;            // several data fields of one event
-  bool emitted_buffer_ = false;   // the item last returned is a view of buffer_: clear it first
-  bool buffering_ = false;        // the current event is in buffer_
-  bool in_line_ = false;          // the last feed ended inside a line
-  bool in_comment_ = false;       // ... which is a comment
-  bool after_cr_ = false;         // the last byte used was a CR: an LF right after it belongs to the same line end
+  std::string buffer_;           // the normalised lines of an unfinished event; keeps its capacity up to 64 KiB
+  std::string joined_;           // several data fields of one event
+  bool emitted_buffer_ = false;  // the item last returned is a view of buffer_: clear it first
+  bool buffering_ = false;       // the current event is in buffer_
+  bool in_line_ = false;         // the last feed ended inside a line
+  bool in_comment_ = false;      // ... which is a comment
+  bool after_cr_ = false;        // the last byte used was a CR: an LF right after it belongs to the same line end
   bool oversize_ = false;
-  unsigned bom_seen_ = 0;         // bytes of a leading byte order mark; 3: past the start of the stream
+  unsigned bom_seen_ = 0;  // bytes of a leading byte order mark; 3: past the start of the stream
   std::uint64_t comments_ = 0;
 };
 

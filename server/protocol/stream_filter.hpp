@@ -22,9 +22,9 @@ namespace weir::protocol {
 
 struct FilterOptions {
   Api api = Api::chat;
-  bool hide_usage = false;                      // weir asked for usage on its own: drop the usage chunk with empty choices
-                                                // and the `"usage":null` members of the other chunks
-  std::size_t event_bytes_max = 1024 * 1024;    // an event above this passes through as it arrives
+  bool hide_usage = false;  // weir asked for usage on its own: drop the usage chunk with empty choices
+                            // and the `"usage":null` members of the other chunks
+  std::size_t event_bytes_max = 1024 * 1024;  // an event above this passes through as it arrives
 };
 
 class StreamFilter {
@@ -73,13 +73,13 @@ class StreamFilter {
   FilterOptions options_;
   SseParser parser_;
   ChunkMemo memo_;
-  std::string_view input_;       // the bytes of the feed() that is running
-  std::vector<Piece> pieces_;    // its output so far; keeps its capacity
-  std::string rewritten_;        // what could not cross as it stood; keeps its capacity
+  std::string_view input_;     // the bytes of the feed() that is running
+  std::vector<Piece> pieces_;  // its output so far; keeps its capacity
+  std::string rewritten_;      // what could not cross as it stood; keeps its capacity
 
   bool terminal_seen_ = false;
   std::optional<Usage> usage_;
-  UsageReport report_;           // Anthropic's usage comes in parts
+  UsageReport report_;  // Anthropic's usage comes in parts
   std::string error_event_;
   std::uint64_t events_ = 0;
   std::uint64_t contents_ = 0;

@@ -17,7 +17,9 @@ Destination to(const Upstream& upstream, std::string_view model_to_send, std::st
   Destination destination;
   destination.upstream = &upstream;
   destination.model = model_to_send;
-  destination.profile = profile_of(upstream, model_to_send.empty() ? model_asked : model_to_send);
+  // Without a model there is no profile, whatever patterns there are.
+  const std::string_view model = model_to_send.empty() ? model_asked : model_to_send;
+  if (!model.empty()) destination.profile = profile_of(upstream, model);
   return destination;
 }
 

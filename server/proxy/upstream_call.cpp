@@ -67,12 +67,11 @@ net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
     upstream.wire().wait_readable(session_.bell(Session::upstream_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
     if (session_.gone()) co_return Failure{};
-    if ((rang & Session::time) != 0) co_return failed(Failure::Kind::timeout, "it took no more of the request");
-    if ((rang & Session::upstream_in) != 0) {
-      session_.signal().raise(Session::upstream_in);
+    if ((rang & Session::upstream_in) != 0 && answer_begins()) {
       session_.disarm();
       co_return Failure{};
     }
+    if (rang == Session::time) co_return failed(Failure::Kind::timeout, "it took no more of the request");
   }
   session_.disarm();
   if (upstream.write_failed()) co_return Failure{};
@@ -88,8 +87,12 @@ net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
   while (!request.stream->complete()) {
     const std::string_view piece = co_await request.stream->next_piece(refusal_);
     if (refusal_ || session_.gone()) co_return Failure{};
-    if (piece.empty() && !request.stream->complete()) co_return Failure{};  // the upstream answers already
-    if (piece.empty()) break;
+    if (piece.empty() && request.stream->complete()) break;
+    if (piece.empty()) {  // the upstream has something to say before the upload is over
+      session_.signal().clear(Session::upstream_in);
+      if (answer_begins()) co_return Failure{};
+      continue;
+    }
     net::ChunkHeader header;
     const std::array<std::string_view, 3> framed{header.write(piece.size()), piece, "\r\n"};
     if (chunked) {
@@ -111,6 +114,14 @@ net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
   co_return Failure{};
 }
 
+// That the upstream is readable says little: TLS has messages of its own, such as the session tickets after a handshake.
+// True: bytes of an answer are there, or the connection is over.
+bool UpstreamCall::answer_begins() {
+  if (connection().read_more().status != IoStep::Status::would_block) return true;
+  connection().wire().wait_readable(session_.bell(Session::upstream_in));
+  return false;
+}
+
 net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
   net::Connection& upstream = connection();
   while (upstream.has_unflushed() && !upstream.write_failed()) {
@@ -119,11 +130,8 @@ net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
     session_.disarm();
     if (session_.gone()) co_return Flushed::interrupted;
-    if ((rang & Session::upstream_in) != 0) {
-      session_.signal().raise(Session::upstream_in);
-      co_return Flushed::interrupted;
-    }
-    if ((rang & (Session::time | Session::upstream_out)) == Session::time) co_return Flushed::too_slow;
+    if ((rang & Session::upstream_in) != 0 && answer_begins()) co_return Flushed::interrupted;
+    if (rang == Session::time) co_return Flushed::too_slow;
     upstream.flush();
   }
   co_return upstream.write_failed() ? Flushed::interrupted : Flushed::all;  // it may have said why: read_head() looks

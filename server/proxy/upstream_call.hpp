@@ -48,6 +48,7 @@ class UpstreamCall {
   net::Task<net::Failure> upload(const OutgoingRequest& request);
   enum class Flushed { all, interrupted, too_slow };  // interrupted: the upstream speaks or broke, or the session is gone
   net::Task<Flushed> flush();
+  bool answer_begins();
   net::Task<net::Failure> read_head(const OutgoingRequest& request);
   net::Failure failed(net::Failure::Kind kind, std::string detail) const;
   net::Failure broken() const;

@@ -8,6 +8,9 @@
 namespace weir::simulator {
 namespace {
 
+// An answer that does not stream is put together in memory.
+constexpr std::uint64_t output_tokens_max = 10'000'000;
+
 // Each of these reads one header's value; false: it makes no sense.
 bool read(std::string_view text, Duration& value) {
   const auto parsed = parse_duration(text);
@@ -88,7 +91,10 @@ struct Header {
 constexpr std::array headers{
     Header{"ttft", [](std::string_view t, Behaviour& b) { return read(t, b.ttft); }},
     Header{"tokens-per-second", [](std::string_view t, Behaviour& b) { return read(t, b.tokens_per_second); }},
-    Header{"output-tokens", [](std::string_view t, Behaviour& b) { return read(t, b.output_tokens); }},
+    Header{"output-tokens",
+           [](std::string_view t, Behaviour& b) {
+             return read(t, b.output_tokens) && b.output_tokens <= output_tokens_max;
+           }},
     Header{"reasoning-tokens", [](std::string_view t, Behaviour& b) { return read(t, b.reasoning_tokens); }},
     Header{"cached-tokens", [](std::string_view t, Behaviour& b) { return read(t, b.cached_tokens); }},
     Header{"keepalive-every", [](std::string_view t, Behaviour& b) { return read(t, b.keepalive_every); }},
@@ -106,6 +112,7 @@ constexpr std::array headers{
     Header{"error-in-200", [](std::string_view t, Behaviour& b) { return read(t, b.faults.error_in_200); }},
     Header{"chunking", [](std::string_view t, Behaviour& b) { return read(t, b.cutting); }},
     Header{"framing", [](std::string_view t, Behaviour& b) { return read_framing(t, b); }},
+    Header{"encoding", [](std::string_view t, Behaviour& b) { return (b.gzip = t == "gzip") || t == "identity"; }},
     Header{"close-after", [](std::string_view t, Behaviour& b) { return read(t, b.close_after); }},
 };
 

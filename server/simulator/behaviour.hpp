@@ -58,6 +58,7 @@ struct Behaviour {
   bool crlf = false;         // events end in CR LF
   bool until_close = false;  // neither length nor chunks: the body ends with the connection
   bool chunked = false;      // also where the length is known
+  bool gzip = false;         // an answer that is no stream is compressed
   bool close_after = false;  // closes after the answer without having said so
 
   Duration token_interval() const;  // 0: as fast as possible

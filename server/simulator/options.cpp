@@ -64,7 +64,7 @@ std::optional<FailRate> parse_fail_rate(std::string_view text) {
   const Halves halves = split(text);
   FailRate result;
   if (!read_all(halves.before, result.probability)) return std::nullopt;
-  if (!(result.probability >= 0 && result.probability <= 1)) return std::nullopt;
+  if (!std::isfinite(result.probability) || result.probability < 0 || result.probability > 1) return std::nullopt;
   if (halves.has_colon && !read_status(halves.after, result.status)) return std::nullopt;
   return result;
 }
@@ -72,7 +72,7 @@ std::optional<FailRate> parse_fail_rate(std::string_view text) {
 std::optional<Duration> parse_duration(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || !(value >= 0)) return std::nullopt;
+  if (error != std::errc() || !std::isfinite(value) || value < 0) return std::nullopt;
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   double nanoseconds = 0;
   if (unit == "us") nanoseconds = 1e3;
@@ -80,7 +80,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
   if (unit == "s") nanoseconds = 1e9;
   if (unit == "m") nanoseconds = 60e9;
   if (unit == "h") nanoseconds = 3600e9;
-  if (nanoseconds == 0 && !(unit.empty() && value == 0)) return std::nullopt;
+  if (nanoseconds == 0 && (!unit.empty() || value > 0)) return std::nullopt;
   constexpr double longest = 365.0 * 86400e9;  // now + a duration must stay a valid instant
   return Duration(std::llround(std::min(value * nanoseconds, longest)));
 }

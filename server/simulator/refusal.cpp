@@ -232,7 +232,7 @@ std::string problem_body(Voice voice, const Problem& problem, std::string_view r
 
 std::string wait_headers(Voice voice, const Problem& problem) {
   if (!problem.wait) return {};
-  const std::string seconds = join("retry-after: ", whole_seconds(*problem.wait), "\r\n");
+  std::string seconds = join("retry-after: ", whole_seconds(*problem.wait), "\r\n");
   switch (voice) {
     case Voice::openai:
       return join("retry-after-ms: ", (problem.wait->count() + 999'999) / 1'000'000, "\r\n", seconds);

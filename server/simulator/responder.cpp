@@ -261,7 +261,7 @@ Reply Responder::inference(Context& context) {
   reply.permit = std::move(admission.permit);
   reply.delayed = true;
   reply.problem_in_stream = failure(context.voice, 500, context.behaviour.error_code);
-  if (context.behaviour.faults.error_in_200 && !(request.stream && !embeds)) {
+  if (context.behaviour.faults.error_in_200 && (embeds || !request.stream)) {
     reply.body = problem_body(context.voice, *reply.problem_in_stream, context.request_id);
     return reply;
   }

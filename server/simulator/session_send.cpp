@@ -3,6 +3,7 @@
 #include <ctime>
 #include <limits>
 
+#include "simulator/gzip.hpp"
 #include "simulator/session.hpp"
 #include "simulator/text.hpp"
 
@@ -170,6 +171,7 @@ net::Task<Session::Ending> Session::send_document(Reply& reply, Delivery& delive
     if (reply.stores_response) desk_.responder.store_response(*reply.answer, document);
   }
   if (reply.delayed && faults.drop_after && *faults.drop_after == 0) co_return Ending::reset;
+  if (reply.behaviour.gzip) document = gzip_stored(document);
 
   if (!head_sent_) send_head(reply, delivery, static_cast<std::int64_t>(document.size()));
   const std::uint64_t bytes_max = reply.delayed ? contents_until(faults) : never;
@@ -234,6 +236,7 @@ std::string Session::write_head(const Reply& reply, std::int64_t length) {
   }
   std::string head = join("HTTP/1.1 ", reply.status, " ", reason_phrase(reply.status), "\r\nDate: ", desk_.date,
                           "\r\nContent-Type: ", reply.content_type, "\r\n");
+  if (reply.behaviour.gzip && !reply.stream) head += "Content-Encoding: gzip\r\n";
   if (length >= 0) {
     put(head, "Content-Length: ", length, "\r\n");
   } else if (chunked_) {

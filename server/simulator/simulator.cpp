@@ -1,10 +1,9 @@
 #include "simulator/simulator.hpp"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <stdexcept>
 #include <thread>

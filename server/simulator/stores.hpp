@@ -24,7 +24,7 @@ class Store {
   void put(std::string id, Value value, std::size_t bytes) {
     const std::lock_guard lock(mutex_);
     bytes_ += bytes;
-    order_.push_back({id, bytes});
+    order_.emplace_back(id, bytes);
     values_.insert_or_assign(std::move(id), std::move(value));
     while (order_.size() > count_max_ || (bytes_ > bytes_max_ && order_.size() > 1)) {
       bytes_ -= order_.front().second;

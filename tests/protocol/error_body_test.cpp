@@ -11,9 +11,10 @@ namespace {
 const ErrorAnswer answer{"invalid_request_error", "invalid_json", "say \"what\"\nto do \x01\xFF", "messages[0]"};
 
 TEST(ErrorBody, HasTheShapeOfItsApi) {
-  EXPECT_EQ(write_error_body(answer, Api::chat, "req_1"),
-            "{\"error\":{\"message\":\"say \\\"what\\\"\\nto do \\u0001\xEF\xBF\xBD\",\"type\":\"invalid_request_error\","
-            "\"param\":\"messages[0]\",\"code\":\"invalid_json\"}}");
+  EXPECT_EQ(
+      write_error_body(answer, Api::chat, "req_1"),
+      "{\"error\":{\"message\":\"say \\\"what\\\"\\nto do \\u0001\xEF\xBF\xBD\",\"type\":\"invalid_request_error\","
+      "\"param\":\"messages[0]\",\"code\":\"invalid_json\"}}");
   EXPECT_EQ(write_error_body({"api_error", "", "m", ""}, Api::other, ""),
             R"({"error":{"message":"m","type":"api_error","param":null,"code":null}})");
   EXPECT_EQ(write_error_body({"api_error", "weir_loop", "m", ""}, Api::messages, "req_1"),
@@ -22,8 +23,10 @@ TEST(ErrorBody, HasTheShapeOfItsApi) {
 
 TEST(ErrorEvent, HasTheShapeOfItsApi) {
   const ErrorAnswer error{"api_error", "weir_upstream_reset", "m", ""};
-  EXPECT_EQ(write_error_event(error, Api::chat, "r"),
-            "data: {\"error\":{\"message\":\"m\",\"type\":\"api_error\",\"param\":null,\"code\":\"weir_upstream_reset\"}}\n\n");
+  EXPECT_EQ(
+      write_error_event(error, Api::chat, "r"),
+      "data: "
+      "{\"error\":{\"message\":\"m\",\"type\":\"api_error\",\"param\":null,\"code\":\"weir_upstream_reset\"}}\n\n");
   EXPECT_EQ(write_error_event(error, Api::completions, "r"), write_error_event(error, Api::chat, "r"));
   EXPECT_EQ(write_error_event(error, Api::messages, "r"),
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\","
@@ -54,14 +57,26 @@ struct Case {
 
 TEST(ErrorBody, IsReadInEveryDialect) {
   const Case cases[] = {
-      {"OpenAI", R"({"error":{"message":"m","type":"tokens","param":null,"code":"rate_limit_exceeded"}})", "rate_limit_exceeded|tokens|m|||"},
-      {"DeepSeek", R"({"error":{"message":"m","type":"authentication_error","param":"p","code":"invalid_request_error"}})", "invalid_request_error|authentication_error|m|p||"},
-      {"Ark", R"({"error":{"code":"ServerOverloaded","message":"m Request id: 1","param":"","type":"TooManyRequests"}})", "ServerOverloaded|TooManyRequests|m Request id: 1|||"},
-      {"Anthropic", R"({"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"req_1"})", "|overloaded_error|m|||"},
-      {"Anthropic, with details", R"({"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"c"}}})", "|rate_limit_error|m|||c"},
-      {"Gemini", R"([{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37s"}]}}])", "429|RESOURCE_EXHAUSTED|m||37s|"},
+      {"OpenAI", R"({"error":{"message":"m","type":"tokens","param":null,"code":"rate_limit_exceeded"}})",
+       "rate_limit_exceeded|tokens|m|||"},
+      {"DeepSeek",
+       R"({"error":{"message":"m","type":"authentication_error","param":"p","code":"invalid_request_error"}})",
+       "invalid_request_error|authentication_error|m|p||"},
+      {"Ark",
+       R"({"error":{"code":"ServerOverloaded","message":"m Request id: 1","param":"","type":"TooManyRequests"}})",
+       "ServerOverloaded|TooManyRequests|m Request id: 1|||"},
+      {"Anthropic", R"({"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"req_1"})",
+       "|overloaded_error|m|||"},
+      {"Anthropic, with details",
+       R"({"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"c"}}})",
+       "|rate_limit_error|m|||c"},
+      {"Gemini",
+       R"([{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37s"}]}}])",
+       "429|RESOURCE_EXHAUSTED|m||37s|"},
       {"Gemini, no array", R"({"error":{"code":503,"message":"m","status":"UNAVAILABLE"}})", "503|UNAVAILABLE|m|||"},
-      {"OpenRouter", R"({"error":{"code":429,"message":"m","metadata":{"limit_source":"upstream","raw":"x"}},"user_id":"u"})", "429||m|||upstream"},
+      {"OpenRouter",
+       R"({"error":{"code":429,"message":"m","metadata":{"limit_source":"upstream","raw":"x"}},"user_id":"u"})",
+       "429||m|||upstream"},
       {"xAI", R"({"error":"Too many requests"})", "||Too many requests|||"},
       {"xAI, with a code", R"({"code":"c","error":"m"})", "c||m|||"},
       {"Zhipu", R"({"error":{"code":"1302","message":"m"}})", "1302||m|||"},
@@ -71,8 +86,10 @@ TEST(ErrorBody, IsReadInEveryDialect) {
       {"FastAPI", R"({"detail":"m"})", "||m|||"},
       {"FastAPI, with a list", R"({"detail":[{"loc":["a"],"msg":"m"}]})", "||m|||"},
       {"Cloudflare", R"({"success":false,"errors":[{"code":10000,"message":"m"}]})", "10000||m|||"},
-      {"responses, flat event", R"({"type":"error","code":"server_error","message":"m","param":null})", "server_error|error|m|||"},
-      {"responses, failed", R"({"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}})", "server_error||m|||"},
+      {"responses, flat event", R"({"type":"error","code":"server_error","message":"m","param":null})",
+       "server_error|error|m|||"},
+      {"responses, failed", R"({"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}})",
+       "server_error||m|||"},
       {"beside choices", R"({"choices":[],"error":{"code":502,"message":"m"}})", "502||m|||"},
       {"white space around", " \n{\"error\":\"m\"} \n", "||m|||"},
       {"mark in front", "\xEF\xBB\xBF{\"error\":\"m\"}", "||m|||"},
@@ -87,7 +104,8 @@ TEST(ErrorBody, IsReadInEveryDialect) {
   };
   for (const Case& c : cases) {
     const UpstreamError e = read_error_body(c.body);
-    EXPECT_EQ(e.code + "|" + e.type + "|" + e.message + "|" + e.param + "|" + e.retry_delay + "|" + e.limit_source, c.expected)
+    EXPECT_EQ(e.code + "|" + e.type + "|" + e.message + "|" + e.param + "|" + e.retry_delay + "|" + e.limit_source,
+              c.expected)
         << c.name;
   }
 }
@@ -113,7 +131,8 @@ TEST(JsonQuote, WritesAStringThatReadsBack) {
 }
 
 TEST(ApiNames, ReadBack) {
-  for (const Api api : {Api::chat, Api::completions, Api::embeddings, Api::responses, Api::messages, Api::models, Api::other}) {
+  for (const Api api :
+       {Api::chat, Api::completions, Api::embeddings, Api::responses, Api::messages, Api::models, Api::other}) {
     EXPECT_EQ(api_from_name(name_of(api)), api);
   }
   EXPECT_EQ(api_from_name("Chat"), std::nullopt);

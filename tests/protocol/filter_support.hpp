@@ -1,4 +1,5 @@
-// Runs a StreamFilter over a stream cut into pieces and gathers all that can be observed, so that two runs compare with ==.
+// Runs a StreamFilter over a stream cut into pieces and gathers all that can be observed, so that two runs compare with
+// ==.
 #pragma once
 
 #include <optional>
@@ -25,7 +26,8 @@ inline std::ostream& operator<<(std::ostream& stream, const Observed& seen) {
   return stream << "content=" << seen.content << " terminal=" << seen.terminal << " mid=" << seen.mid_event
                 << " events=" << seen.events << " contents=" << seen.contents << " keepalives=" << seen.keepalives
                 << " in=" << seen.input.value_or(0) << " out=" << seen.out_tokens.value_or(0) << " error=" << seen.error
-                << "\n" << seen.output;
+                << "\n"
+                << seen.output;
 }
 
 enum class Ending { clean, cut };

@@ -12,7 +12,9 @@ using std::chrono::milliseconds;
 // 1994-11-06 08:49:37 UTC, the RFC's own example.
 constexpr WallTime now{std::chrono::seconds(784111777)};
 
-std::string text(const std::optional<milliseconds>& wait) { return wait ? std::to_string(wait->count()) : "none"; }
+std::string text(const std::optional<milliseconds>& wait) {
+  return wait ? std::to_string(wait->count()) : "none";
+}
 
 TEST(RetryAfter, IsReadInEveryForm) {
   const std::pair<const char*, const char*> cases[] = {
@@ -46,11 +48,28 @@ TEST(RetryAfter, IsReadInEveryForm) {
 
 TEST(Duration, IsReadAsGoWritesIt) {
   const std::pair<const char*, const char*> cases[] = {
-      {"1s", "1000"},         {"7.66s", "7660"},     {"6m0s", "360000"},  {"1h0m0s", "3600000"}, {"12ms", "12"},
-      {"2m59.56s", "179560"}, {"3.957525076s", "3958"}, {"37s", "37000"},  {"0s", "0"},           {"500us", "1"},
-      {"500\xC2\xB5s", "1"},  {"1ns", "1"},          {"0.496s", "496"},   {"1000h", "86400000"}, {"", "none"},
-      {"s", "none"},          {"1", "none"},         {"1x", "none"},      {"-1s", "none"},       {"1s2", "none"},
-      {"1 s", "none"},        {"1d", "none"},
+      {"1s", "1000"},
+      {"7.66s", "7660"},
+      {"6m0s", "360000"},
+      {"1h0m0s", "3600000"},
+      {"12ms", "12"},
+      {"2m59.56s", "179560"},
+      {"3.957525076s", "3958"},
+      {"37s", "37000"},
+      {"0s", "0"},
+      {"500us", "1"},
+      {"500\xC2\xB5s", "1"},
+      {"1ns", "1"},
+      {"0.496s", "496"},
+      {"1000h", "86400000"},
+      {"", "none"},
+      {"s", "none"},
+      {"1", "none"},
+      {"1x", "none"},
+      {"-1s", "none"},
+      {"1s2", "none"},
+      {"1 s", "none"},
+      {"1d", "none"},
   };
   for (const auto& [value, expected] : cases) EXPECT_EQ(text(parse_duration(value)), expected) << value;
 }
@@ -107,11 +126,12 @@ TEST(RateLimitHeaders, OfOpenAi) {
 }
 
 TEST(RateLimitHeaders, OfAnthropic) {
-  const RateLimitHeaders read = parse_rate_limit_headers({{"anthropic-ratelimit-requests-limit", "50"},
-                                                          {"anthropic-ratelimit-input-tokens-remaining", "39000"},
-                                                          {"anthropic-ratelimit-output-tokens-reset", "1994-11-06T08:50:37Z"},
-                                                          {"retry-after", "12"}},
-                                                         now);
+  const RateLimitHeaders read =
+      parse_rate_limit_headers({{"anthropic-ratelimit-requests-limit", "50"},
+                                {"anthropic-ratelimit-input-tokens-remaining", "39000"},
+                                {"anthropic-ratelimit-output-tokens-reset", "1994-11-06T08:50:37Z"},
+                                {"retry-after", "12"}},
+                               now);
   EXPECT_EQ(read.requests.limit, 50u);
   EXPECT_EQ(read.input_tokens.remaining, 39000u);
   EXPECT_EQ(read.output_tokens.reset, 60s);
@@ -141,13 +161,15 @@ TEST(RateLimitHeaders, OfMistralAndMoonshot) {
   EXPECT_EQ(mistral.tokens.limit, 500000u);
   EXPECT_EQ(mistral.tokens.remaining, 499000u);
   EXPECT_EQ(mistral.tokens.reset, 31s);
-  const RateLimitHeaders moonshot = parse_rate_limit_headers({{"X-RateLimit-Limit", "3"}, {"X-RateLimit-Remaining", "2"}}, now);
+  const RateLimitHeaders moonshot =
+      parse_rate_limit_headers({{"X-RateLimit-Limit", "3"}, {"X-RateLimit-Remaining", "2"}}, now);
   EXPECT_EQ(moonshot.requests.limit, 3u);
   EXPECT_EQ(moonshot.requests.remaining, 2u);
 }
 
 TEST(RateLimitHeaders, OfNobodyAreNothing) {
-  const RateLimitHeaders read = parse_rate_limit_headers({{"content-type", "x"}, {"x-ratelimit-limit-requests", "many"}}, now);
+  const RateLimitHeaders read =
+      parse_rate_limit_headers({{"content-type", "x"}, {"x-ratelimit-limit-requests", "many"}}, now);
   EXPECT_FALSE(read.requests.any());
   EXPECT_FALSE(read.tokens.any());
   EXPECT_EQ(read.retry_after, std::nullopt);

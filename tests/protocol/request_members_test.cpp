@@ -77,9 +77,9 @@ TEST(RequestMembers, AreLimitedInNumber) {
 }
 
 TEST(RequestMembers, GiveTheFactsOfAChat) {
-  const RequestView view = view_of(
-      R"({"mod\u0065l":"a\/b","stream":true,"stream_options":{"x":1,"include_usage":true},"max_tokens":512.0,)"
-      R"("max_completion_tokens":1e3,"n":3,"user":"u","safety_identifier":"s","messages":[]})");
+  const RequestView view =
+      view_of(R"({"mod\u0065l":"a\/b","stream":true,"stream_options":{"x":1,"include_usage":true},"max_tokens":512.0,)"
+              R"("max_completion_tokens":1e3,"n":3,"user":"u","safety_identifier":"s","messages":[]})");
   EXPECT_EQ(view.model, "a/b");
   EXPECT_TRUE(view.stream);
   EXPECT_TRUE(view.asks_usage);

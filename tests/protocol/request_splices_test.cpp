@@ -44,15 +44,18 @@ TEST(RequestSplices, DropMembersWithOneCommaEach) {
 TEST(RequestSplices, AskForUsageOnce) {
   EXPECT_EQ(asking(R"({"model":"m","stream":true})"),
             R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
-  EXPECT_EQ(asking(R"({"stream":true,"stream_options":null})"), R"({"stream":true,"stream_options":{"include_usage":true}})");
-  EXPECT_EQ(asking(R"({"stream":true,"stream_options":{}})"), R"({"stream":true,"stream_options":{"include_usage":true}})");
+  EXPECT_EQ(asking(R"({"stream":true,"stream_options":null})"),
+            R"({"stream":true,"stream_options":{"include_usage":true}})");
+  EXPECT_EQ(asking(R"({"stream":true,"stream_options":{}})"),
+            R"({"stream":true,"stream_options":{"include_usage":true}})");
   EXPECT_EQ(asking(R"({"stream":true,"stream_options":{ "a" : 1}})"),
             R"({"stream":true,"stream_options":{"include_usage":true, "a" : 1}})");
   EXPECT_EQ(asking(R"({"stream":true,"stream_options":{"a":{"include_usage":false},"include_usage": false ,"b":2}})"),
             R"({"stream":true,"stream_options":{"a":{"include_usage":false},"include_usage": true ,"b":2}})");
   EXPECT_EQ(asking(R"({"stream":true,"stream_options":{"include\u005fusage":null}})"),
             R"({"stream":true,"stream_options":{"include\u005fusage":true}})");
-  for (const char* const body : {R"({"stream":true,"stream_options":{"include_usage":true}})", R"({"stream":false})", "{}"}) {
+  for (const char* const body :
+       {R"({"stream":true,"stream_options":{"include_usage":true}})", R"({"stream":false})", "{}"}) {
     EXPECT_EQ(asking(body), body);
   }
   EXPECT_EQ(asking(R"({"stream":true})", Api::responses), R"({"stream":true})");

@@ -62,7 +62,8 @@ TEST(RequestSyntax, RefusesWhatIsNotJsonAndNamesTheByte) {
 }
 
 TEST(RequestSyntax, RefusesASkippedNumberThatIsNotJson) {
-  for (const char* const number : {"01", "1.", ".1", "-", "+1", "1e", "1e+", "0x1", "1.e1", "--1", "1a", "NaN", "Infinity", "-a", "1 2", "00", "-01", "1,2"}) {
+  for (const char* const number : {"01", "1.", ".1", "-", "+1", "1e", "1e+", "0x1", "1.e1", "--1", "1a", "NaN",
+                                   "Infinity", "-a", "1 2", "00", "-01", "1,2"}) {
     const std::string body = std::string(R"({"a":{"b":[)") + number + "]}}";
     const bool is_list = std::string_view(number) == "1,2";
     EXPECT_EQ(outcome_of(body).substr(0, 5), is_list ? "valid" : "json ") << number;
@@ -70,7 +71,8 @@ TEST(RequestSyntax, RefusesASkippedNumberThatIsNotJson) {
 }
 
 TEST(RequestSyntax, RefusesASkippedWordThatIsNotJson) {
-  for (const char* const word : {"tru", "truex", "True", "nul", "nulll", "fals", "falsey", "t", "undefined", "true1", "null\"\""}) {
+  for (const char* const word :
+       {"tru", "truex", "True", "nul", "nulll", "fals", "falsey", "t", "undefined", "true1", "null\"\""}) {
     EXPECT_EQ(outcome_of(std::string(R"({"a":[)") + word + "]}").substr(0, 4), "json") << word;
   }
 }
@@ -85,8 +87,11 @@ TEST(RequestSyntax, RefusesASkippedEscapeThatIsNotJson) {
 }
 
 TEST(RequestSyntax, RefusesInvalidUtf8Anywhere) {
-  for (const char* const bytes : {"\xFF", "\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x98"}) {
-    EXPECT_EQ(outcome_of(std::string(R"({"a":[{"b":"x)") + bytes + "\"}]}"), "json @13") << testing::PrintToString(bytes);
+  for (const char* const bytes :
+       {"\xFF", "\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
+        "\xF8\x88\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x98"}) {
+    EXPECT_EQ(outcome_of(std::string(R"({"a":[{"b":"x)") + bytes + "\"}]}"), "json @13")
+        << testing::PrintToString(bytes);
     EXPECT_EQ(outcome_of(std::string("{\"") + bytes + "\":1}"), "json @2") << testing::PrintToString(bytes);
   }
 }
@@ -112,8 +117,10 @@ TEST(RequestSyntax, AcceptsAllThatTheRfcAllows) {
 TEST(RequestSyntax, AllowsNestingUpToTheLimitAndNoDeeper) {
   EXPECT_EQ(outcome_of(nested(256)), "valid");
   EXPECT_EQ(outcome_of(nested(257)), "json a@260");
-  EXPECT_EQ(outcome_of(R"({"messages":)" + std::string(255, '[') + std::string(255, ']') + "}"), "parameter messages[0]@13");
-  EXPECT_EQ(outcome_of(R"({"b":1,"messages":)" + std::string(256, '[') + std::string(256, ']') + "}"), "json messages@273");
+  EXPECT_EQ(outcome_of(R"({"messages":)" + std::string(255, '[') + std::string(255, ']') + "}"),
+            "parameter messages[0]@13");
+  EXPECT_EQ(outcome_of(R"({"b":1,"messages":)" + std::string(256, '[') + std::string(256, ']') + "}"),
+            "json messages@273");
   EXPECT_EQ(outcome_of(nested(2000), Api::chat, {2000, 1024}), "valid");
   EXPECT_EQ(outcome_of(nested(2001), Api::chat, {2000, 1024}), "json a@2004");
   EXPECT_EQ(outcome_of("{}", Api::chat, {1, 1024}), "valid");
@@ -124,7 +131,8 @@ TEST(RequestSyntax, AllowsNestingUpToTheLimitAndNoDeeper) {
 
 TEST(RequestSyntax, IsReadAlikeWhateverStandsBehindTheBody) {
   for (const char padding : {'\0', ' ', '}', ']', '"', ',', '1', 'e', '\\'}) {
-    for (const char* const body : {R"({"a":{})", R"({"a":[1)", R"({"a":1)", R"({"a":"b)", R"({"a":tru)", R"({"a":)", R"({"a")", "{"}) {
+    for (const char* const body :
+         {R"({"a":{})", R"({"a":[1)", R"({"a":1)", R"({"a":"b)", R"({"a":tru)", R"({"a":)", R"({"a")", "{"}) {
       EXPECT_TRUE(std::holds_alternative<BodyError>(read_body(body, Api::chat, {}, padding))) << body << padding;
     }
     EXPECT_TRUE(std::holds_alternative<RequestView>(read_body(R"({"a":{}})", Api::chat, {}, padding))) << padding;
@@ -132,7 +140,8 @@ TEST(RequestSyntax, IsReadAlikeWhateverStandsBehindTheBody) {
 }
 
 TEST(RequestSyntax, HoldsForEveryFamilyOfApis) {
-  for (const Api api : {Api::chat, Api::completions, Api::embeddings, Api::responses, Api::messages, Api::models, Api::other}) {
+  for (const Api api :
+       {Api::chat, Api::completions, Api::embeddings, Api::responses, Api::messages, Api::models, Api::other}) {
     EXPECT_EQ(outcome_of("{}", api), "valid");
     EXPECT_EQ(outcome_of("", api), "json @0");
     EXPECT_EQ(outcome_of(R"({"a":[01]})", api), "json @6");
@@ -164,10 +173,18 @@ TEST(RequestSyntax, AgreesWithTheReferenceValidator) {
       const std::size_t at = random() % body.size();
       const char byte = alphabet[random() % alphabet.size()];
       switch (random() % 4) {
-        case 0: body[at] = byte; break;
-        case 1: body.insert(at, 1, byte); break;
-        case 2: body.erase(at, 1 + random() % 3); break;
-        default: body.insert(at, body.substr(random() % body.size(), random() % 12)); break;
+        case 0:
+          body[at] = byte;
+          break;
+        case 1:
+          body.insert(at, 1, byte);
+          break;
+        case 2:
+          body.erase(at, 1 + random() % 3);
+          break;
+        default:
+          body.insert(at, body.substr(random() % body.size(), random() % 12));
+          break;
       }
       if (body.empty()) body = "{";
     }

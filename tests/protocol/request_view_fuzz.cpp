@@ -1,5 +1,5 @@
-// Any bytes as a request body: accepted exactly if a slow validator accepts them, and every combination of splices leaves
-// valid JSON in which the members that were to stay are as they were.
+// Any bytes as a request body: accepted exactly if a slow validator accepts them, and every combination of splices
+// leaves valid JSON in which the members that were to stay are as they were.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -39,7 +39,9 @@ void check_splices(std::string_view body, const RequestView& view, std::size_t m
     const Member* const kept = std::get<RequestView>(changed).find(member.name);
     if (member.name != "stream_options") require((kept == nullptr) == gone, "members stay or go");
     if (kept == nullptr || member.name == "model" || member.name == "stream_options") continue;
-    const auto text = [](std::string_view from, const Span& span) { return from.substr(span.begin, span.end - span.begin); };
+    const auto text = [](std::string_view from, const Span& span) {
+      return from.substr(span.begin, span.end - span.begin);
+    };
     require(text(body, member.value) == text(result, kept->value), "members that stay are untouched");
   }
 }

@@ -10,7 +10,9 @@ namespace weir::protocol {
 namespace {
 
 std::string chat_chunk(int number) {
-  return "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"word " +
+  return "data: "
+         "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+         "\"word " +
          std::to_string(number) + "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
 }
 

@@ -95,8 +95,9 @@ TEST(StreamSplit, AgreesWithTheReferenceParserOnRandomStreams) {
   const unsigned seed = seed_of_this_run();
   SCOPED_TRACE("WEIR_TEST_SEED=" + std::to_string(seed));
   std::mt19937 random(seed);
-  const std::string_view words[] = {"\n", "\r", "\r\n", "\n\n", ":", "data", "data:", "data: ", "event: ping", "event: x",
-                                    "id: 1", " ", "{}", "{\"type\":\"ping\"}", "a", "\xEF\xBB\xBF", "\xEF", "retry: 1"};
+  const std::string_view words[] = {"\n",     "\r",           "\r\n",     "\n\n",    ":", "data", "data:",
+                                    "data: ", "event: ping",  "event: x", "id: 1",   " ", "{}",   "{\"type\":\"ping\"}",
+                                    "a",      "\xEF\xBB\xBF", "\xEF",     "retry: 1"};
   for (int round = 0; round < 20000; ++round) {
     std::string bytes;
     for (std::size_t i = random() % 25; i > 0; --i) bytes += words[random() % std::size(words)];

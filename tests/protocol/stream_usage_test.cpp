@@ -48,7 +48,8 @@ TEST(StreamUsage, IsReadInEveryDialect) {
       {"odd numbers", Api::chat,
        R"(data: {"choices":[],"usage":{"prompt_tokens":5.0,"completion_tokens":-1,"cached_tokens":"7"}})", "5 - - -"},
       {"nothing in it", Api::chat, R"(data: {"choices":[],"usage":{}})", "none"},
-      {"in the text", Api::chat, R"(data: {"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":1}"}}]})", "none"},
+      {"in the text", Api::chat, R"(data: {"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":1}"}}]})",
+       "none"},
       {"deeper than it belongs", Api::chat, R"(data: {"x":{"usage":{"prompt_tokens":1}},"choices":[]})", "none"},
       {"responses", Api::responses,
        R"(data: {"type":"response.completed","response":{"usage":{"input_tokens":5,"input_tokens_details":)"
@@ -59,7 +60,8 @@ TEST(StreamUsage, IsReadInEveryDialect) {
       {"responses, failed", Api::responses,
        R"(data: {"type":"response.failed","response":{"usage":{"input_tokens":5}}})", "5 - - -"},
       {"messages, in parts", Api::messages,
-       "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,\"cache_creation_input_tokens\":20,"
+       "data: "
+       "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,\"cache_creation_input_tokens\":20,"
        "\"cache_read_input_tokens\":100,\"output_tokens\":1}}}\n\n"
        "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":15}}\n\n"
        "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":42}}",
@@ -76,11 +78,16 @@ TEST(StreamUsage, IsReadInEveryDialect) {
 
 TEST(AnswerUsage, IsReadInEveryDialect) {
   const Case cases[] = {
-      {"chat", Api::chat, R"({"id":"x","choices":[{"message":{"content":"usage"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}})", "1 - 2 -"},
+      {"chat", Api::chat,
+       R"({"id":"x","choices":[{"message":{"content":"usage"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
+       "1 - 2 -"},
       {"blank lines first", Api::chat, "\n\n \n{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}", "1 - 2 -"},
-      {"embeddings", Api::embeddings, R"({"data":[{"embedding":[0.1,-2e-3]}],"usage":{"prompt_tokens":4,"total_tokens":4}})", "4 - - -"},
-      {"responses", Api::responses, R"({"usage":{"input_tokens":5,"output_tokens":6,"output_tokens_details":{"reasoning_tokens":1}}})", "5 - 6 1"},
-      {"messages", Api::messages, R"({"type":"message","usage":{"input_tokens":1,"cache_read_input_tokens":9,"output_tokens":2}})", "10 9 2 -"},
+      {"embeddings", Api::embeddings,
+       R"({"data":[{"embedding":[0.1,-2e-3]}],"usage":{"prompt_tokens":4,"total_tokens":4}})", "4 - - -"},
+      {"responses", Api::responses,
+       R"({"usage":{"input_tokens":5,"output_tokens":6,"output_tokens_details":{"reasoning_tokens":1}}})", "5 - 6 1"},
+      {"messages", Api::messages,
+       R"({"type":"message","usage":{"input_tokens":1,"cache_read_input_tokens":9,"output_tokens":2}})", "10 9 2 -"},
       {"null", Api::chat, R"({"usage":null})", "none"},
       {"no usage", Api::chat, R"({"choices":[]})", "none"},
       {"error", Api::chat, R"({"error":{"usage":{"prompt_tokens":1}}})", "none"},
@@ -106,19 +113,24 @@ TEST(HiddenUsage, LeavesTheRestOfEachChunkAsItWas) {
       {R"({"usage":null,"usage":null,"choices":[]})", R"({"choices":[]})"},
       {R"({"a":1,"usage":null,"usage":null})", R"({"a":1})"},
       {R"({"usage":null,"a":1,"usage":null})", R"({"a":1})"},
-      {R"({"choices":[{"delta":{"content":"\"usage\":null"}}]})", R"({"choices":[{"delta":{"content":"\"usage\":null"}}]})"},
+      {R"({"choices":[{"delta":{"content":"\"usage\":null"}}]})",
+       R"({"choices":[{"delta":{"content":"\"usage\":null"}}]})"},
       {R"({"x":{"usage":null},"choices":[]})", R"({"x":{"usage":null},"choices":[]})"},
       {R"({"choices":[{"delta":{},"usage":null}]})", R"({"choices":[{"delta":{},"usage":null}]})"},
-      {R"({"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"d":{"e":[2]}} ,"z":1})", R"({"choices":[{"delta":{}}] ,"z":1})"},
+      {R"({"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"d":{"e":[2]}} ,"z":1})",
+       R"({"choices":[{"delta":{}}] ,"z":1})"},
       {R"({"choices":[{"delta":{}}],"usage":7})", R"({"choices":[{"delta":{}}],"usage":7})"},
       {R"({"usage":nul,"choices":[]})", R"({"usage":nul,"choices":[]})"},
       {R"({"usage":nullx,"choices":[]})", R"({"usage":nullx,"choices":[]})"},
       {R"({"choices":[],"usage":null)", R"({"choices":[],"usage":null)"},
   };
   for (const Rewrite& rewrite : rewrites) {
-    const auto run = [](const std::string& bytes) { return run_filter({Api::chat, true}, bytes, {}, Ending::clean).output; };
+    const auto run = [](const std::string& bytes) {
+      return run_filter({Api::chat, true}, bytes, {}, Ending::clean).output;
+    };
     EXPECT_EQ(run(std::string("data: ") + rewrite.in + "\n\n"), std::string("data: ") + rewrite.out + "\n\n");
-    EXPECT_EQ(run(std::string("id: 1\ndata:") + rewrite.in + "\nx: y\n\n"), std::string("id: 1\ndata:") + rewrite.out + "\nx: y\n\n");
+    EXPECT_EQ(run(std::string("id: 1\ndata:") + rewrite.in + "\nx: y\n\n"),
+              std::string("id: 1\ndata:") + rewrite.out + "\nx: y\n\n");
   }
 }
 
@@ -139,9 +151,9 @@ TEST(HiddenUsage, DropsTheChunkThatCarriesNothingElse) {
 }
 
 TEST(HiddenUsage, KeepsAnErrorThatComesWithUsage) {
-  const Observed seen = run_filter({Api::chat, true},
-                                   "data: {\"choices\":[],\"error\":{\"code\":1},\"usage\":{\"prompt_tokens\":5}}\n\n", {},
-                                   Ending::clean);
+  const Observed seen =
+      run_filter({Api::chat, true}, "data: {\"choices\":[],\"error\":{\"code\":1},\"usage\":{\"prompt_tokens\":5}}\n\n",
+                 {}, Ending::clean);
   EXPECT_EQ(seen.output, "data: {\"choices\":[],\"error\":{\"code\":1}}\n\n");
   EXPECT_FALSE(seen.error.empty());
 }

@@ -119,7 +119,7 @@ TEST(ErrorResponse, BadBodiesNameTheFieldAndTheByte) {
 
 TEST(ErrorResponse, IsWrittenInOpenAisShape) {
   EXPECT_EQ(write_refusal(unsupported_parameter("p", "m"), Api::chat, "req-1", true, false, "x-extra: 1\r\n"),
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 152\r\nx-request-id: req-1\r\n"
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 158\r\nx-request-id: req-1\r\n"
             "x-weir-error: unsupported_parameter\r\nx-should-retry: false\r\nx-extra: 1\r\n\r\n"
             R"({"error":{"message":"The model 'm' does not take the parameter 'p'; leave it out.","type":"invalid_request_error",)"
             R"("param":"p","code":"unsupported_parameter"}})");

@@ -88,7 +88,7 @@ TEST_F(ParameterRules, AnAliasReplacesTheModelOnly) {
 }
 
 TEST_F(ParameterRules, UsageIsAskedForInStreamsThatCanTellIt) {
-  EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})");
+  EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
   EXPECT_TRUE(asks_usage);
   of(R"({"model":"m","stream":true,"prompt":"x"})", Api::completions);
   EXPECT_TRUE(asks_usage);
@@ -116,7 +116,7 @@ TEST_F(ParameterRules, AllAtOnceStayValidJson) {
   profile.parameters = {{"a", Action::drop}, {"z", Action::drop}, {"t", Action::ignore}};
   EXPECT_EQ(of(R"({"a":1,"model":"m","t":0,"stream":true,"stream_options":{"include_usage":false,"x":1},"z":{}})"),
             R"({"model":"real","t":0,"stream":true,"stream_options":{"include_usage":true,"x":1}})");
-  EXPECT_EQ(of(R"({"a":1,"stream":true,"model":"m","z":{}})"), R"({"stream":true,"model":"real","stream_options":{"include_usage":true}})");
+  EXPECT_EQ(of(R"({"a":1,"stream":true,"model":"m","z":{}})"), R"({"stream_options":{"include_usage":true},"stream":true,"model":"real"})");
   EXPECT_EQ(ignored, "");
 }
 

@@ -168,7 +168,7 @@ TEST(Streaming, FramesAStreamOfKnownLengthAsChunksToo) {
 }
 
 TEST(Streaming, RelaysACompressedStreamUntouched) {
-  std::string bytes("\x1f\x8b\x08\0 data: x\r\n\r\n: c\n\n", 24);
+  const std::string bytes("\x1f\x8b\x08\0 data: x\r\n\r\n: c\n\n", 21);
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head("Content-Encoding: gzip\r\n") + chunk(bytes) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));

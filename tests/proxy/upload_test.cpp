@@ -96,6 +96,7 @@ TEST(Upload, WhoseClientLeavesBreaksOff) {
     RawClient client(proxy.port());
     client.send(upload_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("part"));
     EXPECT_TRUE(upstream.wait_connections(1));
+    EXPECT_TRUE(wait_for([&] { return upstream.received(0).find("part") != std::string::npos; }));
   }
   EXPECT_TRUE(upstream.wait_done());
   EXPECT_FALSE(upstream.received(0).ends_with(last_chunk()));

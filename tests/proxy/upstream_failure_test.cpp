@@ -141,6 +141,33 @@ TEST(UpstreamFailure, TrustedTlsCarriesTheCall) {
   EXPECT_EQ(upstream.server_name(0), "localhost");
 }
 
+// TLS has messages of its own (session tickets right after the handshake): they are no early answer.
+TEST(UpstreamFailure, TrustedTlsCarriesLargeBodiesAndUploads) {
+  const TestAuthority authority;
+  const TestCertificate certificate = authority.issue("localhost", "DNS:localhost");
+  ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  upstream.expect_request().send(json_answer("{}"));
+  upstream.next_connection().expect_request().send(json_answer("{}"));
+  auto account = upstream_at(upstream.port());
+  account.tls = true;
+  account.host = "localhost";
+  account.ca_file = authority.file();
+  account.timeouts.first_byte = 5s;
+  TestProxy proxy(settings_for({account}));
+  RawClient client(proxy.port());
+  const std::string body = R"({"model":"m","x":")" + std::string(8u << 20, 'x') + "\"}";
+  client.send(post("/v1/chat/completions", body));
+  EXPECT_EQ(client.read_response().status(), 200);
+  client.send("POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("one"));
+  EXPECT_TRUE(upstream.wait_connections(2));
+  EXPECT_TRUE(client.silent_for(20ms));
+  for (int i = 0; i < 200; ++i) client.send(chunk(std::string(20'000, 'y')));
+  client.send(last_chunk());
+  EXPECT_EQ(client.read_response().status(), 200);
+  EXPECT_TRUE(upstream.requests().at(0).body == body);
+  EXPECT_EQ(upstream.requests().at(1).body.size(), 4'000'003u);
+}
+
 class CutStream : public ::testing::TestWithParam<Broken> {};
 
 // The error event of sdks.md §1.6: no event line, `{"error":` first, then the end of the body.

@@ -204,6 +204,17 @@ TEST_F(Faulty, FramesAsItIsTold) {
   EXPECT_EQ(chat_text(events_of(closed.body)), words(30));
 }
 
+TEST_F(Faulty, CompressesUnasked) {
+  const std::string plain = whole("").body;
+  const Response response = whole("x-sim-encoding: gzip\r\n");
+  EXPECT_EQ(response.header("content-encoding"), "gzip");
+  // Ten bytes of header, five of the one stored block's, eight of trailer; only the id differs, and it has a fixed
+  // length.
+  ASSERT_EQ(response.body.size(), plain.size() + 23);
+  EXPECT_EQ(response.body.substr(0, 3), "\x1f\x8b\x08");
+  EXPECT_EQ(at(response.body.substr(15, plain.size()), "/choices/0/message/content"), words(30));
+}
+
 TEST_F(Faulty, KeepsAliveAsDeepSeekDoes) {
   const std::string_view headers = "x-sim-ttft: 200ms\r\nx-sim-keepalive-every: 40ms\r\n";
   const Response document = whole(headers);
