@@ -78,12 +78,12 @@ std::variant<ListenAddress, std::string> parse_listen_address(std::string_view t
   if (!text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); })) {
     return "expected host:port, found " + shown + "; write localhost:" + std::string(text.substr(0, 8));
   }
+  if (std::count(text.begin(), text.end(), ':') > 1 && !text.starts_with('[')) {
+    return "put an IPv6 address in brackets, such as [::1]:8080; found " + shown;
+  }
   if (text.starts_with(':') || text.starts_with("*:")) {
     const std::string port(text.substr(text.find(':') + 1).substr(0, 8));
     return "expected an address before the port: 0.0.0.0:" + port + " for every IPv4 address, [::]:" + port + " for every IPv6 one";
-  }
-  if (std::count(text.begin(), text.end(), ':') > 1 && !text.starts_with('[')) {
-    return "put an IPv6 address in brackets, such as [::1]:8080; found " + shown;
   }
   const auto split = split_host_port(text);
   if (!split || split->port.empty()) return "expected host:port such as localhost:8080, found " + shown;

@@ -65,8 +65,8 @@ void read_clients(Section& section, ClientsConfig& config) {
   for (const Name& value : hosts) {
     std::string host = value.text;
     std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
-    if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
-      constexpr std::string_view expected = "a host name without scheme and path, such as weir.example.com";
+    if (host.find('/') != std::string::npos || (host.find(':') != std::string::npos && !(host.starts_with('[') && host.ends_with(']')))) {
+      constexpr std::string_view expected = "a host name without scheme, port and path, such as weir.example.com";
       section.problem_of(value, "hosts", "expected " + std::string(expected), expected);
     }
     config.hosts.push_back(std::move(host));
@@ -74,7 +74,9 @@ void read_clients(Section& section, ClientsConfig& config) {
   for (const Name& value : origins) {
     constexpr std::string_view expected = "an origin such as https://app.example.com";
     const std::string& origin = value.text;
-    if (origin != "*" && origin != "null" && origin.find("://") == std::string::npos) {
+    if (origin == "*") {
+      section.problem_of(value, "origins", "each web page that may call is listed by its origin: '*' would let all of them spend the key", expected);
+    } else if (origin != "null" && origin.find("://") == std::string::npos) {
       section.problem_of(value, "origins", "expected " + std::string(expected) + ", found '" + origin + "'", expected);
     } else if (origin.ends_with('/')) {
       section.problem_of(value, "origins", "an origin has no slash at its end: '" + origin + "'", expected);

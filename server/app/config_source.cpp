@@ -91,6 +91,9 @@ class OverrideReader {
     problem(value.place, "'" + value.text + "' is not one of its values" + suggestion(value.text, words));
   }
 
+  // In pass-through mode the variable that a provider's own SDK reads is there for the callers, not for weir.
+  bool takes_usual_keys() const { return config_.clients.mode != proxy::ClientMode::pass_through; }
+
   // --upstream, or without any configured upstream the providers whose usual key variable is set.
   void add_upstreams() {
     if (const auto url = given(overrides_.upstream, "--upstream", "WEIR_UPSTREAM")) {
@@ -108,7 +111,7 @@ class OverrideReader {
       UpstreamConfig upstream;
       upstream.name = provider->name;
       upstream.provider.text = provider->name;
-      upstream.api_key = *key;
+      if (takes_usual_keys()) upstream.api_key = *key;
       upstream.place = {provider->api_key_env, 0, 0};
       config_.upstreams.push_back(std::move(upstream));
     }
@@ -124,7 +127,7 @@ class OverrideReader {
     upstream.place = url.place;
     if (const auto key = secret("WEIR_UPSTREAM_API_KEY")) {
       upstream.api_key = *key;
-    } else if (provider && !provider->api_key_env.empty()) {
+    } else if (provider && !provider->api_key_env.empty() && takes_usual_keys()) {
       if (const auto usual = secret(provider->api_key_env.c_str())) upstream.api_key = *usual;
     }
     config_.upstreams.push_back(std::move(upstream));
@@ -173,8 +176,17 @@ constexpr const char* nothing_configured =
     "  weir serve --config weir.yaml               (with `upstreams:` in it)\n"
     "To try weir without a provider, start `weir simulate` and use --upstream http://127.0.0.1:8090";
 
-std::vector<std::string> warnings_of(const Config& config, const proxy::Settings& settings) {
+std::vector<std::string> warnings_of(const Config& config, const proxy::Settings& settings, const Environment& environment) {
   std::vector<std::string> warnings;
+  // Whoever followed our own advice and exported OPENAI_BASE_URL has a key beside it that OpenAI does not know.
+  const auto base_url = environment.variable("OPENAI_BASE_URL");
+  for (const auto& upstream : config.upstreams) {
+    if (!base_url || base_url->empty() || upstream.place.source != "OPENAI_API_KEY") continue;
+    const auto url = parse_base_url(*base_url);
+    const auto* parsed = std::get_if<BaseUrl>(&url);
+    if (parsed && provider_of_host(parsed->host) == shipped_provider(upstream.name)) continue;
+    warnings.push_back("OPENAI_API_KEY is taken for a key of OpenAI, though OPENAI_BASE_URL names another server; unset it if it is for that one");
+  }
   for (const auto& upstream : settings.upstreams) {
     if (!upstream.verify_tls) warnings.push_back("upstream " + upstream.name + ": verify_tls is off; anyone on the way can read its key");
     if (!upstream.tls && !upstream.api_key.empty() && !is_loopback(upstream.host)) {
@@ -216,7 +228,7 @@ std::variant<Loaded, Problems> ConfigSource::load() const {
   if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
   loaded.settings = std::move(resolved.settings);
   loaded.mode_reason = std::move(resolved.mode.reason);
-  loaded.warnings = warnings_of(loaded.config, *loaded.settings);
+  loaded.warnings = warnings_of(loaded.config, *loaded.settings, environment_);
   return loaded;
 }
 

@@ -4,21 +4,54 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 namespace weir::app {
 namespace {
 
-std::string first_line(const char* path) {
+constexpr const char* cgroup_root = "/sys/fs/cgroup";
+
+std::string first_line(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
   return line;
 }
 
+std::string whole_file(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 std::optional<std::uint64_t> number(const std::string& text) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18) return std::nullopt;
   return std::stoull(text);
+}
+
+template <class T>
+void tighten(std::optional<T>& limit, const std::optional<T>& other) {
+  if (other) limit = std::min(limit.value_or(*other), *other);
+}
+
+bool has_word(std::string_view list, std::string_view word) {
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    if (list.substr(0, comma) == word) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+// Calls `read` with the folder of a cgroup and of each one above it, the root's last.
+template <class Read>
+void each_level(const std::string& mount, std::string_view path, Read read) {
+  if (path.find("..") != std::string_view::npos) path = {};  // outside what this process can see
+  while (!path.empty() && path != "/") {
+    read(mount + std::string(path));
+    path = path.substr(0, path.rfind('/'));
+  }
+  read(mount);
 }
 
 }  // namespace
@@ -32,22 +65,46 @@ std::optional<unsigned> cpus_of_quota(std::string_view cpu_max) {
   return static_cast<unsigned>(std::max<std::uint64_t>(1, (*microseconds + *every - 1) / *every));
 }
 
+CgroupLimits cgroup_limits(const std::string& root, std::string_view memberships) {
+  CgroupLimits limits;
+  std::istringstream lines{std::string(memberships)};
+  for (std::string line; std::getline(lines, line);) {  // "4:memory:/path", or "0::/path" for version 2
+    const auto first = line.find(':');
+    const auto second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string_view controllers = std::string_view(line).substr(first + 1, second - first - 1);
+    const std::string_view path = std::string_view(line).substr(second + 1);
+    if (controllers.empty()) {
+      each_level(root, path, [&](const std::string& folder) {
+        tighten(limits.cpus, cpus_of_quota(first_line(folder + "/cpu.max")));
+        tighten(limits.memory_bytes, number(first_line(folder + "/memory.max")));
+      });
+    }
+    if (has_word(controllers, "cpu")) {
+      each_level(root + "/cpu", path, [&](const std::string& folder) {
+        tighten(limits.cpus, cpus_of_quota(first_line(folder + "/cpu.cfs_quota_us") + " " + first_line(folder + "/cpu.cfs_period_us")));
+      });
+    }
+    if (has_word(controllers, "memory")) {
+      each_level(root + "/memory", path, [&](const std::string& folder) {
+        tighten(limits.memory_bytes, number(first_line(folder + "/memory.limit_in_bytes")));
+      });
+    }
+  }
+  return limits;
+}
+
 unsigned default_workers() {
   cpu_set_t set;
   CPU_ZERO(&set);
   unsigned cpus = 1;
   if (::sched_getaffinity(0, sizeof set, &set) == 0) cpus = static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
-  std::string cpu_max = first_line("/sys/fs/cgroup/cpu.max");
-  if (cpu_max.empty()) {  // cgroup v1
-    cpu_max = first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") + " " + first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  }
-  return std::min(cpus, cpus_of_quota(cpu_max).value_or(cpus));
+  return std::min(cpus, cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).cpus.value_or(cpus));
 }
 
 std::size_t default_queue_bytes() {
   constexpr std::uint64_t most = 256u << 20;
-  auto limit = number(first_line("/sys/fs/cgroup/memory.max"));
-  if (!limit) limit = number(first_line("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+  const auto limit = cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).memory_bytes;
   return static_cast<std::size_t>(limit ? std::min(most, *limit / 5 * 2) : most);
 }
 

@@ -1,7 +1,9 @@
-// What the machine (or the container) allows: CPUs by affinity and quota, memory by cgroup. Reads /proc and /sys only.
+// What the machine (or the container, or the service manager) allows: CPUs by affinity and quota, memory by cgroup.
+// Reads /proc and /sys only.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,5 +18,14 @@ std::size_t default_queue_bytes();
 
 // "150000 100000" of cpu.max as a number of CPUs, rounded up; nullopt: no quota.
 std::optional<unsigned> cpus_of_quota(std::string_view cpu_max);
+
+struct CgroupLimits {
+  std::optional<unsigned> cpus;
+  std::optional<std::uint64_t> memory_bytes;
+};
+// The tightest limits on the way from a process's cgroups up to the root: a unit's own limit stands on its cgroup, a
+// container's on one above. `root` is where cgroups are mounted, `memberships` the text of /proc/self/cgroup; both
+// versions of cgroups.
+CgroupLimits cgroup_limits(const std::string& root, std::string_view memberships);
 
 }  // namespace weir::app

@@ -20,10 +20,10 @@
 
 namespace weir::app {
 
-// When and how much a request counts against the token limits.
+// When and how much a request counts against the token limits. The words are those of `weir simulate --charge`.
 enum class ChargeRule {
-  arrival_max,        // on arrival: the larger of max output x n and the estimated input
-  arrival_sum,        // on arrival: estimated input + max output x max(n, best_of)
+  max_or_estimate,    // on arrival: the larger of max output x n and the estimated input
+  estimate_plus_max,  // on arrival: estimated input + max output x max(n, best_of)
   input_then_output,  // input on arrival, output as it is produced
   actual,             // what `usage` says, at the end
   none,               // tokens are not limited

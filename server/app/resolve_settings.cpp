@@ -101,12 +101,14 @@ class Resolver {
   }
 
   proxy::Upstream resolve_upstream(const UpstreamConfig& from) {
+    const std::size_t problems_before = problems_.size();
     const ProviderPtr provider = provider_of(from);
     providers_.push_back(provider);
     proxy::Upstream upstream;
     upstream.name = from.name;
     upstream.provider = provider->name;
     const std::string url_text = from.base_url.empty() ? provider->base_url : from.base_url;
+    if (url_text.empty() && problems_.size() > problems_before) return upstream;  // the stand-in for a wrong name has none
     if (url_text.empty()) {
       problem(from.place, "base_url is needed, since the provider '" + provider->name + "' has none of its own");
       return upstream;

@@ -70,7 +70,8 @@ void Section::problem_of(const Name& value, std::string_view key, const std::str
 }
 
 void Section::require(std::string_view key) {
-  if (context_.known != nullptr || has(key)) return;
+  // What is no map at all has been reported as that.
+  if (context_.known != nullptr || node_ == nullptr || has(key)) return;
   problem("", "'" + std::string(key) + "' is missing");
 }
 

@@ -1,5 +1,7 @@
 #include "net/resolver.hpp"
 
+#include "net/head.hpp"
+
 namespace weir::net {
 
 Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell)
@@ -8,6 +10,13 @@ Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, B
   const auto address = boost::asio::ip::make_address(key_.first, not_an_address);
   if (!not_an_address) {
     endpoints_.emplace_back(address, port);
+    ready_ = true;
+    return;
+  }
+  // RFC 6761: this name means loopback, also where there is no /etc/hosts to say so (a container from scratch).
+  if (equals_ignoring_case(key_.first, "localhost")) {
+    endpoints_.emplace_back(boost::asio::ip::address_v4::loopback(), port);
+    endpoints_.emplace_back(boost::asio::ip::address_v6::loopback(), port);
     ready_ = true;
     return;
   }

@@ -80,7 +80,9 @@ net::Task<void> Exchange::run() {
   std::optional<Refusal> refusal = check_head();
   if (!refusal) refusal = co_await serve();
   note_outcome(refusal);
-  if (refusal && !downstream_.committed() && !session_.gone()) co_await refuse(*refusal);
+  // A client that is told to go by shutdown hears why.
+  const bool listens = !session_.client_left() && !session_.client().write_failed();
+  if (refusal && !downstream_.committed() && listens) co_await refuse(*refusal);
   log();
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/session.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include "proxy/exchange.hpp"
 #include "proxy/operator_api.hpp"
@@ -215,17 +216,22 @@ net::Task<bool> accept_tls(Session& session, net::TlsWire& tls, std::chrono::mil
 }
 
 net::Task<void> run_session(WorkerContext& context, net::Socket socket, net::SslContextPtr tls, Door door) {
-  if (!tls) {
-    Session session(context, net::make_socket_wire(std::move(socket)), door);
-    co_await session.run();
-    co_return;
+  try {
+    if (!tls) {
+      Session session(context, net::make_socket_wire(std::move(socket)), door);
+      co_await session.run();
+      co_return;
+    }
+    auto wire = net::make_tls_wire(std::move(socket), tls, net::TlsWire::Role::server, {});
+    net::TlsWire& handshaking = *wire;
+    Session session(context, std::move(wire), door);
+    const auto limit = context.snapshot->settings->client_timeouts.header;
+    const bool accepted = co_await accept_tls(session, handshaking, limit);
+    if (accepted) co_await session.run();
+  } catch (const std::exception& error) {
+    // No memory for a body, say: this connection is given up, the others go on.
+    context.shared.log.error(std::string("a connection was given up: ") + error.what());
   }
-  auto wire = net::make_tls_wire(std::move(socket), tls, net::TlsWire::Role::server, {});
-  net::TlsWire& handshaking = *wire;
-  Session session(context, std::move(wire), door);
-  const auto limit = context.snapshot->settings->client_timeouts.header;
-  const bool accepted = co_await accept_tls(session, handshaking, limit);
-  if (accepted) co_await session.run();
 }
 
 }  // namespace

@@ -25,14 +25,16 @@ std::set<std::string> matches(const std::string& text, const std::regex& pattern
 
 TEST(Coverage, EveryTestThatIsNamedExists) {
   const std::filesystem::path root = WEIR_SOURCE_DIR;
-  const std::set<std::string> named = matches(text_of(root / "docs/coverage.md"), std::regex("`([A-Z][A-Za-z0-9]+)\\.([A-Z][A-Za-z0-9]+)`"));
+  const std::set<std::string> named =
+      matches(text_of(root / "docs/coverage.md"), std::regex("`([A-Z][A-Za-z0-9]+)\\.([A-Z][A-Za-z0-9]+)`"));
   ASSERT_GT(named.size(), 20u);
   std::set<std::string> written;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "tests")) {
     if (entry.path().extension() != ".cpp") continue;
     written.merge(matches(text_of(entry.path()), std::regex("TEST(?:_[FP])?\\(\\s*(\\w+)\\s*,\\s*(\\w+)\\s*\\)")));
   }
-  for (const std::string& test : named) EXPECT_TRUE(written.contains(test)) << test << " is named in docs/coverage.md and does not exist";
+  for (const std::string& test : named)
+    EXPECT_TRUE(written.contains(test)) << test << " is named in docs/coverage.md and does not exist";
 }
 
 }  // namespace

@@ -93,7 +93,9 @@ struct ChunkedRow {
 
 class ChunkedBody : public ::testing::TestWithParam<ChunkedRow> {};
 
-TEST_P(ChunkedBody, IsReadWhole) { EXPECT_EQ(chunked(GetParam().bytes), GetParam().expected); }
+TEST_P(ChunkedBody, IsReadWhole) {
+  EXPECT_EQ(chunked(GetParam().bytes), GetParam().expected);
+}
 
 TEST_P(ChunkedBody, IsReadAlikeAtEverySplitInTwo) {
   for (std::size_t cut = 0; cut <= GetParam().bytes.size(); ++cut) {
@@ -107,9 +109,15 @@ TEST_P(ChunkedBody, IsReadAlikeByteByByte) {
   EXPECT_EQ(chunked(GetParam().bytes, cuts), GetParam().expected);
 }
 
-Decoded whole(std::string data, std::string left_over = "") { return {std::move(data), std::move(left_over), true, false}; }
-Decoded part(std::string data) { return {std::move(data), "", false, false}; }
-Decoded wrong(std::string data = "") { return {std::move(data), "", false, true}; }
+Decoded whole(std::string data, std::string left_over = "") {
+  return {std::move(data), std::move(left_over), true, false};
+}
+Decoded part(std::string data) {
+  return {std::move(data), "", false, false};
+}
+Decoded wrong(std::string data = "") {
+  return {std::move(data), "", false, true};
+}
 
 template <class Test>
 std::string row_name(const ::testing::TestParamInfo<Test>& info) {
@@ -118,57 +126,61 @@ std::string row_name(const ::testing::TestParamInfo<Test>& info) {
 
 INSTANTIATE_TEST_SUITE_P(
     Valid, ChunkedBody,
-    ::testing::Values(
-        ChunkedRow{"One", "5\r\nhello\r\n0\r\n\r\n", whole("hello")},
-        ChunkedRow{"Two", "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", whole("hello world")},
-        ChunkedRow{"Empty", "0\r\n\r\n", whole("")}, ChunkedRow{"EmptyOfManyZeros", "0000\r\n\r\n", whole("")},
-        ChunkedRow{"CrLfInTheData", "4\r\n\r\n\r\n\r\n0\r\n\r\n", whole("\r\n\r\n")},
-        ChunkedRow{"SizeInAnyCase", "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", whole("01234567890123456789")},
-        ChunkedRow{"ZerosBeforeTheSize", "0005\r\nhello\r\n0\r\n\r\n", whole("hello")},
-        ChunkedRow{"Extension", "5;name=value\r\nhello\r\n0;last\r\n\r\n", whole("hello")},
-        ChunkedRow{"ExtensionInQuotes", "5;a=\"b;c\"\r\nhello\r\n0\r\n\r\n", whole("hello")},
-        ChunkedRow{"SpaceBeforeExtension", "5 ;ext\r\nhello\r\n0\r\n\r\n", whole("hello")},
-        ChunkedRow{"TabBeforeExtension", "5\t;ext\r\nhello\r\n0\r\n\r\n", whole("hello")},
-        ChunkedRow{"SizePaddedWithSpaces", "5   \r\nhello\r\n0  \r\n\r\n", whole("hello")},
-        ChunkedRow{"Trailers", "5\r\nhello\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", whole("hello")},
-        ChunkedRow{"NextMessageBehindIt", "5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n", whole("hello", "GET / HTTP/1.1\r\n\r\n")},
-        ChunkedRow{"NextMessageBehindTrailers", "0\r\nX: 1\r\n\r\n0\r\n\r\n", whole("", "0\r\n\r\n")}),
+    ::testing::Values(ChunkedRow{"One", "5\r\nhello\r\n0\r\n\r\n", whole("hello")},
+                      ChunkedRow{"Two", "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", whole("hello world")},
+                      ChunkedRow{"Empty", "0\r\n\r\n", whole("")},
+                      ChunkedRow{"EmptyOfManyZeros", "0000\r\n\r\n", whole("")},
+                      ChunkedRow{"CrLfInTheData", "4\r\n\r\n\r\n\r\n0\r\n\r\n", whole("\r\n\r\n")},
+                      ChunkedRow{"SizeInAnyCase", "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n",
+                                 whole("01234567890123456789")},
+                      ChunkedRow{"ZerosBeforeTheSize", "0005\r\nhello\r\n0\r\n\r\n", whole("hello")},
+                      ChunkedRow{"Extension", "5;name=value\r\nhello\r\n0;last\r\n\r\n", whole("hello")},
+                      ChunkedRow{"ExtensionInQuotes", "5;a=\"b;c\"\r\nhello\r\n0\r\n\r\n", whole("hello")},
+                      ChunkedRow{"SpaceBeforeExtension", "5 ;ext\r\nhello\r\n0\r\n\r\n", whole("hello")},
+                      ChunkedRow{"TabBeforeExtension", "5\t;ext\r\nhello\r\n0\r\n\r\n", whole("hello")},
+                      ChunkedRow{"SizePaddedWithSpaces", "5   \r\nhello\r\n0  \r\n\r\n", whole("hello")},
+                      ChunkedRow{"Trailers", "5\r\nhello\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", whole("hello")},
+                      ChunkedRow{"NextMessageBehindIt", "5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+                                 whole("hello", "GET / HTTP/1.1\r\n\r\n")},
+                      ChunkedRow{"NextMessageBehindTrailers", "0\r\nX: 1\r\n\r\n0\r\n\r\n", whole("", "0\r\n\r\n")}),
     row_name<ChunkedRow>);
 
-INSTANTIATE_TEST_SUITE_P(
-    Unfinished, ChunkedBody,
-    ::testing::Values(ChunkedRow{"Nothing", "", part("")}, ChunkedRow{"HalfASize", "5", part("")},
-                      ChunkedRow{"HalfAChunk", "5\r\nhel", part("hel")}, ChunkedRow{"NoLastChunk", "5\r\nhello\r\n", part("hello")},
-                      ChunkedRow{"NoEndOfTrailers", "5\r\nhello\r\n0\r\n", part("hello")},
-                      ChunkedRow{"HalfATrailer", "0\r\nX: 1\r\n", part("")}),
-    row_name<ChunkedRow>);
+INSTANTIATE_TEST_SUITE_P(Unfinished, ChunkedBody,
+                         ::testing::Values(ChunkedRow{"Nothing", "", part("")}, ChunkedRow{"HalfASize", "5", part("")},
+                                           ChunkedRow{"HalfAChunk", "5\r\nhel", part("hel")},
+                                           ChunkedRow{"NoLastChunk", "5\r\nhello\r\n", part("hello")},
+                                           ChunkedRow{"NoEndOfTrailers", "5\r\nhello\r\n0\r\n", part("hello")},
+                                           ChunkedRow{"HalfATrailer", "0\r\nX: 1\r\n", part("")}),
+                         row_name<ChunkedRow>);
 
 INSTANTIATE_TEST_SUITE_P(
     Wrong, ChunkedBody,
-    ::testing::Values(ChunkedRow{"Prefix0x", "0x5\r\nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"Negative", "-1\r\nhello\r\n", wrong()}, ChunkedRow{"Plus", "+5\r\nhello\r\n", wrong()},
-                      ChunkedRow{"SpaceBeforeSize", " 5\r\nhello\r\n", wrong()},
-                      ChunkedRow{"LineBeforeSize", "\r\n5\r\nhello\r\n", wrong()}, ChunkedRow{"NoSize", ";ext\r\n", wrong()},
-                      ChunkedRow{"NoHex", "g\r\n", wrong()}, ChunkedRow{"HexThenNoHex", "5g\r\n", wrong()},
-                      ChunkedRow{"Fraction", "5.0\r\nhello\r\n", wrong()}, ChunkedRow{"List", "5,5\r\nhello\r\n", wrong()},
-                      ChunkedRow{"TwoSizes", "5 0\r\nhello\r\n", wrong()},
-                      ChunkedRow{"WordAfterSize", "5 hello\r\nhello\r\n", wrong()},
-                      ChunkedRow{"SizeThenBareLf", "5\nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"SizeThenBareCr", "5\rhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"SizeThenTwoCrs", "5\r\r\nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"SpaceThenBareLf", "5 \nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"ExtensionThenBareLf", "5;a\nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"ExtensionWithBareCr", "5;a\rb\r\nhello\r\n0\r\n\r\n", wrong()},
-                      ChunkedRow{"NoCrLfAfterData", "5\r\nhello0\r\n\r\n", wrong("hello")},
-                      ChunkedRow{"BareLfAfterData", "5\r\nhello\n0\r\n\r\n", wrong("hello")},
-                      ChunkedRow{"BareCrAfterData", "5\r\nhello\r0\r\n\r\n", wrong("hello")},
-                      ChunkedRow{"MoreDataThanSaid", "5\r\nhello!\r\n0\r\n\r\n", wrong("hello")},
-                      ChunkedRow{"BareLfEndsTrailers", "0\r\n\n", wrong()}, ChunkedRow{"BareLfInTrailers", "0\r\nX: 1\n\r\n", wrong()},
-                      ChunkedRow{"BareCrInTrailers", "0\r\nX: 1\rY: 2\r\n\r\n", wrong()},
-                      ChunkedRow{"SizeOf64Bits", "ffffffffffffffff\r\n", wrong()},
-                      ChunkedRow{"SizeBeyond64Bits", "10000000000000005\r\nhello\r\n", wrong()},
-                      ChunkedRow{"EndlessZeros", std::string(100, '0') + "5\r\nhello\r\n", wrong()},
-                      ChunkedRow{"Nul", std::string("5\0\r\nhello\r\n", 10), wrong()}),
+    ::testing::Values(
+        ChunkedRow{"Prefix0x", "0x5\r\nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"Negative", "-1\r\nhello\r\n", wrong()}, ChunkedRow{"Plus", "+5\r\nhello\r\n", wrong()},
+        ChunkedRow{"SpaceBeforeSize", " 5\r\nhello\r\n", wrong()},
+        ChunkedRow{"LineBeforeSize", "\r\n5\r\nhello\r\n", wrong()}, ChunkedRow{"NoSize", ";ext\r\n", wrong()},
+        ChunkedRow{"NoHex", "g\r\n", wrong()}, ChunkedRow{"HexThenNoHex", "5g\r\n", wrong()},
+        ChunkedRow{"Fraction", "5.0\r\nhello\r\n", wrong()}, ChunkedRow{"List", "5,5\r\nhello\r\n", wrong()},
+        ChunkedRow{"TwoSizes", "5 0\r\nhello\r\n", wrong()},
+        ChunkedRow{"WordAfterSize", "5 hello\r\nhello\r\n", wrong()},
+        ChunkedRow{"SizeThenBareLf", "5\nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"SizeThenBareCr", "5\rhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"SizeThenTwoCrs", "5\r\r\nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"SpaceThenBareLf", "5 \nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"ExtensionThenBareLf", "5;a\nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"ExtensionWithBareCr", "5;a\rb\r\nhello\r\n0\r\n\r\n", wrong()},
+        ChunkedRow{"NoCrLfAfterData", "5\r\nhello0\r\n\r\n", wrong("hello")},
+        ChunkedRow{"BareLfAfterData", "5\r\nhello\n0\r\n\r\n", wrong("hello")},
+        ChunkedRow{"BareCrAfterData", "5\r\nhello\r0\r\n\r\n", wrong("hello")},
+        ChunkedRow{"MoreDataThanSaid", "5\r\nhello!\r\n0\r\n\r\n", wrong("hello")},
+        ChunkedRow{"BareLfEndsTrailers", "0\r\n\n", wrong()},
+        ChunkedRow{"BareLfInTrailers", "0\r\nX: 1\n\r\n", wrong()},
+        ChunkedRow{"BareCrInTrailers", "0\r\nX: 1\rY: 2\r\n\r\n", wrong()},
+        ChunkedRow{"SizeOf64Bits", "ffffffffffffffff\r\n", wrong()},
+        ChunkedRow{"SizeBeyond64Bits", "10000000000000005\r\nhello\r\n", wrong()},
+        ChunkedRow{"EndlessZeros", std::string(100, '0') + "5\r\nhello\r\n", wrong()},
+        ChunkedRow{"Nul", std::string("5\0\r\nhello\r\n", 10), wrong()}),
     row_name<ChunkedRow>);
 
 TEST(ChunkExtensions, AreBounded) {

@@ -112,7 +112,8 @@ TEST_P(ConnectionOrder, IsKeptThroughPartialWrites) {
   std::string expected;
   for (int round = 0; round < 200; ++round) {
     std::vector<std::string> texts;
-    for (std::uint64_t n = random() % 150; n > 0; --n) texts.emplace_back(random() % 20, static_cast<char>('a' + random() % 26));
+    for (std::uint64_t n = random() % 150; n > 0; --n)
+      texts.emplace_back(random() % 20, static_cast<char>('a' + random() % 26));
     std::vector<std::string_view> pieces(texts.begin(), texts.end());
     for (const auto& text : texts) expected += text;
     bench.connection.write(pieces);
@@ -209,7 +210,8 @@ TEST(ConnectionWrite, FailsAtEveryOperationInTurnWithoutLosingOrder) {
     const std::string_view pieces[] = {"0123456789", "abcdefghij", "ABCDEFGHIJ"};
     bench.connection.write(pieces);
     EXPECT_EQ(bench.connection.write_failed(), fail->reached());
-    EXPECT_EQ(bench.peer.received(), std::string("0123456789abcdefghijABCDEFGHIJ").substr(0, bench.connection.bytes_written()));
+    EXPECT_EQ(bench.peer.received(),
+              std::string("0123456789abcdefghijABCDEFGHIJ").substr(0, bench.connection.bytes_written()));
     if (!fail->reached()) break;
     ASSERT_LT(at, 10u);
   }

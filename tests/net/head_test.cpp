@@ -1,5 +1,5 @@
-// Heads of requests and responses: what is read, what is refused, and where a body ends. The tables have a row for every
-// way of smuggling that RFC 9112 and the history of proxies know of.
+// Heads of requests and responses: what is read, what is refused, and where a body ends. The tables have a row for
+// every way of smuggling that RFC 9112 and the history of proxies know of.
 #include "net/head.hpp"
 
 #include <gtest/gtest.h>
@@ -35,7 +35,9 @@ Verdict judge_request(std::string_view bytes, const HeadLimits& within = limits)
   return verdict;
 }
 
-std::string post(const std::string& fields) { return "POST /v1/x HTTP/1.1\r\nHost: localhost:8080\r\n" + fields + "\r\n"; }
+std::string post(const std::string& fields) {
+  return "POST /v1/x HTTP/1.1\r\nHost: localhost:8080\r\n" + fields + "\r\n";
+}
 
 TEST(RequestHead, IsReadAsViewsIntoItsBytes) {
   const std::string bytes =
@@ -94,65 +96,58 @@ const std::string nul("\0", 1);
 
 INSTANTIATE_TEST_SUITE_P(
     Framing, RefusedRequest,
-    ::testing::Values(Row{"EncodingAndLength", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")},
-                      Row{"LengthAndEncoding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")},
-                      Row{"DifferentLengths", post("Content-Length: 5\r\nContent-Length: 6\r\n")},
-                      Row{"EqualLengths", post("Content-Length: 5\r\nContent-Length: 5\r\n")},
-                      Row{"EqualLengthsInOtherCase", post("Content-Length: 5\r\ncontent-length: 5\r\n")},
-                      Row{"ListOfLengths", post("Content-Length: 3, 3\r\n")},
-                      Row{"SignedLength", post("Content-Length: +3\r\n")},
-                      Row{"NegativeLength", post("Content-Length: -3\r\n")},
-                      Row{"HexadecimalLength", post("Content-Length: 0x3\r\n")},
-                      Row{"LengthWithAFraction", post("Content-Length: 3.0\r\n")},
-                      Row{"LengthWithSpaceInside", post("Content-Length: 3 3\r\n")},
-                      Row{"LengthWithFormFeed", post("Content-Length: \f3\r\n")},
-                      Row{"EmptyLength", post("Content-Length:\r\n")},
-                      Row{"LengthBeyond64Bits", post("Content-Length: 18446744073709551617\r\n")},
-                      Row{"LengthInWords", post("Content-Length: three\r\n")},
-                      Row{"Gzip", post("Transfer-Encoding: gzip\r\n")},
-                      Row{"XChunked", post("Transfer-Encoding: xchunked\r\n")},
-                      Row{"XChunkedBesideALength", post("Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n")},
-                      Row{"ChunkedThenGzip", post("Transfer-Encoding: chunked, gzip\r\n")},
-                      Row{"GzipThenChunked", post("Transfer-Encoding: gzip, chunked\r\n")},
-                      Row{"ChunkedTwiceInAList", post("Transfer-Encoding: chunked, chunked\r\n")},
-                      Row{"ChunkedTwice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")},
-                      Row{"ChunkedAndIdentity", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n")},
-                      Row{"ChunkedWithParameter", post("Transfer-Encoding: chunked;q=1\r\n")},
-                      Row{"ChunkedInQuotes", post("Transfer-Encoding: \"chunked\"\r\n")},
-                      Row{"ChunkedAfterVerticalTab", post("Transfer-Encoding: \vchunked\r\n")},
-                      Row{"EmptyEncoding", post("Transfer-Encoding:\r\n")},
-                      Row{"EncodingInHttp10", "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"}),
+    ::testing::Values(
+        Row{"EncodingAndLength", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")},
+        Row{"LengthAndEncoding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")},
+        Row{"DifferentLengths", post("Content-Length: 5\r\nContent-Length: 6\r\n")},
+        Row{"EqualLengths", post("Content-Length: 5\r\nContent-Length: 5\r\n")},
+        Row{"EqualLengthsInOtherCase", post("Content-Length: 5\r\ncontent-length: 5\r\n")},
+        Row{"ListOfLengths", post("Content-Length: 3, 3\r\n")}, Row{"SignedLength", post("Content-Length: +3\r\n")},
+        Row{"NegativeLength", post("Content-Length: -3\r\n")},
+        Row{"HexadecimalLength", post("Content-Length: 0x3\r\n")},
+        Row{"LengthWithAFraction", post("Content-Length: 3.0\r\n")},
+        Row{"LengthWithSpaceInside", post("Content-Length: 3 3\r\n")},
+        Row{"LengthWithFormFeed", post("Content-Length: \f3\r\n")}, Row{"EmptyLength", post("Content-Length:\r\n")},
+        Row{"LengthBeyond64Bits", post("Content-Length: 18446744073709551617\r\n")},
+        Row{"LengthInWords", post("Content-Length: three\r\n")}, Row{"Gzip", post("Transfer-Encoding: gzip\r\n")},
+        Row{"XChunked", post("Transfer-Encoding: xchunked\r\n")},
+        Row{"XChunkedBesideALength", post("Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n")},
+        Row{"ChunkedThenGzip", post("Transfer-Encoding: chunked, gzip\r\n")},
+        Row{"GzipThenChunked", post("Transfer-Encoding: gzip, chunked\r\n")},
+        Row{"ChunkedTwiceInAList", post("Transfer-Encoding: chunked, chunked\r\n")},
+        Row{"ChunkedTwice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")},
+        Row{"ChunkedAndIdentity", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n")},
+        Row{"ChunkedWithParameter", post("Transfer-Encoding: chunked;q=1\r\n")},
+        Row{"ChunkedInQuotes", post("Transfer-Encoding: \"chunked\"\r\n")},
+        Row{"ChunkedAfterVerticalTab", post("Transfer-Encoding: \vchunked\r\n")},
+        Row{"EmptyEncoding", post("Transfer-Encoding:\r\n")},
+        Row{"EncodingInHttp10", "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"}),
     row_name<Row>);
 
 INSTANTIATE_TEST_SUITE_P(
     Lines, RefusedRequest,
-    ::testing::Values(Row{"FoldedLine", post("X-Long: begins\r\n and goes on\r\n")},
-                      Row{"FoldedLineByTab", post("X-Long: begins\r\n\tand goes on\r\n")},
-                      Row{"FoldedLength", post("Content-Length:\r\n 3\r\n")},
-                      Row{"SpaceBeforeTheFirstField", "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
-                      Row{"SpaceBeforeColon", post("Content-Length : 3\r\n")},
-                      Row{"TabBeforeColon", post("Content-Length\t: 3\r\n")},
-                      Row{"NoColon", post("Content-Length 3\r\n")},
-                      Row{"NoName", post(": value\r\n")},
-                      Row{"SpaceInName", post("X Y: value\r\n")},
-                      Row{"BracketInName", post("X[Y]: value\r\n")},
-                      Row{"HighByteInName", post("X-\xe9: value\r\n")},
-                      Row{"BareCrInValue", post("X: a\rContent-Length: 3\r\n")},
-                      Row{"BareCrInName", post("X\rY: a\r\n")},
-                      Row{"TwoCrs", post("X: a\r\r\n")},
-                      Row{"BareLf", post("X: a\nContent-Length: 3\r\n")},
-                      Row{"BareLfEndsTheHead", "GET / HTTP/1.1\nHost: x\n\n"},
-                      Row{"BareLfAsEmptyLine", "GET / HTTP/1.1\r\nHost: x\r\n\n"},
-                      Row{"LfFirst", "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"},
-                      Row{"NulInValue", post("X: a" + nul + "b\r\n")},
-                      Row{"NulInName", post("X" + nul + ": b\r\n")},
-                      Row{"NulInTarget", "GET /a" + nul + "b HTTP/1.1\r\nHost: x\r\n\r\n"},
-                      Row{"BellInValue", post("X: a\ab\r\n")}, Row{"EscapeInValue", post("X: a\x1b[31m\r\n")},
-                      Row{"DeleteInValue", post("X: a\x7f\r\n")},
-                      Row{"ControlInName", post("X\x01: b\r\n")}),
+    ::testing::Values(
+        Row{"FoldedLine", post("X-Long: begins\r\n and goes on\r\n")},
+        Row{"FoldedLineByTab", post("X-Long: begins\r\n\tand goes on\r\n")},
+        Row{"FoldedLength", post("Content-Length:\r\n 3\r\n")},
+        Row{"SpaceBeforeTheFirstField", "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
+        Row{"SpaceBeforeColon", post("Content-Length : 3\r\n")}, Row{"TabBeforeColon", post("Content-Length\t: 3\r\n")},
+        Row{"NoColon", post("Content-Length 3\r\n")}, Row{"NoName", post(": value\r\n")},
+        Row{"SpaceInName", post("X Y: value\r\n")}, Row{"BracketInName", post("X[Y]: value\r\n")},
+        Row{"HighByteInName", post("X-\xe9: value\r\n")}, Row{"BareCrInValue", post("X: a\rContent-Length: 3\r\n")},
+        Row{"BareCrInName", post("X\rY: a\r\n")}, Row{"TwoCrs", post("X: a\r\r\n")},
+        Row{"BareLf", post("X: a\nContent-Length: 3\r\n")}, Row{"BareLfEndsTheHead", "GET / HTTP/1.1\nHost: x\n\n"},
+        Row{"BareLfAsEmptyLine", "GET / HTTP/1.1\r\nHost: x\r\n\n"},
+        Row{"LfFirst", "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"}, Row{"NulInValue", post("X: a" + nul + "b\r\n")},
+        Row{"NulInName", post("X" + nul + ": b\r\n")},
+        Row{"NulInTarget", "GET /a" + nul + "b HTTP/1.1\r\nHost: x\r\n\r\n"}, Row{"BellInValue", post("X: a\ab\r\n")},
+        Row{"EscapeInValue", post("X: a\x1b[31m\r\n")}, Row{"DeleteInValue", post("X: a\x7f\r\n")},
+        Row{"ControlInName", post("X\x01: b\r\n")}),
     row_name<Row>);
 
-std::string hosted(const std::string& host) { return "GET / HTTP/1.1\r\n" + host + "\r\n"; }
+std::string hosted(const std::string& host) {
+  return "GET / HTTP/1.1\r\n" + host + "\r\n";
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Host, RefusedRequest,
@@ -163,8 +158,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{"WithComma", hosted("Host: a, b\r\n")}, Row{"WithSlash", hosted("Host: a/b\r\n")},
                       Row{"WithAt", hosted("Host: user@a\r\n")}, Row{"WithBackslash", hosted("Host: a\\b\r\n")},
                       Row{"WithQuestionMark", hosted("Host: a?b\r\n")}, Row{"WithHash", hosted("Host: a#b\r\n")},
-                      Row{"HighByte", hosted("Host: b\xc3\xbc\x63her\r\n")}, Row{"PortInWords", hosted("Host: a:http\r\n")},
-                      Row{"PortTooLarge", hosted("Host: a:65536\r\n")}, Row{"PortTooLong", hosted("Host: a:000000000080\r\n")},
+                      Row{"HighByte", hosted("Host: b\xc3\xbc\x63her\r\n")},
+                      Row{"PortInWords", hosted("Host: a:http\r\n")}, Row{"PortTooLarge", hosted("Host: a:65536\r\n")},
+                      Row{"PortTooLong", hosted("Host: a:000000000080\r\n")},
                       Row{"TwoPorts", hosted("Host: a:80:80\r\n")}, Row{"OnlyAPort", hosted("Host: :80\r\n")},
                       Row{"BareIpv6", hosted("Host: ::1\r\n")}, Row{"OpenBracket", hosted("Host: [::1\r\n")},
                       Row{"CloseBracket", hosted("Host: ::1]\r\n")}, Row{"BracketInside", hosted("Host: a[::1]\r\n")},
@@ -172,7 +168,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{"NameInBrackets", hosted("Host: [localhost]\r\n")}),
     row_name<Row>);
 
-std::string start(const std::string& line) { return line + "\r\nHost: x\r\n\r\n"; }
+std::string start(const std::string& line) {
+  return line + "\r\nHost: x\r\n\r\n";
+}
 
 INSTANTIATE_TEST_SUITE_P(
     StartLine, RefusedRequest,
@@ -181,36 +179,38 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{"AsteriskOfAGet", start("GET * HTTP/1.1")}, Row{"NoSlash", start("GET path HTTP/1.1")},
                       Row{"Fragment", start("GET /a#b HTTP/1.1")}, Row{"SpaceInTarget", start("GET /a b HTTP/1.1")},
                       Row{"TwoSpaces", start("GET  / HTTP/1.1")}, Row{"TabForSpace", start("GET\t/\tHTTP/1.1")},
-                      Row{"ControlInTarget", start("GET /a\x01 HTTP/1.1")}, Row{"DeleteInTarget", start("GET /a\x7f HTTP/1.1")},
-                      Row{"NoTarget", start("GET HTTP/1.1")}, Row{"NoVersion", start("GET /")},
-                      Row{"NoMethod", start(" / HTTP/1.1")}, Row{"BracketInMethod", start("G[T / HTTP/1.1")},
-                      Row{"Http09", start("GET / HTTP/0.9")}, Row{"Http12", start("GET / HTTP/1.2")},
-                      Row{"Http2", start("GET / HTTP/2.0")}, Row{"Http2Preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+                      Row{"ControlInTarget", start("GET /a\x01 HTTP/1.1")},
+                      Row{"DeleteInTarget", start("GET /a\x7f HTTP/1.1")}, Row{"NoTarget", start("GET HTTP/1.1")},
+                      Row{"NoVersion", start("GET /")}, Row{"NoMethod", start(" / HTTP/1.1")},
+                      Row{"BracketInMethod", start("G[T / HTTP/1.1")}, Row{"Http09", start("GET / HTTP/0.9")},
+                      Row{"Http12", start("GET / HTTP/1.2")}, Row{"Http2", start("GET / HTTP/2.0")},
+                      Row{"Http2Preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
                       Row{"LongVersion", start("GET / HTTP/1.11")}, Row{"VersionInLowerCase", start("GET / http/1.1")},
-                      Row{"SpaceAfterVersion", start("GET / HTTP/1.1 ")}, Row{"Tls", "\x16\x03\x01\x02" + nul + "\x01\r\n\r\n"},
-                      Row{"EmptyLine", "\r\n\r\n"}),
+                      Row{"SpaceAfterVersion", start("GET / HTTP/1.1 ")},
+                      Row{"Tls", "\x16\x03\x01\x02" + nul + "\x01\r\n\r\n"}, Row{"EmptyLine", "\r\n\r\n"}),
     row_name<Row>);
 
 class AcceptedRequest : public ::testing::TestWithParam<Row> {};
 
-TEST_P(AcceptedRequest, IsAccepted) { EXPECT_EQ(judge_request(GetParam().bytes).refused, ""); }
+TEST_P(AcceptedRequest, IsAccepted) {
+  EXPECT_EQ(judge_request(GetParam().bytes).refused, "");
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Table, AcceptedRequest,
-    ::testing::Values(Row{"Chunked", post("Transfer-Encoding: chunked\r\n")},
-                      Row{"ChunkedInAnyCase", post("transfer-encoding:  ChUnKeD  \r\n")},
-                      Row{"LengthPadded", post("Content-Length:  \t 3 \r\n")}, Row{"LengthZero", post("Content-Length: 0\r\n")},
-                      Row{"LengthWithZerosInFront", post("Content-Length: 0003\r\n")},
-                      Row{"NoBody", hosted("Host: a\r\n")}, Row{"HostWithPort", hosted("Host: a.b-c_d:8080\r\n")},
-                      Row{"HostIpv4", hosted("Host: 127.0.0.1:80\r\n")}, Row{"HostIpv6", hosted("Host: [::1]:80\r\n")},
-                      Row{"HostIpv6WithoutPort", hosted("Host: [2001:db8::1]\r\n")},
-                      Row{"HostWithEmptyPort", hosted("Host: a:\r\n")}, Row{"HostWithDotAtItsEnd", hosted("Host: a.b.\r\n")},
-                      Row{"Http10WithoutHost", "GET / HTTP/1.0\r\n\r\n"},
-                      Row{"AsteriskOfOptions", start("OPTIONS * HTTP/1.1")},
-                      Row{"AnyMethod", start("PROPFIND /a HTTP/1.1")},
-                      Row{"TargetWithEscapes", start("GET /a%20b/%E4?x=%00&y=[1]|~ HTTP/1.1")},
-                      Row{"Utf8InValue", post("X: \xc3\xa4\r\n")}, Row{"TabInValue", post("X: a\tb\r\n")},
-                      Row{"TheSameFieldTwice", post("X: a\r\nX: b\r\n")}, Row{"EmptyValue", post("X:\r\n")}),
+    ::testing::Values(
+        Row{"Chunked", post("Transfer-Encoding: chunked\r\n")},
+        Row{"ChunkedInAnyCase", post("transfer-encoding:  ChUnKeD  \r\n")},
+        Row{"LengthPadded", post("Content-Length:  \t 3 \r\n")}, Row{"LengthZero", post("Content-Length: 0\r\n")},
+        Row{"LengthWithZerosInFront", post("Content-Length: 0003\r\n")}, Row{"NoBody", hosted("Host: a\r\n")},
+        Row{"HostWithPort", hosted("Host: a.b-c_d:8080\r\n")}, Row{"HostIpv4", hosted("Host: 127.0.0.1:80\r\n")},
+        Row{"HostIpv6", hosted("Host: [::1]:80\r\n")}, Row{"HostIpv6WithoutPort", hosted("Host: [2001:db8::1]\r\n")},
+        Row{"HostWithEmptyPort", hosted("Host: a:\r\n")}, Row{"HostWithDotAtItsEnd", hosted("Host: a.b.\r\n")},
+        Row{"Http10WithoutHost", "GET / HTTP/1.0\r\n\r\n"}, Row{"AsteriskOfOptions", start("OPTIONS * HTTP/1.1")},
+        Row{"AnyMethod", start("PROPFIND /a HTTP/1.1")},
+        Row{"TargetWithEscapes", start("GET /a%20b/%E4?x=%00&y=[1]|~ HTTP/1.1")},
+        Row{"Utf8InValue", post("X: \xc3\xa4\r\n")}, Row{"TabInValue", post("X: a\tb\r\n")},
+        Row{"TheSameFieldTwice", post("X: a\r\nX: b\r\n")}, Row{"EmptyValue", post("X:\r\n")}),
     row_name<Row>);
 
 TEST(RequestFraming, SaysWhereTheBodyEnds) {
@@ -268,15 +268,21 @@ std::string framing_of(const std::string& bytes, std::string_view method = "GET"
   if (const auto* error = std::get_if<HeadError>(&framing)) return "refused: " + error->reason;
   const BodyFraming& found = std::get<BodyFraming>(framing);
   switch (found.kind) {
-    case Kind::none: return "none";
-    case Kind::length: return "length " + std::to_string(found.length);
-    case Kind::chunked: return "chunked";
-    case Kind::until_close: return "until close";
+    case Kind::none:
+      return "none";
+    case Kind::length:
+      return "length " + std::to_string(found.length);
+    case Kind::chunked:
+      return "chunked";
+    case Kind::until_close:
+      return "until close";
   }
   return {};
 }
 
-std::string ok(const std::string& fields) { return "HTTP/1.1 200 OK\r\n" + fields + "\r\n"; }
+std::string ok(const std::string& fields) {
+  return "HTTP/1.1 200 OK\r\n" + fields + "\r\n";
+}
 
 TEST(ResponseHead, IsReadWithStatusAndFields) {
   const std::string bytes = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\n\r\n";
@@ -323,23 +329,26 @@ TEST(ResponseFraming, HasNoBodyWhateverTheFieldsSay) {
 
 class RefusedResponse : public ::testing::TestWithParam<Row> {};
 
-TEST_P(RefusedResponse, IsRefusedWithAReason) { EXPECT_TRUE(framing_of(GetParam().bytes).starts_with("refused: ")); }
+TEST_P(RefusedResponse, IsRefusedWithAReason) {
+  EXPECT_TRUE(framing_of(GetParam().bytes).starts_with("refused: "));
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Table, RefusedResponse,
     ::testing::Values(Row{"EncodingAndLength", ok("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n")},
                       Row{"DifferentLengths", ok("Content-Length: 5\r\nContent-Length: 6\r\n")},
                       Row{"EqualLengths", ok("Content-Length: 5\r\nContent-Length: 5\r\n")},
-                      Row{"ListOfLengths", ok("Content-Length: 3, 3\r\n")}, Row{"SignedLength", ok("Content-Length: +3\r\n")},
-                      Row{"Gzip", ok("Transfer-Encoding: gzip\r\n")},
+                      Row{"ListOfLengths", ok("Content-Length: 3, 3\r\n")},
+                      Row{"SignedLength", ok("Content-Length: +3\r\n")}, Row{"Gzip", ok("Transfer-Encoding: gzip\r\n")},
                       Row{"GzipThenChunked", ok("Transfer-Encoding: gzip, chunked\r\n")},
                       Row{"ChunkedTwice", ok("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")},
                       Row{"EncodingInHttp10", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
                       Row{"FoldedLine", ok("X: a\r\n b\r\n")}, Row{"SpaceBeforeColon", ok("Content-Length : 3\r\n")},
-                      Row{"BareCr", ok("X: a\rb\r\n")}, Row{"BareLf", ok("X: a\nY: b\r\n")}, Row{"Nul", ok("X: a" + nul + "\r\n")},
-                      Row{"ControlInReason", "HTTP/1.1 200 O\x01K\r\n\r\n"}, Row{"Control", ok("X: a\x02\r\n")},
-                      Row{"EmptyLine", "\r\nHTTP/1.1 200 OK\r\n\r\n"}, Row{"Http2", "HTTP/2.0 200 OK\r\n\r\n"},
-                      Row{"StatusOfTwoDigits", "HTTP/1.1 20 OK\r\n\r\n"}, Row{"StatusOfFourDigits", "HTTP/1.1 2000 OK\r\n\r\n"},
+                      Row{"BareCr", ok("X: a\rb\r\n")}, Row{"BareLf", ok("X: a\nY: b\r\n")},
+                      Row{"Nul", ok("X: a" + nul + "\r\n")}, Row{"ControlInReason", "HTTP/1.1 200 O\x01K\r\n\r\n"},
+                      Row{"Control", ok("X: a\x02\r\n")}, Row{"EmptyLine", "\r\nHTTP/1.1 200 OK\r\n\r\n"},
+                      Row{"Http2", "HTTP/2.0 200 OK\r\n\r\n"}, Row{"StatusOfTwoDigits", "HTTP/1.1 20 OK\r\n\r\n"},
+                      Row{"StatusOfFourDigits", "HTTP/1.1 2000 OK\r\n\r\n"},
                       Row{"StatusBelow100", "HTTP/1.1 099 OK\r\n\r\n"}, Row{"StatusInWords", "HTTP/1.1 yes OK\r\n\r\n"},
                       Row{"NotHttp", "SSH-2.0-OpenSSH_9.2\r\n\r\n"}, Row{"Html", "<html>\r\n\r\n"}),
     row_name<Row>);
@@ -363,16 +372,17 @@ TEST_P(KeepAlive, FollowsVersionAndConnection) {
   EXPECT_EQ(head.keep_alive(), GetParam().keep_alive);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Table, KeepAlive,
-    ::testing::Values(KeepAliveRow{"Http11", 11, {}, true}, KeepAliveRow{"Http11Close", 11, {"close"}, false},
-                      KeepAliveRow{"Http11CloseInAnyCase", 11, {"Close"}, false},
-                      KeepAliveRow{"Http11CloseInAList", 11, {"keep-alive, \tclose"}, false},
-                      KeepAliveRow{"Http11CloseInTheSecond", 11, {"x", "close"}, false},
-                      KeepAliveRow{"Http11OtherToken", 11, {"closed"}, true}, KeepAliveRow{"Http10", 10, {}, false},
-                      KeepAliveRow{"Http10KeepAlive", 10, {"Keep-Alive"}, true},
-                      KeepAliveRow{"Http10KeepAliveAndClose", 10, {"keep-alive", "close"}, false}),
-    row_name<KeepAliveRow>);
+INSTANTIATE_TEST_SUITE_P(Table, KeepAlive,
+                         ::testing::Values(KeepAliveRow{"Http11", 11, {}, true},
+                                           KeepAliveRow{"Http11Close", 11, {"close"}, false},
+                                           KeepAliveRow{"Http11CloseInAnyCase", 11, {"Close"}, false},
+                                           KeepAliveRow{"Http11CloseInAList", 11, {"keep-alive, \tclose"}, false},
+                                           KeepAliveRow{"Http11CloseInTheSecond", 11, {"x", "close"}, false},
+                                           KeepAliveRow{"Http11OtherToken", 11, {"closed"}, true},
+                                           KeepAliveRow{"Http10", 10, {}, false},
+                                           KeepAliveRow{"Http10KeepAlive", 10, {"Keep-Alive"}, true},
+                                           KeepAliveRow{"Http10KeepAliveAndClose", 10, {"keep-alive", "close"}, false}),
+                         row_name<KeepAliveRow>);
 
 TEST(ListContains, ComparesWholeTokensInAnyCase) {
   EXPECT_TRUE(list_contains("a, B ,c", "b"));

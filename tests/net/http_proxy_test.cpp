@@ -59,7 +59,8 @@ INSTANTIATE_TEST_SUITE_P(
                       // user:pass
                       UrlRow{"Credentials", "http://user:pass@proxy:3128", "proxy", 3128, "Basic dXNlcjpwYXNz"},
                       // us@er:p@ss:1
-                      UrlRow{"EscapedCredentials", "http://us%40er:p%40ss%3a1@proxy:3128", "proxy", 3128, "Basic dXNAZXI6cEBzczox"},
+                      UrlRow{"EscapedCredentials", "http://us%40er:p%40ss%3a1@proxy:3128", "proxy", 3128,
+                             "Basic dXNAZXI6cEBzczox"},
                       // user:p@ss
                       UrlRow{"AtNotEscaped", "http://user:p@ss@proxy:3128", "proxy", 3128, "Basic dXNlcjpwQHNz"},
                       // user: (RFC 7617: the colon is always there)
@@ -86,8 +87,8 @@ TEST(ProxyUrl, IsRefusedWhenItCannotBeUsed) {
 }
 
 TEST(ProxyUrl, NeverShowsACredentialWhenRefused) {
-  for (const char* url : {"socks5://user:secret@proxy", "http://user:secret@proxy:port", "http://user:sec@secret@proxy:port",
-                          "http://user:secret@", "user:secret@:1"}) {
+  for (const char* url : {"socks5://user:secret@proxy", "http://user:secret@proxy:port",
+                          "http://user:sec@secret@proxy:port", "http://user:secret@", "user:secret@:1"}) {
     EXPECT_NE(complaint(url), "") << url;
     EXPECT_EQ(complaint(url).find("sec"), std::string::npos) << complaint(url);
   }
@@ -110,33 +111,33 @@ TEST_P(NoProxy, Decides) {
   EXPECT_EQ(!rules.hop_for(true, row.host, row.port).has_value(), row.direct);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Names, NoProxy,
-    ::testing::Values(ExceptionRow{"Empty", "", "a.example.com", 443, false},
-                      ExceptionRow{"Everything", "*", "a.example.com", 443, true},
-                      ExceptionRow{"EverythingInAList", "x, *", "a.example.com", 443, true},
-                      ExceptionRow{"Itself", "example.com", "example.com", 443, true},
-                      ExceptionRow{"Subdomain", "example.com", "a.b.example.com", 443, true},
-                      ExceptionRow{"DotInFront", ".example.com", "a.example.com", 443, true},
-                      ExceptionRow{"DotInFrontItself", ".example.com", "example.com", 443, true},
-                      ExceptionRow{"StarInFront", "*.example.com", "a.example.com", 443, true},
-                      ExceptionRow{"AnyCase", "EXAMPLE.com", "a.Example.COM", 443, true},
-                      ExceptionRow{"NoPartOfALabel", "example.com", "badexample.com", 443, false},
-                      ExceptionRow{"NoPrefix", "example.com", "example.com.evil", 443, false},
-                      ExceptionRow{"OfSeveral", "a.com,b.com , c.com", "x.c.com", 443, true},
-                      ExceptionRow{"BySpaces", "a.com b.com", "b.com", 443, true},
-                      ExceptionRow{"EmptyEntries", ",,b.com,,", "a.com", 443, false},
-                      ExceptionRow{"OnlyADot", ".", "a.com", 443, false},
-                      ExceptionRow{"ThisPort", "a.com:443", "a.com", 443, true},
-                      ExceptionRow{"OtherPort", "a.com:8443", "a.com", 443, false},
-                      ExceptionRow{"AnyHostOnAPort", "*:443", "a.com", 443, true},
-                      ExceptionRow{"OnlyAPort", ":443", "a.com", 443, false},
-                      ExceptionRow{"NameIsNoNetwork", "10.0.0.0/8", "a.com", 443, false}),
-    row_name<ExceptionRow>);
+INSTANTIATE_TEST_SUITE_P(Names, NoProxy,
+                         ::testing::Values(ExceptionRow{"Empty", "", "a.example.com", 443, false},
+                                           ExceptionRow{"Everything", "*", "a.example.com", 443, true},
+                                           ExceptionRow{"EverythingInAList", "x, *", "a.example.com", 443, true},
+                                           ExceptionRow{"Itself", "example.com", "example.com", 443, true},
+                                           ExceptionRow{"Subdomain", "example.com", "a.b.example.com", 443, true},
+                                           ExceptionRow{"DotInFront", ".example.com", "a.example.com", 443, true},
+                                           ExceptionRow{"DotInFrontItself", ".example.com", "example.com", 443, true},
+                                           ExceptionRow{"StarInFront", "*.example.com", "a.example.com", 443, true},
+                                           ExceptionRow{"AnyCase", "EXAMPLE.com", "a.Example.COM", 443, true},
+                                           ExceptionRow{"NoPartOfALabel", "example.com", "badexample.com", 443, false},
+                                           ExceptionRow{"NoPrefix", "example.com", "example.com.evil", 443, false},
+                                           ExceptionRow{"OfSeveral", "a.com,b.com , c.com", "x.c.com", 443, true},
+                                           ExceptionRow{"BySpaces", "a.com b.com", "b.com", 443, true},
+                                           ExceptionRow{"EmptyEntries", ",,b.com,,", "a.com", 443, false},
+                                           ExceptionRow{"OnlyADot", ".", "a.com", 443, false},
+                                           ExceptionRow{"ThisPort", "a.com:443", "a.com", 443, true},
+                                           ExceptionRow{"OtherPort", "a.com:8443", "a.com", 443, false},
+                                           ExceptionRow{"AnyHostOnAPort", "*:443", "a.com", 443, true},
+                                           ExceptionRow{"OnlyAPort", ":443", "a.com", 443, false},
+                                           ExceptionRow{"NameIsNoNetwork", "10.0.0.0/8", "a.com", 443, false}),
+                         row_name<ExceptionRow>);
 
 INSTANTIATE_TEST_SUITE_P(
     Addresses, NoProxy,
-    ::testing::Values(ExceptionRow{"V4", "10.1.2.3", "10.1.2.3", 443, true}, ExceptionRow{"V4Other", "10.1.2.3", "10.1.2.4", 443, false},
+    ::testing::Values(ExceptionRow{"V4", "10.1.2.3", "10.1.2.3", 443, true},
+                      ExceptionRow{"V4Other", "10.1.2.3", "10.1.2.4", 443, false},
                       ExceptionRow{"V4NoSuffix", "2.3", "10.1.2.3", 443, false},
                       ExceptionRow{"V4Port", "10.1.2.3:443", "10.1.2.3", 443, true},
                       ExceptionRow{"V4OtherPort", "10.1.2.3:80", "10.1.2.3", 443, false},
@@ -149,7 +150,8 @@ INSTANTIATE_TEST_SUITE_P(
                       ExceptionRow{"V4NetworkOne", "8.8.8.8/32", "8.8.8.8", 443, true},
                       ExceptionRow{"V4BadPrefix", "10.0.0.0/33", "10.0.0.1", 443, false},
                       ExceptionRow{"V4NoPrefix", "10.0.0.0/", "10.0.0.1", 443, false},
-                      ExceptionRow{"V6", "fd00::1", "fd00::1", 443, true}, ExceptionRow{"V6Written", "fd00:0:0::0:1", "fd00::1", 443, true},
+                      ExceptionRow{"V6", "fd00::1", "fd00::1", 443, true},
+                      ExceptionRow{"V6Written", "fd00:0:0::0:1", "fd00::1", 443, true},
                       ExceptionRow{"V6Brackets", "[fd00::1]", "fd00::1", 443, true},
                       ExceptionRow{"V6BracketsPort", "[fd00::1]:443", "fd00::1", 443, true},
                       ExceptionRow{"V6BracketsOtherPort", "[fd00::1]:80", "fd00::1", 443, false},
@@ -188,7 +190,8 @@ class Environment {
   }
 
  private:
-  static constexpr const char* names[] = {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"};
+  static constexpr const char* names[] = {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY",
+                                          "http_proxy",  "NO_PROXY",    "no_proxy"};
   std::vector<std::pair<std::string, std::string>> before_;
 };
 

@@ -5,9 +5,9 @@
 
 #include <ostream>
 
+#include "support/raw_client.hpp"
 #include "support/run_worker.hpp"
 #include "support/scripted_upstream.hpp"
-#include "support/raw_client.hpp"
 
 namespace weir::net {
 namespace {
@@ -97,7 +97,9 @@ std::string complaint(const std::vector<tcp::endpoint>& endpoints) {
   return "";
 }
 
-std::string myself() { return "(owned by pid " + std::to_string(::getpid()) + " ("; }
+std::string myself() {
+  return "(owned by pid " + std::to_string(::getpid()) + " (";
+}
 
 TEST(Claim, NamesTheOwnerOfABusyPort) {
   const test::LoopbackPort busy;
@@ -115,8 +117,8 @@ TEST(Claim, SeesAPortThatIsSharedByOthers) {
   EXPECT_NE(complaint(claimed).find("Address already in use"), std::string::npos);
 }
 
-// The bug: the port was busy on the second address alone, and the owner named was weir itself, which had just claimed it
-// on the first.
+// The bug: the port was busy on the second address alone, and the owner named was weir itself, which had just claimed
+// it on the first.
 TEST(Claim, NamesTheOwnerOfTheAddressThatIsBusy) {
   if (!has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   // A child process owns the port on ::1.

@@ -54,7 +54,9 @@ struct PoolBench {
     done = false;
     spawn(acquire_into(endpoint, choice));
   }
-  bool finish() { return run_until(worker, [&] { return done; }); }
+  bool finish() {
+    return run_until(worker, [&] { return done; });
+  }
   Lease lease(const Endpoint& endpoint, Choice choice = Choice::any) {
     begin(endpoint, choice);
     finish();
@@ -78,7 +80,8 @@ struct PoolBench {
     run_until(worker, [&] {
       const Status status = connection.read_more().status;
       if (status == Status::would_block) connection.wire().wait_readable(net::Bell{&signal, readable});
-      return connection.unread().find(marker) != std::string_view::npos || status == Status::failed || status == Status::end;
+      return connection.unread().find(marker) != std::string_view::npos || status == Status::failed ||
+             status == Status::end;
     });
     std::string text(connection.unread());
     connection.consume(text.size());

@@ -116,7 +116,9 @@ TEST(Bell, RingsItsOwnBit) {
   EXPECT_EQ(signal.raised(), 3u);
 }
 
-TEST(Bell, WithoutASignalRingsNothing) { Bell{}.ring(); }
+TEST(Bell, WithoutASignalRingsNothing) {
+  Bell{}.ring();
+}
 
 }  // namespace
 }  // namespace weir::net

@@ -13,7 +13,9 @@ namespace {
 
 using Status = IoStep::Status;
 
-IoStep write(Wire& wire, std::string_view bytes) { return wire.try_write(std::span<const std::string_view>(&bytes, 1)); }
+IoStep write(Wire& wire, std::string_view bytes) {
+  return wire.try_write(std::span<const std::string_view>(&bytes, 1));
+}
 
 std::string read(Wire& wire) {
   std::string buffer(1000, '\0');

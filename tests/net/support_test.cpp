@@ -135,7 +135,8 @@ TEST(MemoryWire, KeepsWhatIsNotReadUnderWay) {
 
 TEST(ScriptedUpstream, FollowsItsScriptsConnectionByConnection) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  upstream.expect_request().send(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   upstream.script().expect_request().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").reset();
   upstream.next_connection().expect_request().hold().send("HTTP/1.1 204 No Content\r\n\r\n").close();
 
@@ -166,7 +167,8 @@ TEST(ScriptedUpstream, FollowsItsScriptsConnectionByConnection) {
 TEST(ScriptedUpstream, AnswersAlwaysWhereThereIsNoScript) {
   ScriptedUpstream upstream;
   upstream.answer_always([](const HttpMessage& request) {
-    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(request.target().size()) + "\r\n\r\n" + request.target();
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(request.target().size()) + "\r\n\r\n" +
+           request.target();
   });
   RawClient client(upstream.port());
   for (const char* target : {"/one", "/two"}) {

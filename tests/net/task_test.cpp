@@ -12,13 +12,21 @@
 namespace weir::net {
 namespace {
 
-Task<int> answer() { co_return 42; }
+Task<int> answer() {
+  co_return 42;
+}
 
-Task<std::string> joined(std::string a, std::string b) { co_return a + b; }
+Task<std::string> joined(std::string a, std::string b) {
+  co_return a + b;
+}
 
-Task<std::unique_ptr<int>> moved() { co_return std::make_unique<int>(7); }
+Task<std::unique_ptr<int>> moved() {
+  co_return std::make_unique<int>(7);
+}
 
-Task<void> run(Task<int> task, int& result) { result = co_await task; }
+Task<void> run(Task<int> task, int& result) {
+  result = co_await task;
+}
 
 TEST(Task, DoesNotStartBeforeItIsAwaited) {
   bool started = false;
@@ -122,7 +130,9 @@ TEST(Task, DestroysAllLevelsOfASuspendedTask) {
 TEST(Task, RingsNobodyWhoWasDestroyedWhileWaiting) {
   Signal signal;
   int alive = 0;
-  { const Started started(wait_deep(signal, 2, alive)); }
+  {
+    const Started started(wait_deep(signal, 2, alive));
+  }
   signal.raise(1);  // a use after free before the awaiter took its place in the signal away with it
   EXPECT_EQ(signal.raised(), 1u);
 }
@@ -130,7 +140,9 @@ TEST(Task, RingsNobodyWhoWasDestroyedWhileWaiting) {
 TEST(Task, DestroysWhatWasNeverStarted) {
   auto kept = std::make_shared<int>(1);
   const auto holds = [](std::shared_ptr<int> value) -> Task<int> { co_return *value; };
-  { const Task<int> task = holds(kept); }
+  {
+    const Task<int> task = holds(kept);
+  }
   EXPECT_EQ(kept.use_count(), 1);
 }
 

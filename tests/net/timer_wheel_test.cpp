@@ -66,9 +66,9 @@ void expect_rang_in_time(const Alarm& alarm, Instant deadline, Duration late = 0
 }
 
 TEST(TimerWheel, RingsWithinATickOfTheDeadlineAndNeverEarly) {
-  for (const Duration after : {Duration(0), Duration(1), Duration(4'999'999), Duration(5ms), Duration(5'000'001), Duration(123ms),
-                               Duration(5s), Duration(5115ms), Duration(5120ms), Duration(5121ms), Duration(5125ms),
-                               Duration(60s), Duration(1h)}) {
+  for (const Duration after : {Duration(0), Duration(1), Duration(4'999'999), Duration(5ms), Duration(5'000'001),
+                               Duration(123ms), Duration(5s), Duration(5115ms), Duration(5120ms), Duration(5121ms),
+                               Duration(5125ms), Duration(60s), Duration(1h)}) {
     Wheel wheel;
     Alarm alarm(wheel);
     const Instant deadline = wheel.now + after;
@@ -206,8 +206,8 @@ TEST(TimerWheel, LetsATimerArmItselfAgainWhileItRings) {
 }
 
 // The bug: a handler that armed a long timer on a wheel that had become empty and was driven late had it put into the
-// very slot being visited, so that it rang at once instead of a minute later. (A real clock, since the wheel looks at it;
-// whatever it shows, nothing may ring early.)
+// very slot being visited, so that it rang at once instead of a minute later. (A real clock, since the wheel looks at
+// it; whatever it shows, nothing may ring early.)
 TEST(TimerWheel, NeverRingsEarlyATimerArmedWhileTheWheelIsDrivenLate) {
   for (int late = 0; late < 25; ++late) {
     TimerWheel wheel([](Instant) {});
@@ -293,7 +293,9 @@ TEST(TimerWheel, ArmsNewTimersWhileItRings) {
 TEST(TimerWheel, AgreesWithAPlainMapOfDeadlines) {
   const test::Seed seed;
   std::mt19937_64 random(seed.value);
-  const auto pick = [&](std::int64_t below) { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(below)); };
+  const auto pick = [&](std::int64_t below) {
+    return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(below));
+  };
   const Duration late = std::chrono::milliseconds(pick(12));
   Wheel wheel(late);
   std::vector<std::unique_ptr<Alarm>> alarms;
@@ -316,7 +318,8 @@ TEST(TimerWheel, AgreesWithAPlainMapOfDeadlines) {
       auto& rang = alarms[n]->rang;
       const auto expected = model.find(n);
       if (rang.empty()) {
-        ASSERT_TRUE(expected == model.end() || wheel.now - expected->second <= TimerWheel::tick_length + late) << "missed";
+        ASSERT_TRUE(expected == model.end() || wheel.now - expected->second <= TimerWheel::tick_length + late)
+            << "missed";
         continue;
       }
       ASSERT_NE(expected, model.end()) << "rang though disarmed";

@@ -43,7 +43,9 @@ TEST(UpstreamPool, ClosesALeaseThatIsNotGivenBack) {
   upstream.next_connection().expect_end();
   const Endpoint endpoint = plain(upstream.port());
   Bench bench;
-  { const Lease dropped = bench.lease(endpoint); }
+  {
+    const Lease dropped = bench.lease(endpoint);
+  }
   bench.lease(endpoint).discard();
   EXPECT_EQ(bench.pool.idle_connections(), 0u);
   EXPECT_TRUE(upstream.wait_done());
@@ -112,7 +114,8 @@ struct Given {
   test::MemoryPeer peer;
   Lease lease;
   Given(Bench& bench, const std::string& key)
-      : peer(bench.worker), lease(bench.pool, key, std::make_unique<Connection>(bench.worker, peer.take_wire()), false) {}
+      : peer(bench.worker),
+        lease(bench.pool, key, std::make_unique<Connection>(bench.worker, peer.take_wire()), false) {}
 };
 
 // The bug: what was left over of one answer was the beginning of the next exchange's.
@@ -155,7 +158,8 @@ TEST(UpstreamPool, KeepsABoundedNumberOfIdleConnections) {
   const std::string key = "k";
   Bench bench;
   std::deque<Given> given;
-  for (std::size_t i = 0; i < UpstreamPool::idle_per_endpoint_max + 10; ++i) given.emplace_back(bench, key).lease.give_back();
+  for (std::size_t i = 0; i < UpstreamPool::idle_per_endpoint_max + 10; ++i)
+    given.emplace_back(bench, key).lease.give_back();
   EXPECT_EQ(bench.pool.idle_connections(), UpstreamPool::idle_per_endpoint_max);
   EXPECT_TRUE(given.front().peer.wire_gone()) << "the oldest goes";
   EXPECT_FALSE(given.back().peer.wire_gone());

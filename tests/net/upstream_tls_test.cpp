@@ -93,7 +93,8 @@ TEST(UpstreamPoolProxy, TunnelsToAnEncryptedUpstream) {
   EXPECT_EQ(bench.exchange(lease, "/v1/models"), ok);
   const auto requests = bench.proxy.requests();
   EXPECT_EQ(requests.at(0).head,
-            "CONNECT api.weir.test:443 HTTP/1.1\r\nHost: api.weir.test:443\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n");
+            "CONNECT api.weir.test:443 HTTP/1.1\r\nHost: api.weir.test:443\r\nProxy-Authorization: Basic "
+            "dXNlcjpwYXNz\r\n\r\n");
   EXPECT_EQ(requests.at(1).target(), "/v1/models");
 }
 
@@ -114,8 +115,10 @@ struct RefusalRow {
 TEST(UpstreamPoolProxy, SaysWhyThereIsNoTunnel) {
   const std::string huge = "HTTP/1.1 200 OK\r\nX: " + std::string(20'000, 'x');
   const RefusalRow rows[] = {
-      {"credentials", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", false, "refused the tunnel with status 407"},
-      {"forbidden", "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!", true, "refused the tunnel with status 403"},
+      {"credentials", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", false,
+       "refused the tunnel with status 407"},
+      {"forbidden", "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!", true,
+       "refused the tunnel with status 403"},
       {"garbage", "SSH-2.0-OpenSSH_9.2\r\n\r\n", false, "answer is not HTTP"},
       {"bare LF", "HTTP/1.1 200 OK\n\n", false, "answer is not HTTP"},
       {"too large", huge.c_str(), false, "answer is not HTTP"},

@@ -44,7 +44,8 @@ class Authenticate : public ::testing::Test {
  protected:
   std::string as(Fields fields) {
     const auto result = authenticate(head_with(std::move(fields)), *snapshot(settings));
-    if (const auto* refusal = std::get_if<Refusal>(&result)) return std::to_string(refusal->status) + " " + std::string(refusal->code);
+    if (const auto* refusal = std::get_if<Refusal>(&result))
+      return std::to_string(refusal->status) + " " + std::string(refusal->code);
     return std::get<Client>(result).name;
   }
   SnapshotPtr snapshot(const Settings& from) {
@@ -92,13 +93,14 @@ std::string verdict(const Fields& fields, const ClientPolicy& policy) {
 TEST(Origin, HostMustBeLoopbackInOpenMode) {
   ClientPolicy policy;
   policy.hosts = {"weir.lan", "[fd00::1]"};
-  for (const char* host : {"localhost", "LocalHost:8080", "127.0.0.1", "127.0.0.1:8080", "127.9.9.9:1", "[::1]", "[::1]:8080", "weir.lan",
-                           "WEIR.lan:80", "[fd00::1]:8080"}) {
+  for (const char* host : {"localhost", "LocalHost:8080", "127.0.0.1", "127.0.0.1:8080", "127.9.9.9:1", "[::1]",
+                           "[::1]:8080", "weir.lan", "WEIR.lan:80", "[fd00::1]:8080"}) {
     EXPECT_EQ(verdict({{"host", host}}, policy), "fine") << host;
   }
-  for (const char* host : {"", "evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "127.evil.com", "127.0.0.1:8080.evil.com",
-                           "localhost:evil.com", "[::1].evil.com", "[::1]evil.com:80", "[::1", "[::2]", "::1", "xlocalhost", "localhost.",
-                           "0.0.0.0", "10.0.0.1", "weir.lan.evil.com", "evil.com:localhost", "evil.com:127.0.0.1"}) {
+  for (const char* host :
+       {"", "evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "127.evil.com", "127.0.0.1:8080.evil.com",
+        "localhost:evil.com", "[::1].evil.com", "[::1]evil.com:80", "[::1", "[::2]", "::1", "xlocalhost", "localhost.",
+        "0.0.0.0", "10.0.0.1", "weir.lan.evil.com", "evil.com:localhost", "evil.com:127.0.0.1"}) {
     EXPECT_EQ(verdict({{"host", host}}, policy), "403 origin_not_allowed") << host;
   }
   EXPECT_EQ(verdict({}, policy), "403 origin_not_allowed");
@@ -108,7 +110,8 @@ TEST(Origin, OfAPageMustBeListedInOpenMode) {
   ClientPolicy policy;
   policy.origins = {"http://localhost:3000"};
   EXPECT_EQ(verdict({{"host", "localhost"}, {"Origin", "http://localhost:3000"}}, policy), "fine");
-  for (const char* origin : {"http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.com", "null", ""}) {
+  for (const char* origin :
+       {"http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.com", "null", ""}) {
     EXPECT_EQ(verdict({{"host", "localhost"}, {"Origin", origin}}, policy), "403 origin_not_allowed") << origin;
   }
 }

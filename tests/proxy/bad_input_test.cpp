@@ -13,8 +13,12 @@ struct Case {
   std::string code;
   std::string says;  // stands in the message
 };
-void PrintTo(const Case& row, std::ostream* out) { *out << row.name; }
-std::string name_of_case(const ::testing::TestParamInfo<Case>& row) { return row.param.name; }
+void PrintTo(const Case& row, std::ostream* out) {
+  *out << row.name;
+}
+std::string name_of_case(const ::testing::TestParamInfo<Case>& row) {
+  return row.param.name;
+}
 
 const std::string good = R"({"model":"m","messages":[]})";
 
@@ -43,21 +47,22 @@ TEST_P(BadBody, IsRefusedAndTheConnectionStaysUsable) {
 
 const std::string deep = R"({"model":"m","x":)" + std::string(300, '[') + std::string(300, ']') + "}";
 
-INSTANTIATE_TEST_SUITE_P(Rows, BadBody, ::testing::Values(
-    Case{"Empty", "", 400, "invalid_json", "byte 0"},
-    Case{"NotAnObject", "[1]", 400, "invalid_json", "byte 0"},
-    Case{"MissingBrace", R"({"model":"m")", 400, "invalid_json", "byte 12"},
-    Case{"WrongInASkippedValue", R"({"model":"m","x":[1 2]})", 400, "invalid_json", "byte 20"},
-    Case{"TrailingText", R"({"model":"m"} x)", 400, "invalid_json", "byte 14"},
-    Case{"BadUtf8", "{\"model\":\"m\",\"x\":\"\xff\"}", 400, "invalid_json", "byte 18"},
-    Case{"TooDeep", deep, 400, "invalid_json", "256"},
-    Case{"ModelIsANumber", R"({"model":5})", 400, "invalid_parameter", "model"},
-    Case{"StreamIsAString", R"({"model":"m","stream":"yes"})", 400, "invalid_parameter", "stream"},
-    Case{"MessagesIsAString", R"({"model":"m","messages":"hi"})", 400, "invalid_parameter", "messages"},
-    Case{"NoModel", R"({"messages":[]})", 400, "invalid_parameter", "model"},
-    Case{"ModelTwice", R"({"model":"a","model":"b"})", 400, "duplicate_key", "model"},
-    Case{"ModelTwiceInDisguise", R"({"model":"a","mod\u0065l":"b"})", 400, "duplicate_key", "model"},
-    Case{"StreamTwice", R"({"model":"a","stream":true,"stream":false})", 400, "duplicate_key", "stream"}),
+INSTANTIATE_TEST_SUITE_P(
+    Rows, BadBody,
+    ::testing::Values(
+        Case{"Empty", "", 400, "invalid_json", "byte 0"}, Case{"NotAnObject", "[1]", 400, "invalid_json", "byte 0"},
+        Case{"MissingBrace", R"({"model":"m")", 400, "invalid_json", "byte 12"},
+        Case{"WrongInASkippedValue", R"({"model":"m","x":[1 2]})", 400, "invalid_json", "byte 20"},
+        Case{"TrailingText", R"({"model":"m"} x)", 400, "invalid_json", "byte 14"},
+        Case{"BadUtf8", "{\"model\":\"m\",\"x\":\"\xff\"}", 400, "invalid_json", "byte 18"},
+        Case{"TooDeep", deep, 400, "invalid_json", "256"},
+        Case{"ModelIsANumber", R"({"model":5})", 400, "invalid_parameter", "model"},
+        Case{"StreamIsAString", R"({"model":"m","stream":"yes"})", 400, "invalid_parameter", "stream"},
+        Case{"MessagesIsAString", R"({"model":"m","messages":"hi"})", 400, "invalid_parameter", "messages"},
+        Case{"NoModel", R"({"messages":[]})", 400, "invalid_parameter", "model"},
+        Case{"ModelTwice", R"({"model":"a","model":"b"})", 400, "duplicate_key", "model"},
+        Case{"ModelTwiceInDisguise", R"({"model":"a","mod\u0065l":"b"})", 400, "duplicate_key", "model"},
+        Case{"StreamTwice", R"({"model":"a","stream":true,"stream":false})", 400, "duplicate_key", "stream"}),
     name_of_case);
 
 class BadHead : public ::testing::TestWithParam<Case> {};
@@ -95,44 +100,65 @@ std::string many_fields(int count) {
   return out;
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, BadHead, ::testing::Values(
-    Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "Transfer-Encoding"},
-    Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
-    Case{"LengthList", start + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
-    Case{"SignedLength", start + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
-    Case{"HugeLength", start + "Content-Length: 99999999999999999999\r\n\r\n{}", 400, "invalid_parameter", ""},
-    Case{"OtherCoding", start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"DisguisedCoding", start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"ChunkedInHttp10", "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-         "invalid_parameter", "1.0"},
-    Case{"ObsFold", start + "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "folding"},
-    Case{"SpaceBeforeColon", start + "Content-Length : 2\r\n\r\n{}", 400, "invalid_parameter", ""},
-    Case{"SpaceBeforeFirstField", "POST /v1/files HTTP/1.1\r\n Host: localhost\r\n\r\n", 400, "invalid_parameter", ""},
-    Case{"BareCr", start + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "CR"},
-    Case{"BareLf", start + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
-    Case{"Nul", start + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
-    Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
-    Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400, "invalid_parameter", ""},
-    Case{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
-    Case{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter", "Host"},
-    Case{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},
-    Case{"HostWithUser", "GET /v1/files HTTP/1.1\r\nHost: a@localhost\r\n\r\n", 400, "invalid_parameter", "Host"},
-    Case{"AbsoluteTarget", "GET http://example.com/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", "path"},
-    Case{"Connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", "path"},
-    Case{"FragmentInTarget", "GET /v1/files#x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", ""},
-    Case{"ConnectionNamesHost", "GET /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: host\r\n\r\n", 400, "invalid_parameter", "host"},
-    Case{"LargeHeader", start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431, "weir_headers_too_large", "4096"},
-    Case{"ManyFields", start + many_fields(30) + "\r\n", 431, "weir_headers_too_large", "20"},
-    Case{"LargeBody", start + "Content-Length: 2000\r\n\r\n" + std::string(2000, ' '), 413, "weir_body_too_large", "1000"},
-    Case{"LargeChunkedBody", start + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n", 413,
-         "weir_body_too_large", "1000"},
-    Case{"BadChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"ChunkWithoutCrLf", start + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"ChunkSizeBareLf", start + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"HugeChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400, "invalid_parameter", "chunked"},
-    Case{"OtherExpectation", start + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}", 417, "invalid_parameter", "Expect"},
-    Case{"WebSocket", "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 426,
-         "weir_websocket_unsupported", "HTTP"}),
+INSTANTIATE_TEST_SUITE_P(
+    Rows, BadHead,
+    ::testing::Values(
+        Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+             "invalid_parameter", "Transfer-Encoding"},
+        Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter",
+             "Content-Length"},
+        Case{"LengthList", start + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
+        Case{"SignedLength", start + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
+        Case{"HugeLength", start + "Content-Length: 99999999999999999999\r\n\r\n{}", 400, "invalid_parameter", ""},
+        Case{"OtherCoding", start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter",
+             "chunked"},
+        Case{"DisguisedCoding", start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter",
+             "chunked"},
+        Case{"ChunkedInHttp10",
+             "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+             400, "invalid_parameter", "1.0"},
+        Case{"ObsFold", start + "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "folding"},
+        Case{"SpaceBeforeColon", start + "Content-Length : 2\r\n\r\n{}", 400, "invalid_parameter", ""},
+        Case{"SpaceBeforeFirstField", "POST /v1/files HTTP/1.1\r\n Host: localhost\r\n\r\n", 400, "invalid_parameter",
+             ""},
+        Case{"BareCr", start + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "CR"},
+        Case{"BareLf", start + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
+        Case{"Nul", start + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
+        Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
+        Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400,
+             "invalid_parameter", ""},
+        Case{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
+        Case{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter", "Host"},
+        Case{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},
+        Case{"HostWithUser", "GET /v1/files HTTP/1.1\r\nHost: a@localhost\r\n\r\n", 400, "invalid_parameter", "Host"},
+        Case{"AbsoluteTarget", "GET http://example.com/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n", 400,
+             "invalid_parameter", "path"},
+        Case{"Connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter",
+             "path"},
+        Case{"FragmentInTarget", "GET /v1/files#x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", ""},
+        Case{"ConnectionNamesHost", "GET /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: host\r\n\r\n", 400,
+             "invalid_parameter", "host"},
+        Case{"LargeHeader", start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431, "weir_headers_too_large",
+             "4096"},
+        Case{"ManyFields", start + many_fields(30) + "\r\n", 431, "weir_headers_too_large", "20"},
+        Case{"LargeBody", start + "Content-Length: 2000\r\n\r\n" + std::string(2000, ' '), 413, "weir_body_too_large",
+             "1000"},
+        Case{"LargeChunkedBody",
+             start + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n", 413,
+             "weir_body_too_large", "1000"},
+        Case{"BadChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", 400,
+             "invalid_parameter", "chunked"},
+        Case{"ChunkWithoutCrLf", start + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n", 400, "invalid_parameter",
+             "chunked"},
+        Case{"ChunkSizeBareLf", start + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400,
+             "invalid_parameter", "chunked"},
+        Case{"HugeChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400,
+             "invalid_parameter", "chunked"},
+        Case{"OtherExpectation", start + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}", 417, "invalid_parameter",
+             "Expect"},
+        Case{"WebSocket",
+             "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 426,
+             "weir_websocket_unsupported", "HTTP"}),
     name_of_case);
 
 TEST(BadInput, SlowHeaderIs408) {
@@ -184,7 +210,8 @@ TEST(BadInput, BadChunkInAnUploadNeverLooksWhole) {
   upstream.script().expect_end();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send("POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("first") + "zz\r\n" + get("/v1/files/smuggled"));
+  client.send("POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("first") +
+              "zz\r\n" + get("/v1/files/smuggled"));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 400);
   EXPECT_EQ(answer.field("connection"), "close");
@@ -221,7 +248,8 @@ TEST(BadInput, ErrorsOfMessagesHaveAnthropicsShape) {
   client.send(post("/v1/messages", "{", "x-request-id: r-1\r\n"));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 400);
-  EXPECT_TRUE(answer.body.starts_with(R"({"type":"error","error":{"type":"invalid_request_error","message":)")) << answer.body;
+  EXPECT_TRUE(answer.body.starts_with(R"({"type":"error","error":{"type":"invalid_request_error","message":)"))
+      << answer.body;
   EXPECT_NE(answer.body.find(R"("request_id":"r-1")"), std::string::npos) << answer.body;
 }
 

@@ -39,9 +39,11 @@ class ChooseUpstream : public ::testing::Test {
     return text_of(choose_without_model(*snapshot, client, find_route("GET", target), wanted, issued));
   }
   static std::string text_of(const std::variant<Destination, Refusal>& chosen) {
-    if (const auto* refusal = std::get_if<Refusal>(&chosen)) return std::to_string(refusal->status) + " " + std::string(refusal->code);
+    if (const auto* refusal = std::get_if<Refusal>(&chosen))
+      return std::to_string(refusal->status) + " " + std::string(refusal->code);
     const auto& to = std::get<Destination>(chosen);
-    return to.upstream->name + (to.model.empty() ? "" : " as " + std::string(to.model)) + (to.profile ? " by " + to.profile->name : "");
+    return to.upstream->name + (to.model.empty() ? "" : " as " + std::string(to.model)) +
+           (to.profile ? " by " + to.profile->name : "");
   }
   SnapshotPtr snapshot = make_snapshot(std::make_shared<const Settings>(two_accounts()), net::ProxyRules(), nullptr);
   ClientKey key;

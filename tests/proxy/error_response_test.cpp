@@ -38,7 +38,8 @@ std::vector<Row> rows() {
       {"large head", refuse_head({HeadKind::too_large, "x"}), 431, "weir_headers_too_large", bad, bad, true},
       {"many fields", refuse_head({HeadKind::too_many_fields, "x"}), 431, "weir_headers_too_large", bad, bad, true},
       {"bad json", refuse_body({BodyKind::invalid_json, "", 7, "x"}), 400, "invalid_json", bad, bad},
-      {"bad parameter", refuse_body({BodyKind::invalid_parameter, "stream", 7, "x"}), 400, "invalid_parameter", bad, bad},
+      {"bad parameter", refuse_body({BodyKind::invalid_parameter, "stream", 7, "x"}), 400, "invalid_parameter", bad,
+       bad},
       {"duplicate key", refuse_body({BodyKind::duplicate_key, "model", 7, "x"}), 400, "duplicate_key", bad, bad},
       {"bad chunks", refuse_chunks(), 400, "invalid_parameter", bad, bad, true},
       {"large body", refuse_large_body(5), 413, "weir_body_too_large", bad, "request_too_large", true, "false"},
@@ -73,8 +74,10 @@ std::vector<Row> rows() {
       {"truncated", failed(Kind::truncated), 502, "weir_upstream_truncated", "api_error", "api_error"},
       {"invalid", failed(Kind::invalid), 502, "weir_upstream_invalid", "api_error", "api_error"},
       {"cancelled", failed(Kind::cancelled), 503, "weir_shutting_down", "api_error", "api_error", true, "", "1"},
-      {"first byte", upstream_too_slow(TimeLimit::first_byte, 5s, "up"), 504, "weir_first_byte_timeout", "api_error", "timeout_error"},
-      {"first content", upstream_too_slow(TimeLimit::first_content, 5s, "up"), 504, "weir_first_content_timeout", "api_error", "timeout_error"},
+      {"first byte", upstream_too_slow(TimeLimit::first_byte, 5s, "up"), 504, "weir_first_byte_timeout", "api_error",
+       "timeout_error"},
+      {"first content", upstream_too_slow(TimeLimit::first_content, 5s, "up"), 504, "weir_first_content_timeout",
+       "api_error", "timeout_error"},
       {"stall", upstream_too_slow(TimeLimit::stall, 5s, "up"), 504, "weir_stall_timeout", "api_error", "timeout_error"},
       {"total", upstream_too_slow(TimeLimit::total, 5s, "up"), 504, "weir_total_timeout", "api_error", "timeout_error"},
   };
@@ -112,27 +115,34 @@ TEST(ErrorResponse, NoMessageSpeaksOfQuotasOrBilling) {
 }
 
 TEST(ErrorResponse, BadBodiesNameTheFieldAndTheByte) {
-  const Refusal refusal = refuse_body({protocol::BodyError::Kind::invalid_parameter, "messages[2].role", 71, "expected a string"});
+  const Refusal refusal =
+      refuse_body({protocol::BodyError::Kind::invalid_parameter, "messages[2].role", 71, "expected a string"});
   EXPECT_EQ(refusal.message, "'messages[2].role': expected a string (byte 71 of the body).");
   EXPECT_EQ(refusal.param, "messages[2].role");
 }
 
 TEST(ErrorResponse, IsWrittenInOpenAisShape) {
-  EXPECT_EQ(write_refusal(unsupported_parameter("p", "m"), Api::chat, "req-1", true, false, "x-extra: 1\r\n"),
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 158\r\nx-request-id: req-1\r\n"
-            "x-weir-error: unsupported_parameter\r\nx-should-retry: false\r\nx-extra: 1\r\n\r\n"
-            R"({"error":{"message":"The model 'm' does not take the parameter 'p'; leave it out.","type":"invalid_request_error",)"
-            R"("param":"p","code":"unsupported_parameter"}})");
+  EXPECT_EQ(
+      write_refusal(unsupported_parameter("p", "m"), Api::chat, "req-1", true, false, "x-extra: 1\r\n"),
+      "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 158\r\nx-request-id: req-1\r\n"
+      "x-weir-error: unsupported_parameter\r\nx-should-retry: false\r\nx-extra: 1\r\n\r\n"
+      R"({"error":{"message":"The model 'm' does not take the parameter 'p'; leave it out.","type":"invalid_request_error",)"
+      R"("param":"p","code":"unsupported_parameter"}})");
 }
 
 TEST(ErrorResponse, IsWrittenInAnthropicsShape) {
   const std::string text = write_refusal(unknown_model("m"), Api::messages, "req-1", true, false, "");
-  EXPECT_TRUE(text.ends_with("\r\n\r\n" R"({"type":"error","error":{"type":"not_found_error","message":"No upstream serves the model 'm'; )"
-                             R"(GET /v1/models lists the models there are.","code":"model_not_found"},"request_id":"req-1"})")) << text;
+  EXPECT_TRUE(text.ends_with(
+      "\r\n\r\n"
+      R"({"type":"error","error":{"type":"not_found_error","message":"No upstream serves the model 'm'; )"
+      R"(GET /v1/models lists the models there are.","code":"model_not_found"},"request_id":"req-1"})"))
+      << text;
 }
 
 TEST(ErrorResponse, SaysWhetherTheConnectionGoesOn) {
-  const auto has_close = [](const std::string& text) { return text.find("\r\nconnection: close\r\n") != std::string::npos; };
+  const auto has_close = [](const std::string& text) {
+    return text.find("\r\nconnection: close\r\n") != std::string::npos;
+  };
   EXPECT_FALSE(has_close(write_refusal(missing_model(), Api::chat, "r", true, false, "")));
   EXPECT_TRUE(has_close(write_refusal(missing_model(), Api::chat, "r", false, false, "")));
   EXPECT_TRUE(has_close(write_refusal(refuse_chunks(), Api::chat, "r", true, false, "")));

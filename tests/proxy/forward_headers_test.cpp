@@ -32,7 +32,9 @@ std::vector<std::string> lines_of(const std::string& head) {
   }
   return lines;
 }
-bool has(const std::vector<std::string>& lines, const std::string& line) { return std::find(lines.begin(), lines.end(), line) != lines.end(); }
+bool has(const std::vector<std::string>& lines, const std::string& line) {
+  return std::find(lines.begin(), lines.end(), line) != lines.end();
+}
 std::size_t count(const std::vector<std::string>& lines, const std::string& name) {
   return static_cast<std::size_t>(std::count_if(lines.begin(), lines.end(), [&](const std::string& line) {
     return net::equals_ignoring_case(std::string_view(line).substr(0, line.find(':')), name);
@@ -56,23 +58,45 @@ class ToUpstream : public ::testing::Test {
 };
 
 TEST_F(ToUpstream, EndToEndFieldsCrossAsTheyCame) {
-  const auto out = lines({{"User-Agent", "OpenAI/Python 3.3.1"}, {"X-Stainless-Retry-Count", "0"}, {"Content-Type", "application/json"},
-                          {"OpenAI-Beta", "assistants=v2"}, {"traceparent", "00-a"}, {"X-A", "1"}, {"X-A", "2"}, {"Accept", "application/json"},
+  const auto out = lines({{"User-Agent", "OpenAI/Python 3.3.1"},
+                          {"X-Stainless-Retry-Count", "0"},
+                          {"Content-Type", "application/json"},
+                          {"OpenAI-Beta", "assistants=v2"},
+                          {"traceparent", "00-a"},
+                          {"X-A", "1"},
+                          {"X-A", "2"},
+                          {"Accept", "application/json"},
                           {"X-Empty", ""}});
-  for (const char* line : {"User-Agent: OpenAI/Python 3.3.1", "X-Stainless-Retry-Count: 0", "Content-Type: application/json",
-                           "OpenAI-Beta: assistants=v2", "traceparent: 00-a", "X-A: 1", "X-A: 2", "Accept: application/json", "X-Empty: "}) {
+  for (const char* line : {"User-Agent: OpenAI/Python 3.3.1", "X-Stainless-Retry-Count: 0",
+                           "Content-Type: application/json", "OpenAI-Beta: assistants=v2", "traceparent: 00-a",
+                           "X-A: 1", "X-A: 2", "Accept: application/json", "X-Empty: "}) {
     EXPECT_TRUE(has(out, line)) << line;
   }
 }
 
 TEST_F(ToUpstream, FieldsOfTheHopDoNotCross) {
-  const auto out = lines({{"Connection", "keep-alive, X-Mine ,\tx-other"}, {"connection", "third"}, {"X-Mine", "1"}, {"X-Other", "1"}, {"Third", "1"},
-                          {"Keep-Alive", "timeout=5"}, {"Proxy-Connection", "keep-alive"}, {"TE", "trailers"}, {"Trailer", "x"},
-                          {"Upgrade", "h2c"}, {"HTTP2-Settings", "x"}, {"Transfer-Encoding", "chunked"}, {"Content-Length", "5"},
-                          {"Proxy-Authorization", "Basic x"}, {"Expect", "100-continue"}, {"Accept-Encoding", "gzip"}, {"Cookie", "a=b"},
-                          {"Host", "localhost"}, {"X-Kept", "1"}});
-  for (const char* name : {"connection", "x-mine", "x-other", "third", "keep-alive", "proxy-connection", "te", "trailer", "upgrade",
-                           "http2-settings", "transfer-encoding", "proxy-authorization", "expect", "cookie"}) {
+  const auto out = lines({{"Connection", "keep-alive, X-Mine ,\tx-other"},
+                          {"connection", "third"},
+                          {"X-Mine", "1"},
+                          {"X-Other", "1"},
+                          {"Third", "1"},
+                          {"Keep-Alive", "timeout=5"},
+                          {"Proxy-Connection", "keep-alive"},
+                          {"TE", "trailers"},
+                          {"Trailer", "x"},
+                          {"Upgrade", "h2c"},
+                          {"HTTP2-Settings", "x"},
+                          {"Transfer-Encoding", "chunked"},
+                          {"Content-Length", "5"},
+                          {"Proxy-Authorization", "Basic x"},
+                          {"Expect", "100-continue"},
+                          {"Accept-Encoding", "gzip"},
+                          {"Cookie", "a=b"},
+                          {"Host", "localhost"},
+                          {"X-Kept", "1"}});
+  for (const char* name :
+       {"connection", "x-mine", "x-other", "third", "keep-alive", "proxy-connection", "te", "trailer", "upgrade",
+        "http2-settings", "transfer-encoding", "proxy-authorization", "expect", "cookie"}) {
     EXPECT_EQ(count(out, name), 0u) << name;
   }
   EXPECT_TRUE(has(out, "X-Kept: 1"));
@@ -83,8 +107,12 @@ TEST_F(ToUpstream, FieldsOfTheHopDoNotCross) {
 }
 
 TEST_F(ToUpstream, WeirsOwnFieldsDoNotCross) {
-  const auto out = lines({{"X-Weir-Upstream", "up"}, {"x-weir-max-wait", "5"}, {"X-WEIR-anything", "1"}, {"x-litellm-max-queue-wait", "5"},
-                          {"X-Gateway-Inference-Fairness-Id", "a"}, {"x-weird", "kept"}});
+  const auto out = lines({{"X-Weir-Upstream", "up"},
+                          {"x-weir-max-wait", "5"},
+                          {"X-WEIR-anything", "1"},
+                          {"x-litellm-max-queue-wait", "5"},
+                          {"X-Gateway-Inference-Fairness-Id", "a"},
+                          {"x-weird", "kept"}});
   EXPECT_EQ(text.find("x-weir-"), std::string::npos);
   EXPECT_EQ(text.find("X-Weir"), std::string::npos);
   EXPECT_EQ(text.find("X-WEIR"), std::string::npos);
@@ -92,12 +120,14 @@ TEST_F(ToUpstream, WeirsOwnFieldsDoNotCross) {
   EXPECT_TRUE(has(out, "x-weird: kept"));
 }
 
-const Fields all_credentials{{"Authorization", "Bearer client-secret"}, {"X-Api-Key", "client-secret"}, {"Api-Key", "client-secret"}};
+const Fields all_credentials{
+    {"Authorization", "Bearer client-secret"}, {"X-Api-Key", "client-secret"}, {"Api-Key", "client-secret"}};
 
 TEST_F(ToUpstream, CredentialsOfClientsNeverCrossInKeysAndOpenMode) {
   for (const ClientMode each : {ClientMode::keys, ClientMode::open}) {
     for (const char* own : {"sk-own", ""}) {
-      for (const AuthStyle style : {AuthStyle::bearer, AuthStyle::api_key_header, AuthStyle::x_api_key, AuthStyle::none}) {
+      for (const AuthStyle style :
+           {AuthStyle::bearer, AuthStyle::api_key_header, AuthStyle::x_api_key, AuthStyle::none}) {
         mode = each;
         upstream.api_key = own;
         upstream.auth = style;
@@ -197,21 +227,38 @@ class ToClient : public ::testing::Test {
 
 TEST_F(ToClient, EndToEndFieldsCrossAndTheHopsDoNot) {
   response.body = {net::BodyFraming::Kind::chunked, 0};
-  const auto out = lines({{"Content-Type", "text/event-stream"}, {"openai-processing-ms", "5"}, {"x-ratelimit-limit-requests", "10"}, {"Retry-After", "3"},
-                          {"Connection", "close, X-Hop"}, {"X-Hop", "1"}, {"Keep-Alive", "x"}, {"Transfer-Encoding", "chunked"}, {"Trailer", "x"},
-                          {"Proxy-Authenticate", "x"}, {"Upgrade", "h2"}, {"Set-Cookie", "a=b"}, {"Alt-Svc", "h3"}, {"Content-Encoding", "gzip"}});
-  for (const char* line : {"Content-Type: text/event-stream", "openai-processing-ms: 5", "x-ratelimit-limit-requests: 10", "Retry-After: 3", "Content-Encoding: gzip",
-                           "transfer-encoding: chunked", "x-request-id: req-1", "x-weir-upstream: up", "x-weir-attempts: 1"}) {
+  const auto out = lines({{"Content-Type", "text/event-stream"},
+                          {"openai-processing-ms", "5"},
+                          {"x-ratelimit-limit-requests", "10"},
+                          {"Retry-After", "3"},
+                          {"Connection", "close, X-Hop"},
+                          {"X-Hop", "1"},
+                          {"Keep-Alive", "x"},
+                          {"Transfer-Encoding", "chunked"},
+                          {"Trailer", "x"},
+                          {"Proxy-Authenticate", "x"},
+                          {"Upgrade", "h2"},
+                          {"Set-Cookie", "a=b"},
+                          {"Alt-Svc", "h3"},
+                          {"Content-Encoding", "gzip"}});
+  for (const char* line :
+       {"Content-Type: text/event-stream", "openai-processing-ms: 5", "x-ratelimit-limit-requests: 10",
+        "Retry-After: 3", "Content-Encoding: gzip", "transfer-encoding: chunked", "x-request-id: req-1",
+        "x-weir-upstream: up", "x-weir-attempts: 1"}) {
     EXPECT_TRUE(has(out, line)) << line;
   }
-  for (const char* name : {"connection", "x-hop", "keep-alive", "trailer", "proxy-authenticate", "upgrade", "set-cookie", "alt-svc", "content-length"}) {
+  for (const char* name : {"connection", "x-hop", "keep-alive", "trailer", "proxy-authenticate", "upgrade",
+                           "set-cookie", "alt-svc", "content-length"}) {
     EXPECT_EQ(count(out, name), 0u) << name;
   }
   EXPECT_EQ(count(out, "transfer-encoding"), 1u);
 }
 
 TEST_F(ToClient, OnlyWeirSpeaksInItsOwnHeaders) {
-  const auto out = lines({{"X-Weir-Error", "forged"}, {"x-weir-upstream", "forged"}, {"Access-Control-Allow-Origin", "*"}, {"x-request-id", "theirs"}});
+  const auto out = lines({{"X-Weir-Error", "forged"},
+                          {"x-weir-upstream", "forged"},
+                          {"Access-Control-Allow-Origin", "*"},
+                          {"x-request-id", "theirs"}});
   EXPECT_EQ(text.find("forged"), std::string::npos);
   EXPECT_EQ(count(out, "access-control-allow-origin"), 0u);
   EXPECT_TRUE(has(out, "x-weir-upstream-request-id: theirs"));
@@ -225,8 +272,9 @@ TEST_F(ToClient, SaysWhatWeirKnows) {
   response.event_stream = true;
   response.cors_origin = "http://page";
   const auto out = lines({});
-  for (const char* line : {"x-weir-ignored-params: temperature, top_p", "x-weir-attempts: 2", "connection: close", "cache-control: no-cache",
-                           "x-accel-buffering: no", "access-control-allow-origin: http://page", "vary: origin"}) {
+  for (const char* line : {"x-weir-ignored-params: temperature, top_p", "x-weir-attempts: 2", "connection: close",
+                           "cache-control: no-cache", "x-accel-buffering: no",
+                           "access-control-allow-origin: http://page", "vary: origin"}) {
     EXPECT_TRUE(has(out, line)) << line;
   }
 }
@@ -241,13 +289,16 @@ TEST_F(ToClient, LengthsOfMissingBodies) {
 }
 
 TEST(WaitingHead, SaysOnlyWhatIsCertain) {
-  EXPECT_EQ(write_waiting_head("text/event-stream", "req-1", true, true, ""),
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\nx-weir-queue-state: waiting\r\n"
-            "transfer-encoding: chunked\r\n\r\n");
+  EXPECT_EQ(
+      write_waiting_head("text/event-stream", "req-1", true, true, ""),
+      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\nx-weir-queue-state: waiting\r\n"
+      "transfer-encoding: chunked\r\n\r\n");
 }
 
 TEST(Forwardable, NotWhatCameThroughThisWeirBefore) {
-  const auto loops = [](Fields fields) { return check_forwardable(request_with(std::move(fields)), "weir-1").has_value(); };
+  const auto loops = [](Fields fields) {
+    return check_forwardable(request_with(std::move(fields)), "weir-1").has_value();
+  };
   EXPECT_TRUE(loops({{"Via", "1.1 weir-1"}}));
   EXPECT_TRUE(loops({{"Via", "1.1 a, 1.1 weir-1, 1.1 b"}}));
   EXPECT_TRUE(loops({{"Via", "1.1 a"}, {"via", "1.1 b,1.1 weir-1 (comment)"}}));
@@ -269,7 +320,8 @@ TEST(Forwardable, NotWhatHidesFieldsTheMessageNeeds) {
 
 TEST(RequestId, OfTheClientIsUsedWhenItIsPlain) {
   EXPECT_EQ(usable_request_id(request_with({{"X-Request-Id", "a-Z_0.9:x"}})), "a-Z_0.9:x");
-  for (const std::string& id : {std::string("a b"), std::string("a\"b"), std::string("\xc3\xa9"), std::string(129, 'a'), std::string()}) {
+  for (const std::string& id :
+       {std::string("a b"), std::string("a\"b"), std::string("\xc3\xa9"), std::string(129, 'a'), std::string()}) {
     EXPECT_EQ(usable_request_id(request_with({{"x-request-id", id}})), "") << id;
   }
 }

@@ -7,8 +7,10 @@ namespace weir::test {
 namespace {
 
 TEST(Forwarding, CarriesAJsonCallAndItsAnswerByteForByte) {
-  const std::string body = "{ \"model\" : \"m\", \"messages\":[ {\"role\":\"user\",\"content\":\"\\u00e9 \xc3\xa9\"} ] , \"x\":1.50e+3 }";
-  const std::string reply = "{\"id\":\"c1\", \"choices\": [ ],\n \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n";
+  const std::string body =
+      "{ \"model\" : \"m\", \"messages\":[ {\"role\":\"user\",\"content\":\"\\u00e9 \xc3\xa9\"} ] , \"x\":1.50e+3 }";
+  const std::string reply =
+      "{\"id\":\"c1\", \"choices\": [ ],\n \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n";
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer(reply, "X-Request-Id: theirs\r\nX-Ratelimit-Remaining-Requests: 7\r\n"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));

@@ -17,7 +17,9 @@ TEST(KeepAlive, ServesPipelinedRequestsInOrder) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   std::string requests;
-  for (int i = 0; i < 20; ++i) requests += post("/v1/chat/completions", R"({"model":"m","n":)" + std::to_string(i + 1) + "}") + get("/healthz") + "\r\n";
+  for (int i = 0; i < 20; ++i)
+    requests +=
+        post("/v1/chat/completions", R"({"model":"m","n":)" + std::to_string(i + 1) + "}") + get("/healthz") + "\r\n";
   client.send(requests);
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(client.read_response().body, R"({"model":"m","n":)" + std::to_string(i + 1) + "}");
@@ -57,11 +59,14 @@ TEST(KeepAlive, EndsWhenTheClientSaysSo) {
 
 TEST(KeepAlive, EndsAfterAnHttp10Request) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("{}") + last_chunk());
+  upstream.expect_request().send(
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("{}") +
+      last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send("POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-              std::to_string(ask.size()) + "\r\n\r\n" + ask);
+  client.send(
+      "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(ask.size()) + "\r\n\r\n" + ask);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.count("transfer-encoding"), 0u);
   EXPECT_EQ(answer.body, "{}");
@@ -92,7 +97,8 @@ TEST(KeepAlive, AnswersWithoutABodyKeepBothConnections) {
   ScriptedUpstream upstream;
   upstream.expect_request().send("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n");
   upstream.script().expect_request().send("HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"e\"\r\n\r\n");
-  upstream.script().expect_request().send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer_with("200 OK\r\n", ""));
+  upstream.script().expect_request().send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" +
+                                          answer_with("200 OK\r\n", ""));
   upstream.script().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
@@ -128,8 +134,14 @@ TEST(KeepAlive, ForgetsAnUpstreamThatCloses) {
 TEST(KeepAlive, ForgetsAnUpstreamThatSaysMoreThanItsAnswer) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer("{}") + json_answer("forged")).expect_end();
-  upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk() + json_answer("forged")).expect_end();
-  upstream.next_connection().expect_request().send("HTTP/1.1 204 No Content\r\n\r\n" + json_answer("forged")).expect_end();
+  upstream.next_connection()
+      .expect_request()
+      .send(stream_head() + chunk(chat_stream()) + last_chunk() + json_answer("forged"))
+      .expect_end();
+  upstream.next_connection()
+      .expect_request()
+      .send("HTTP/1.1 204 No Content\r\n\r\n" + json_answer("forged"))
+      .expect_end();
   upstream.next_connection().expect_request().send(json_answer("{\"last\":1}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
@@ -161,7 +173,8 @@ TEST_P(Stale, ConnectionIsReplacedOnceByAFreshOne) {
   EXPECT_EQ(answer.field("x-weir-attempts"), "2");
   EXPECT_EQ(upstream.connections(), 2u);
 }
-INSTANTIATE_TEST_SUITE_P(Ends, Stale, ::testing::Bool(), [](const auto& row) { return row.param ? "Reset" : "Closed"; });
+INSTANTIATE_TEST_SUITE_P(Ends, Stale, ::testing::Bool(),
+                         [](const auto& row) { return row.param ? "Reset" : "Closed"; });
 
 TEST(KeepAlive, TriesAFreshConnectionOnlyOnce) {
   ScriptedUpstream upstream;
@@ -202,14 +215,17 @@ TEST(KeepAlive, SendsUploadsOnFreshConnectionsOnly) {
 
 TEST(KeepAlive, SharesNothingBetweenClientsAtTheSameTime) {
   ScriptedUpstream upstream;
-  upstream.answer_always([](const HttpMessage& request) { return stream_head() + chunk("data: " + request.body + "\n\n") + chunk(chat_stream()) + last_chunk(); });
+  upstream.answer_always([](const HttpMessage& request) {
+    return stream_head() + chunk("data: " + request.body + "\n\n") + chunk(chat_stream()) + last_chunk();
+  });
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
       RawClient client(proxy.port());
       for (int i = 0; i < 50; ++i) {
-        const std::string body = R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"seed":)" + std::to_string(t * 1000 + i) + "}";
+        const std::string body = R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"seed":)" +
+                                 std::to_string(t * 1000 + i) + "}";
         client.send(post("/v1/chat/completions", body));
         const HttpMessage answer = client.read_response();
         EXPECT_EQ(answer.body, "data: " + body + "\n\n" + chat_stream());

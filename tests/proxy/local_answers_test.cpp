@@ -16,7 +16,9 @@ class LocalAnswers : public ::testing::Test {
     settings.upstreams[1].models.resize(2);
     settings.upstreams[1].models[0].name = "deepseek-chat";
     settings.upstreams[1].models[1].name = "deepseek-*";
-    settings.routes = {{"deepseek-r1", {{0, "x", 1}, {1, "y", 1}}, true}, {"hidden", {{0, "", 1}}, false}, {"deepseek-*", {{1, "", 1}}, true}};
+    settings.routes = {{"deepseek-r1", {{0, "x", 1}, {1, "y", 1}}, true},
+                       {"hidden", {{0, "", 1}}, false},
+                       {"deepseek-*", {{1, "", 1}}, true}};
   }
   std::string models() {
     const auto snapshot = make_snapshot(std::make_shared<const Settings>(settings), net::ProxyRules(), nullptr);
@@ -41,14 +43,17 @@ TEST_F(LocalAnswers, ModelsAreThoseTheKeyMayUse) {
   EXPECT_NE(models().find("deepseek-r1"), std::string::npos);
   EXPECT_EQ(models().find("deepseek-chat"), std::string::npos);
   key.upstreams = {"deep\"seek"};
-  EXPECT_NE(models().find(R"("id":"deepseek-r1","object":"model","created":0,"owned_by":"deep\"seek")"), std::string::npos) << models();
+  EXPECT_NE(models().find(R"("id":"deepseek-r1","object":"model","created":0,"owned_by":"deep\"seek")"),
+            std::string::npos)
+      << models();
   key.upstreams = {"none"};
   EXPECT_EQ(models(), R"({"object":"list","data":[]})");
 }
 
 TEST_F(LocalAnswers, PreflightsAllowWhatSdksSend) {
   EXPECT_EQ(answer_preflight("http://page", true),
-            "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://page\r\naccess-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
+            "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://page\r\naccess-control-allow-methods: GET, "
+            "POST, DELETE, OPTIONS\r\n"
             "access-control-allow-headers: *, authorization\r\naccess-control-max-age: 600\r\nvary: origin\r\n\r\n");
 }
 
@@ -60,7 +65,8 @@ TEST_F(LocalAnswers, ToHeadHaveNoBody) {
 
 TEST_F(LocalAnswers, SayWhenTheConnectionEnds) {
   EXPECT_EQ(write_json_answer(422, "{}", "a: b\r\n", false),
-            "HTTP/1.1 422 Unprocessable Content\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\na: b\r\n\r\n{}");
+            "HTTP/1.1 422 Unprocessable Content\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: "
+            "close\r\na: b\r\n\r\n{}");
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ class ParameterRules : public ::testing::Test {
     asks_usage = prepared.asks_usage;
     ignored = prepared.ignored;
     std::string sent;
-    for (const auto piece : protocol::apply_splices(std::string_view(padded).substr(0, text.size()), prepared.splices)) sent += piece;
+    for (const auto piece : protocol::apply_splices(std::string_view(padded).substr(0, text.size()), prepared.splices))
+      sent += piece;
     return sent;
   }
   Upstream upstream = test::upstream_at(1);
@@ -49,7 +50,10 @@ TEST_F(ParameterRules, WithoutAnyTheBodyIsUntouched) {
 }
 
 TEST_F(ParameterRules, ForwardAndIgnoreSendWhatCame) {
-  profile.parameters = {{"temperature", Action::ignore}, {"top_p", Action::ignore}, {"seed", Action::forward}, {"absent", Action::ignore}};
+  profile.parameters = {{"temperature", Action::ignore},
+                        {"top_p", Action::ignore},
+                        {"seed", Action::forward},
+                        {"absent", Action::ignore}};
   const std::string body = R"({"top_p":1,"model":"m","temperature":0.5,"seed":1})";
   EXPECT_EQ(of(body), body);
   EXPECT_EQ(ignored, "temperature, top_p");
@@ -74,9 +78,11 @@ TEST_F(ParameterRules, ADisguisedNameIsTheSameName) {
 
 TEST_F(ParameterRules, TextOnlyModelsTakeNoImages) {
   profile.text_only = true;
-  EXPECT_EQ(of(R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]})"),
-            "400 unsupported_parameter messages");
-  const std::string text = R"({"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"image_url"}]}]})";
+  EXPECT_EQ(
+      of(R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]})"),
+      "400 unsupported_parameter messages");
+  const std::string text =
+      R"({"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"image_url"}]}]})";
   EXPECT_EQ(of(text), text);
 }
 
@@ -88,7 +94,8 @@ TEST_F(ParameterRules, AnAliasReplacesTheModelOnly) {
 }
 
 TEST_F(ParameterRules, UsageIsAskedForInStreamsThatCanTellIt) {
-  EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
+  EXPECT_EQ(of(R"({"model":"m","stream":true})"),
+            R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
   EXPECT_TRUE(asks_usage);
   of(R"({"model":"m","stream":true,"prompt":"x"})", Api::completions);
   EXPECT_TRUE(asks_usage);
@@ -107,7 +114,8 @@ TEST_F(ParameterRules, UsageIsAskedForInStreamsThatCanTellIt) {
 
 TEST_F(ParameterRules, UsageIsNotAskedForWhereItsOptionIsDropped) {
   profile.parameters = {{"stream_options", Action::drop}};
-  EXPECT_EQ(of(R"({"model":"m","stream":true,"stream_options":{"include_usage":false}})"), R"({"model":"m","stream":true})");
+  EXPECT_EQ(of(R"({"model":"m","stream":true,"stream_options":{"include_usage":false}})"),
+            R"({"model":"m","stream":true})");
   EXPECT_FALSE(asks_usage);
 }
 
@@ -116,7 +124,8 @@ TEST_F(ParameterRules, AllAtOnceStayValidJson) {
   profile.parameters = {{"a", Action::drop}, {"z", Action::drop}, {"t", Action::ignore}};
   EXPECT_EQ(of(R"({"a":1,"model":"m","t":0,"stream":true,"stream_options":{"include_usage":false,"x":1},"z":{}})"),
             R"({"model":"real","t":0,"stream":true,"stream_options":{"include_usage":true,"x":1}})");
-  EXPECT_EQ(of(R"({"a":1,"stream":true,"model":"m","z":{}})"), R"({"stream_options":{"include_usage":true},"stream":true,"model":"real"})");
+  EXPECT_EQ(of(R"({"a":1,"stream":true,"model":"m","z":{}})"),
+            R"({"stream_options":{"include_usage":true},"stream":true,"model":"real"})");
   EXPECT_EQ(ignored, "");
 }
 

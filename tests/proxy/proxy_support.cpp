@@ -47,8 +47,8 @@ ClientKey key_for(const std::string& name, std::string_view secret) {
 }
 
 std::string post(std::string_view path, std::string_view body, std::string_view headers) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + std::string(headers) +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+         std::string(headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
 std::string get(std::string_view path, std::string_view headers) {
@@ -60,11 +60,13 @@ std::string json_answer(std::string_view body, std::string_view headers) {
 }
 
 std::string answer_with(std::string_view status_and_headers, std::string_view body) {
-  return "HTTP/1.1 " + std::string(status_and_headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+  return "HTTP/1.1 " + std::string(status_and_headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string(body);
 }
 
 std::string stream_head(std::string_view headers) {
-  return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n" + std::string(headers) + "\r\n";
+  return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n" + std::string(headers) +
+         "\r\n";
 }
 
 std::string chunk(std::string_view data) {
@@ -73,16 +75,20 @@ std::string chunk(std::string_view data) {
   return size + std::string(data) + "\r\n";
 }
 
-std::string last_chunk() { return "0\r\n\r\n"; }
+std::string last_chunk() {
+  return "0\r\n\r\n";
+}
 
 std::string chat_event(std::string_view text) {
-  return R"(data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":")" + std::string(text) +
-         "\"}}]}\n\n";
+  return R"(data: {"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":")" +
+         std::string(text) + "\"}}]}\n\n";
 }
 
 std::string chat_stream() {
   return chat_event("Hello") +
-         "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+         "data: "
+         "{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+         "\"stop\"}]}\n\n"
          "data: [DONE]\n\n";
 }
 
@@ -119,8 +125,7 @@ struct TestProxy::Impl {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> more_to_come{worker.io().get_executor()};
   std::thread thread;
 
-  Impl(SnapshotPtr snapshot)
-      : log(options()), shared(log), context(worker, shared, std::move(snapshot)) {
+  Impl(SnapshotPtr snapshot) : log(options()), shared(log), context(worker, shared, std::move(snapshot)) {
     shared.via = "weir-test";
     shared.mint_id = [n = 0]() mutable { return "req_minted" + std::to_string(++n); };
     shared.reload = [this](std::function<void(std::optional<std::string>)> done) {
@@ -164,8 +169,8 @@ struct TestProxy::Impl {
 };
 
 TestProxy::TestProxy(Settings settings, net::SslContextPtr client_tls)
-    : impl_(std::make_unique<Impl>(
-          make_snapshot(std::make_shared<const Settings>(std::move(settings)), net::ProxyRules(), std::move(client_tls)))) {}
+    : impl_(std::make_unique<Impl>(make_snapshot(std::make_shared<const Settings>(std::move(settings)),
+                                                 net::ProxyRules(), std::move(client_tls)))) {}
 
 TestProxy::~TestProxy() {
   stop();
@@ -177,10 +182,16 @@ TestProxy::~TestProxy() {
   if (impl_->reloading.joinable()) impl_->reloading.join();
 }
 
-std::uint16_t TestProxy::port() const { return impl_->port; }
-std::uint16_t TestProxy::operators_port() const { return impl_->operators_port; }
+std::uint16_t TestProxy::port() const {
+  return impl_->port;
+}
+std::uint16_t TestProxy::operators_port() const {
+  return impl_->operators_port;
+}
 
-void TestProxy::on_worker(const std::function<void(WorkerContext&)>& job) { impl_->call(job); }
+void TestProxy::on_worker(const std::function<void(WorkerContext&)>& job) {
+  impl_->call(job);
+}
 
 void TestProxy::reload(Settings settings) {
   auto snapshot = make_snapshot(std::make_shared<const Settings>(std::move(settings)), net::ProxyRules(), nullptr);
@@ -192,7 +203,9 @@ void TestProxy::on_reload_request(std::function<std::optional<std::string>()> ha
   impl_->reload_handler = std::move(handler);
 }
 
-void TestProxy::announce_shutdown() { impl_->shared.announcing = true; }
+void TestProxy::announce_shutdown() {
+  impl_->shared.announcing = true;
+}
 
 void TestProxy::stop() {
   impl_->shared.draining = true;

@@ -1,5 +1,5 @@
-// The real proxy on loopback ports, for tests: one worker on a thread of its own, both doors, settings made by hand, the
-// log captured. Upstreams are ScriptedUpstreams; clients are RawClients.
+// The real proxy on loopback ports, for tests: one worker on a thread of its own, both doors, settings made by hand,
+// the log captured. Upstreams are ScriptedUpstreams; clients are RawClients.
 //
 //   ScriptedUpstream upstream;
 //   upstream.expect_request().send(json_answer(R"({"id":"x"})"));
@@ -64,7 +64,7 @@ class TestProxy {
   TestProxy(const TestProxy&) = delete;
   TestProxy& operator=(const TestProxy&) = delete;
 
-  std::uint16_t port() const;           // of the clients' door
+  std::uint16_t port() const;  // of the clients' door
   std::uint16_t operators_port() const;
 
   // Runs on the worker and waits for it.

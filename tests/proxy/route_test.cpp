@@ -82,10 +82,11 @@ TEST(Route, KeepsTheQueryApart) {
 // A key's models are checked in the body of a family's path. An upstream that tidies paths must not undo that.
 TEST(Route, KnowsNoFamilyInDisguise) {
   for (const char* target :
-       {"/v1//chat/completions", "/v1/chat//completions", "/v1/chat/completions/", "/v1/./chat/completions", "/v1/x/../chat/completions",
-        "/v1/files/../../v1/chat/completions", "/v1/%63hat/completions", "/v1/chat%2Fcompletions", "/v1/chat%2fcompletions",
-        "/v1/Chat/Completions", "/v1/%2e/messages", "/v1/messages;x=1", "/v1/chat\\completions", "/v1/embedding%73", "//v1/responses",
-        "/v1/responses/", "/api/v3//chat/completions"}) {
+       {"/v1//chat/completions", "/v1/chat//completions", "/v1/chat/completions/", "/v1/./chat/completions",
+        "/v1/x/../chat/completions", "/v1/files/../../v1/chat/completions", "/v1/%63hat/completions",
+        "/v1/chat%2Fcompletions", "/v1/chat%2fcompletions", "/v1/Chat/Completions", "/v1/%2e/messages",
+        "/v1/messages;x=1", "/v1/chat\\completions", "/v1/embedding%73", "//v1/responses", "/v1/responses/",
+        "/api/v3//chat/completions"}) {
     EXPECT_EQ(find_route("POST", target).kind, Kind::unknown) << target;
   }
   for (const char* target : {"/v1/files/my%20file/content", "/v1/Files", "/v1/vector_stores/a%2Fb/search"}) {

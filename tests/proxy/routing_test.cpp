@@ -19,9 +19,11 @@ class Routing : public ::testing::Test {
     settings = settings_for({upstream_at(one.port(), "one"), upstream_at(two.port(), "two")});
   }
   static std::string answer(const std::string& name, const HttpMessage& request) {
-    if (request.target() == "/v1/models") return json_answer(R"({"object":"list","data":[{"id":"m-of-)" + name + R"("}]})");
+    if (request.target() == "/v1/models")
+      return json_answer(R"({"object":"list","data":[{"id":"m-of-)" + name + R"("}]})");
     if (request.target() == "/v1/responses") return json_answer(R"({"id":"resp_)" + name + R"(","object":"response"})");
-    if (request.target() == "/v1/files" && request.method() == "POST") return json_answer(R"({"id":"file-)" + name + R"("})");
+    if (request.target() == "/v1/files" && request.method() == "POST")
+      return json_answer(R"({"id":"file-)" + name + R"("})");
     return json_answer(R"({"served_by":")" + name + "\"}");
   }
   HttpMessage call(const std::string& bytes) {
@@ -32,7 +34,8 @@ class Routing : public ::testing::Test {
   }
   std::string served_by(const std::string& bytes) {
     const HttpMessage message = call(bytes);
-    return message.status() == 200 ? message.field("x-weir-upstream") : std::to_string(message.status()) + " " + code_of(message);
+    return message.status() == 200 ? message.field("x-weir-upstream")
+                                   : std::to_string(message.status()) + " " + code_of(message);
   }
   ScriptedUpstream one, two;
   proxy::Settings settings;
@@ -61,7 +64,8 @@ TEST_F(Routing, ReplacesAnAlias) {
 TEST_F(Routing, AppliesTheRulesOfTheModel) {
   proxy::ModelProfile profile;
   profile.name = "*";
-  profile.parameters = {{"temperature", ParameterAction::ignore}, {"junk", ParameterAction::drop}, {"logprobs", ParameterAction::reject}};
+  profile.parameters = {
+      {"temperature", ParameterAction::ignore}, {"junk", ParameterAction::drop}, {"logprobs", ParameterAction::reject}};
   settings.upstreams[0].models = {profile};
   const HttpMessage message = call(post("/v1/chat/completions", R"({"model":"m","temperature":1,"junk":2})"));
   EXPECT_EQ(message.field("x-weir-ignored-params"), "temperature");
@@ -83,8 +87,11 @@ TEST_F(Routing, StaysOnTheAccountThatIssuedAResponse) {
 
 TEST_F(Routing, StaysOnTheAccountThatStreamedAResponse) {
   ScriptedUpstream streaming;
-  streaming.expect_request().send(stream_head() + chunk("event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_s\"}}\n\n"
-                                                        "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n") + last_chunk());
+  streaming.expect_request().send(
+      stream_head() +
+      chunk("event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_s\"}}\n\n"
+            "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n") +
+      last_chunk());
   streaming.script().expect_request().send(json_answer("{}"));
   settings = settings_for({upstream_at(one.port(), "one"), upstream_at(streaming.port(), "streaming")});
   EXPECT_EQ(served_by(post("/v1/responses", R"({"model":"streaming/m","stream":true})")), "streaming");
@@ -111,7 +118,8 @@ TEST_F(Routing, ListsTheModelsOfAllUpstreams) {
   settings.routes.insert(settings.routes.begin(), {"alias", {{1, "real", 1}}, true});
   const HttpMessage message = call(get("/v1/models"));
   EXPECT_EQ(message.status(), 200);
-  EXPECT_NE(message.body.find(R"({"id":"alias","object":"model","created":0,"owned_by":"two"})"), std::string::npos) << message.body;
+  EXPECT_NE(message.body.find(R"({"id":"alias","object":"model","created":0,"owned_by":"two"})"), std::string::npos)
+      << message.body;
   EXPECT_NE(call(get("/v1/models", "x-weir-upstream: two\r\n")).body.find("m-of-two"), std::string::npos);
 }
 
@@ -154,14 +162,15 @@ TEST_F(Routing, PassesTheClientsOwnKeyThrough) {
 
 TEST_F(Routing, GuardsAnOpenDoorAgainstWebPages) {
   const auto with_host = [](const std::string& host) {
-    return "POST /v1/chat/completions HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/json\r\nContent-Length: " +
-           std::to_string(ask.size()) + "\r\n\r\n" + ask;
+    return "POST /v1/chat/completions HTTP/1.1\r\nHost: " + host +
+           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n\r\n" + ask;
   };
   EXPECT_EQ(served_by(with_host("localhost.evil.com")), "403 origin_not_allowed");
   EXPECT_EQ(served_by(with_host("127.0.0.1.evil.com")), "403 origin_not_allowed");
   EXPECT_EQ(served_by(with_host("[::1]:8080")), "one");
   EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "Origin: http://evil.com\r\n")), "403 origin_not_allowed");
-  const std::string simple = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n";
+  const std::string simple =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n";
   EXPECT_EQ(served_by(simple + "Content-Type: text/plain\r\n\r\n" + ask), "415 weir_unsupported_media");
   EXPECT_EQ(served_by(simple + "\r\n" + ask), "415 weir_unsupported_media");
   EXPECT_EQ(served_by(simple + "Content-Type: Application/JSON ; charset=utf-8\r\n\r\n" + ask), "one");
@@ -170,8 +179,9 @@ TEST_F(Routing, GuardsAnOpenDoorAgainstWebPages) {
 
 TEST_F(Routing, ServesPagesOfListedOrigins) {
   settings.clients.origins = {"http://page"};
-  const HttpMessage preflight = call("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page\r\n"
-                                     "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n");
+  const HttpMessage preflight = call(
+      "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page\r\n"
+      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n");
   EXPECT_EQ(preflight.status(), 204);
   EXPECT_EQ(preflight.field("access-control-allow-origin"), "http://page");
   EXPECT_NE(preflight.field("access-control-allow-headers").find("authorization"), std::string::npos);
@@ -179,7 +189,8 @@ TEST_F(Routing, ServesPagesOfListedOrigins) {
   const HttpMessage answer = call(post("/v1/chat/completions", ask, "Origin: http://page\r\n"));
   EXPECT_EQ(answer.status(), 200);
   EXPECT_EQ(answer.field("access-control-allow-origin"), "http://page");
-  EXPECT_EQ(call(post("/v1/chat/completions", "{", "Origin: http://page\r\n")).field("access-control-allow-origin"), "http://page");
+  EXPECT_EQ(call(post("/v1/chat/completions", "{", "Origin: http://page\r\n")).field("access-control-allow-origin"),
+            "http://page");
   EXPECT_EQ(call(get("/v1/models", "Origin: http://other\r\n")).status(), 403);
 }
 

@@ -13,7 +13,10 @@ const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
 
 TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).hold().send(chunk(chat_stream()) + last_chunk());
+  upstream.expect_request()
+      .send(stream_head() + chunk(chat_event("a")))
+      .hold()
+      .send(chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient idle(proxy.port()), used(proxy.port()), streaming(proxy.port());
   used.send(get("/healthz"));
@@ -25,7 +28,7 @@ TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
   EXPECT_TRUE(idle.sees_end());
   EXPECT_TRUE(used.sees_end());
   upstream.release();
-  EXPECT_EQ(streaming.read_exactly(chunk(chat_stream() ).size()), chunk(chat_stream()));
+  EXPECT_EQ(streaming.read_exactly(chunk(chat_stream()).size()), chunk(chat_stream()));
   EXPECT_EQ(streaming.read_exactly(last_chunk().size()), last_chunk());
   EXPECT_TRUE(streaming.sees_end());
   EXPECT_TRUE(proxy.wait_sessions(0));
@@ -97,7 +100,10 @@ TEST(Shutdown, InsistingEndsCallsThatWaitForTheirAnswer) {
   ASSERT_TRUE(upstream.wait_requests(1));
   proxy.stop();
   proxy.insist();
-  client.read_to_end();
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(code_of(answer), "weir_shutting_down");
+  EXPECT_TRUE(client.sees_end());
   EXPECT_TRUE(upstream.wait_done());
   EXPECT_TRUE(proxy.wait_sessions(0));
   EXPECT_EQ(proxy.record().outcome, "shutdown");
@@ -155,7 +161,8 @@ TEST(Probes, SayLittleToClientsAndReasonsToOperators) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   const auto ask_for = [&](std::uint16_t port, const std::string& path) {
     RawClient client(port);
-    client.send("GET " + path + " HTTP/1.1\r\nHost: anything.example\r\nOrigin: http://page\r\nConnection: close\r\n\r\n");
+    client.send("GET " + path +
+                " HTTP/1.1\r\nHost: anything.example\r\nOrigin: http://page\r\nConnection: close\r\n\r\n");
     const HttpMessage answer = client.read_response();
     return std::to_string(answer.status()) + " " + answer.body;
   };
@@ -182,7 +189,9 @@ TEST(Operators, ReloadOnRequest) {
     return std::to_string(answer.status()) + " " + answer.field("x-weir-error") + answer.body.substr(0, 60);
   };
   const std::string token = "Authorization: Bearer secret\r\n";
-  const auto reload = [](const std::string& headers) { return "POST /weir/reload HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n"; };
+  const auto reload = [](const std::string& headers) {
+    return "POST /weir/reload HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n";
+  };
   EXPECT_TRUE(status_of(reload("")).starts_with("401 invalid_api_key"));
   EXPECT_TRUE(status_of(reload("Authorization: Bearer wrong\r\n")).starts_with("401 invalid_api_key"));
   EXPECT_TRUE(status_of(reload(token + "Origin: http://page\r\n")).starts_with("403 origin_not_allowed"));

@@ -10,9 +10,11 @@ namespace weir::test {
 namespace {
 
 const std::string ask = R"({"model":"m","stream":true,"messages":[]})";
-const std::string ask_with_usage = R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]})";
+const std::string ask_with_usage =
+    R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]})";
 const std::string usage_event =
-    "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":5,\"total_tokens\":16}}\n\n";
+    "data: "
+    "{\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":5,\"total_tokens\":16}}\n\n";
 
 std::string to_crlf(std::string_view text) {
   std::string out;
@@ -22,7 +24,10 @@ std::string to_crlf(std::string_view text) {
 
 TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(chat_event("one"))).hold().send(chunk(chat_event("two")) + last_chunk());
+  upstream.expect_request()
+      .send(stream_head() + chunk(chat_event("one")))
+      .hold()
+      .send(chunk(chat_event("two")) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask));
@@ -31,7 +36,8 @@ TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
   EXPECT_NE(head.find("cache-control: no-cache"), std::string::npos) << head;
   client.read_until(chunk(chat_event("one")));
   upstream.release();
-  EXPECT_EQ(client.read_exactly((chunk(chat_event("two")) + last_chunk()).size()), chunk(chat_event("two")) + last_chunk());
+  EXPECT_EQ(client.read_exactly((chunk(chat_event("two")) + last_chunk()).size()),
+            chunk(chat_event("two")) + last_chunk());
 }
 
 TEST(Streaming, SendsAllThatOneReadBroughtAsOneChunk) {
@@ -52,7 +58,8 @@ TEST(Streaming, SendsAllThatOneReadBroughtAsOneChunk) {
 TEST(Streaming, GivesTheSameWhereverTheUpstreamsBytesAreCut) {
   const std::string wanted = chat_event("h\xc3\xa9") + chat_stream();
   const std::string sent = "\xef\xbb\xbf: hi\n\n" + to_crlf(chat_event("h\xc3\xa9")) + ": keep-alive\r\n\r\n\n" +
-                           chat_stream().substr(0, chat_stream().find("data: [DONE]")) + usage_event + "data: [DONE]\n\n";
+                           chat_stream().substr(0, chat_stream().find("data: [DONE]")) + usage_event +
+                           "data: [DONE]\n\n";
   ScriptedUpstream upstream;
   auto& script = upstream.script();
   for (std::size_t cut = 1; cut < sent.size(); ++cut) {
@@ -78,7 +85,8 @@ TEST(Streaming, GivesTheSameWhereverTheUpstreamsBytesAreCut) {
 TEST(Streaming, GivesTheSameForRandomChunksAndWrites) {
   const Seed seed;
   std::mt19937_64 random(seed.value);
-  const std::string wanted = chat_event("x") + chat_event("\\\"data: [DONE]\\n") + chat_event(std::string(3000, 'y')) + chat_stream();
+  const std::string wanted =
+      chat_event("x") + chat_event("\\\"data: [DONE]\\n") + chat_event(std::string(3000, 'y')) + chat_stream();
   const auto up_to = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>(1, most)(random); };
   ScriptedUpstream upstream;
   constexpr int rounds = 60;
@@ -104,7 +112,8 @@ TEST(Streaming, GivesTheSameForRandomChunksAndWrites) {
 
 TEST(Streaming, AsksForUsageAndHidesItFromAClientThatDidNot) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(chat_event("a")) + chunk(usage_event) + chunk("data: [DONE]\n\n") + last_chunk());
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a")) + chunk(usage_event) +
+                                 chunk("data: [DONE]\n\n") + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask));
@@ -116,7 +125,8 @@ TEST(Streaming, AsksForUsageAndHidesItFromAClientThatDidNot) {
 }
 
 TEST(Streaming, TouchesNothingWhenTheClientAskedForUsage) {
-  const std::string events = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n" + usage_event + "data: [DONE]\n\n";
+  const std::string events =
+      "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n" + usage_event + "data: [DONE]\n\n";
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(events) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
@@ -128,8 +138,10 @@ TEST(Streaming, TouchesNothingWhenTheClientAskedForUsage) {
 
 TEST(Streaming, KeepsAnEventsOwnFields) {
   const std::string events =
-      "event: response.created\nid: 7\nretry: 10\ndata: {\"type\":\"response.created\",\ndata: \"response\":{\"id\":\"resp_1\"}}\n\n"
-      "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":2,"
+      "event: response.created\nid: 7\nretry: 10\ndata: {\"type\":\"response.created\",\ndata: "
+      "\"response\":{\"id\":\"resp_1\"}}\n\n"
+      "event: response.completed\ndata: "
+      "{\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":2,"
       "\"output_tokens\":3}}}\n\n";
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(events) + last_chunk());
@@ -142,7 +154,9 @@ TEST(Streaming, KeepsAnEventsOwnFields) {
 
 TEST(Streaming, FramesACloseDelimitedStreamAsChunks) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send("HTTP/1.0 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n" + chat_stream()).close();
+  upstream.expect_request()
+      .send("HTTP/1.0 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n" + chat_stream())
+      .close();
   upstream.next_connection().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
@@ -202,8 +216,11 @@ TEST(Streaming, EndsAnHttp10StreamWithItsConnection) {
   upstream.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send("POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
-              "Content-Length: " + std::to_string(ask.size()) + "\r\n\r\n" + ask);
+  client.send(
+      "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: "
+      "application/json\r\n"
+      "Content-Length: " +
+      std::to_string(ask.size()) + "\r\n\r\n" + ask);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.count("transfer-encoding"), 0u);
   EXPECT_EQ(answer.field("connection"), "close");
@@ -212,7 +229,12 @@ TEST(Streaming, EndsAnHttp10StreamWithItsConnection) {
 
 TEST(Streaming, KeepsAnUpstreamConnectionWhoseClientLeftAfterTheLastWord) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(chat_stream())).hold().send(last_chunk()).expect_request().send(json_answer("{}"));
+  upstream.expect_request()
+      .send(stream_head() + chunk(chat_stream()))
+      .hold()
+      .send(last_chunk())
+      .expect_request()
+      .send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   {
     RawClient client(proxy.port());

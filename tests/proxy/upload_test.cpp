@@ -6,11 +6,16 @@
 namespace weir::test {
 namespace {
 
-const std::string upload_head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n";
+const std::string upload_head =
+    "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n";
 
 TEST(Upload, ReachesTheUpstreamBeforeItIsComplete) {
   ScriptedUpstream upstream;
-  upstream.script().expect_until("first half").hold().expect_until("second half").send(json_answer(R"({"id":"file-1"})"));
+  upstream.script()
+      .expect_until("first half")
+      .hold()
+      .expect_until("second half")
+      .send(json_answer(R"({"id":"file-1"})"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(upload_head + "Content-Length: 21\r\n\r\nfirst half");
@@ -30,7 +35,8 @@ TEST(Upload, InChunksCrossesInChunks) {
   upstream.expect_request().send(json_answer("{}")).expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(upload_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("one") + "3;ext=\"1\"\r\ntwo\r\n" + "0\r\nTrailer: x\r\n\r\n");
+  client.send(upload_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("one") + "3;ext=\"1\"\r\ntwo\r\n" +
+              "0\r\nTrailer: x\r\n\r\n");
   EXPECT_EQ(client.read_response().status(), 200);
   const HttpMessage sent = upstream.requests().at(0);
   EXPECT_EQ(sent.body, "onetwo");
@@ -52,7 +58,8 @@ TEST(Upload, OfManyMegabytesCrossesByteForByte) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(upload_head + "Transfer-Encoding: chunked\r\n\r\n");
-  for (std::size_t at = 0; at < body.size(); at += 100'000) client.send(chunk(std::string_view(body).substr(at, 100'000)));
+  for (std::size_t at = 0; at < body.size(); at += 100'000)
+    client.send(chunk(std::string_view(body).substr(at, 100'000)));
   client.send(last_chunk());
   EXPECT_EQ(client.read_response().status(), 200);
   EXPECT_TRUE(upstream.requests().at(0).body == body);
@@ -62,7 +69,10 @@ TEST(Upload, OfManyMegabytesCrossesByteForByte) {
 // The rest of the upload must not be read as the next request.
 TEST(Upload, AnsweredEarlyEndsTheClientsConnection) {
   ScriptedUpstream upstream;
-  upstream.script().expect_until("POST /v1/files").expect_until("\r\n\r\n").send(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", "{}"));
+  upstream.script()
+      .expect_until("POST /v1/files")
+      .expect_until("\r\n\r\n")
+      .send(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", "{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(upload_head + "Content-Length: 5000\r\n\r\nx");
@@ -78,7 +88,10 @@ TEST(Upload, AnsweredEarlyEndsTheClientsConnection) {
 
 TEST(Upload, RefusedWhileItIsBeingSentGivesTheUpstreamsAnswer) {
   ScriptedUpstream upstream;
-  upstream.script().expect_until("\r\n\r\n").send(answer_with("413 Too Large\r\nConnection: close\r\n", "no")).expect_end();
+  upstream.script()
+      .expect_until("\r\n\r\n")
+      .send(answer_with("413 Too Large\r\nConnection: close\r\n", "no"))
+      .expect_end();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(upload_head + "Content-Length: 100000000\r\n\r\n" + std::string(100'000, 'x'));
@@ -133,7 +146,8 @@ TEST(Download, ThatEndsWithItsConnectionIsFramed) {
 }
 
 TEST(Body, OfAMegabyteCrossesHoweverItIsCut) {
-  const std::string body = R"({"model":"m","messages":[{"role":"user","content":")" + std::string(1u << 20, 'p') + "\"}]}";
+  const std::string body =
+      R"({"model":"m","messages":[{"role":"user","content":")" + std::string(1u << 20, 'p') + "\"}]}";
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer("{}")).expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
@@ -143,8 +157,10 @@ TEST(Body, OfAMegabyteCrossesHoweverItIsCut) {
   EXPECT_EQ(client.read_response().status(), 200);
   std::string chunks;
   for (std::size_t at = 0; at < body.size(); at += 70'001) chunks += chunk(std::string_view(body).substr(at, 70'001));
-  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\n"
-              "Transfer-Encoding: chunked\r\n\r\n" + chunks + last_chunk());
+  client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n" +
+      chunks + last_chunk());
   EXPECT_EQ(client.read_response().status(), 200);
   ASSERT_EQ(upstream.requests().size(), 2u);
   for (const HttpMessage& sent : upstream.requests()) {
@@ -188,8 +204,10 @@ TEST(Expect, OfAnHttp10ClientIsIgnored) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   const std::string body = R"({"model":"m"})";
-  client.send("POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
-              "Content-Length: 13\r\n\r\n");
+  client.send(
+      "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: "
+      "100-continue\r\n"
+      "Content-Length: 13\r\n\r\n");
   EXPECT_TRUE(client.silent_for(30ms));
   client.send(body);
   EXPECT_EQ(client.read_response().status(), 200);
@@ -201,7 +219,8 @@ TEST(Expect, OfARefusedRequestGetsTheRefusalAtOnce) {
   settings.clients.mode = proxy::ClientMode::keys;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 13\r\n\r\n");
+  client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 13\r\n\r\n");
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 401);
   EXPECT_EQ(answer.field("connection"), "close");

@@ -32,7 +32,9 @@ struct Broken {
   std::string sent;  // by the upstream, which then closes
   std::string code;
 };
-void PrintTo(const Broken& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const Broken& row, std::ostream* out) {
+  *out << row.name;
+}
 class BrokenAnswer : public ::testing::TestWithParam<Broken> {};
 
 TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
@@ -45,20 +47,28 @@ TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
   EXPECT_EQ(upstream.requests().size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, BrokenAnswer, ::testing::Values(
-    Broken{"NothingAtAll", "", "weir_upstream_reset"},
-    Broken{"HalfAHead", "HTTP/1.1 200 OK\r\nContent-", "weir_upstream_truncated"},
-    Broken{"Garbage", "\x15\x03\x01\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
-    Broken{"NotHttp", "220 mail.example ESMTP\r\n\r\n", "weir_upstream_invalid"},
-    Broken{"LengthAndChunked", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "weir_upstream_invalid"},
-    Broken{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "weir_upstream_invalid"},
-    Broken{"ObsFold", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", "weir_upstream_invalid"},
-    Broken{"SwitchedProtocols", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "weir_upstream_invalid"},
-    Broken{"NoBodyYet", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n", "weir_upstream_truncated"},
-    Broken{"OnlyWhiteSpace", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("\n\n"),
-           "weir_upstream_truncated"},
-    Broken{"OnlyComments", stream_head() + chunk(": keep-alive\n\n"), "weir_upstream_truncated"},
-    Broken{"BadFirstChunk", stream_head() + "xyz\r\n", "weir_upstream_invalid"}),
+INSTANTIATE_TEST_SUITE_P(
+    Rows, BrokenAnswer,
+    ::testing::Values(
+        Broken{"NothingAtAll", "", "weir_upstream_reset"},
+        Broken{"HalfAHead", "HTTP/1.1 200 OK\r\nContent-", "weir_upstream_truncated"},
+        Broken{"Garbage", "\x15\x03\x01\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
+        Broken{"NotHttp", "220 mail.example ESMTP\r\n\r\n", "weir_upstream_invalid"},
+        Broken{"LengthAndChunked",
+               "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+               "weir_upstream_invalid"},
+        Broken{"TwoLengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+               "weir_upstream_invalid"},
+        Broken{"ObsFold", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", "weir_upstream_invalid"},
+        Broken{"SwitchedProtocols", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "weir_upstream_invalid"},
+        Broken{"NoBodyYet", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n",
+               "weir_upstream_truncated"},
+        Broken{
+            "OnlyWhiteSpace",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("\n\n"),
+            "weir_upstream_truncated"},
+        Broken{"OnlyComments", stream_head() + chunk(": keep-alive\n\n"), "weir_upstream_truncated"},
+        Broken{"BadFirstChunk", stream_head() + "xyz\r\n", "weir_upstream_invalid"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(UpstreamFailure, ResetBeforeTheHeadIs502) {
@@ -191,14 +201,18 @@ TEST_P(CutStream, EndsWithAnErrorEventAndACleanEnd) {
 }
 
 const std::string begun = stream_head() + chunk(chat_event("a"));
-INSTANTIATE_TEST_SUITE_P(Rows, CutStream, ::testing::Values(
-    Broken{"BetweenEvents", begun, "weir_upstream_truncated"},
-    Broken{"InsideAnEvent", begun + chunk(chat_event("b").substr(0, 30)), "weir_upstream_truncated"},
-    Broken{"InsideAChunk", begun + chunk(chat_event("b")).substr(0, 30), "weir_upstream_truncated"},
-    Broken{"BadChunk", begun + "nonsense\r\n", "weir_upstream_invalid"},
-    Broken{"CloseDelimited", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + chat_event("a"), "weir_upstream_truncated"},
-    Broken{"OfKnownLength", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n" + chat_event("a"),
-           "weir_upstream_truncated"}),
+INSTANTIATE_TEST_SUITE_P(
+    Rows, CutStream,
+    ::testing::Values(
+        Broken{"BetweenEvents", begun, "weir_upstream_truncated"},
+        Broken{"InsideAnEvent", begun + chunk(chat_event("b").substr(0, 30)), "weir_upstream_truncated"},
+        Broken{"InsideAChunk", begun + chunk(chat_event("b")).substr(0, 30), "weir_upstream_truncated"},
+        Broken{"BadChunk", begun + "nonsense\r\n", "weir_upstream_invalid"},
+        Broken{"CloseDelimited", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + chat_event("a"),
+               "weir_upstream_truncated"},
+        Broken{"OfKnownLength",
+               "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n" + chat_event("a"),
+               "weir_upstream_truncated"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(UpstreamFailure, ResetInAStreamIsToldInIt) {
@@ -214,7 +228,9 @@ TEST(UpstreamFailure, ResetInAStreamIsToldInIt) {
 }
 
 TEST(UpstreamFailure, CutOfMessagesIsANamedErrorEvent) {
-  const std::string event = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
+  const std::string event =
+      "event: content_block_delta\ndata: "
+      "{\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(event)).close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
@@ -240,7 +256,9 @@ TEST(UpstreamFailure, CutAfterTheLastWordIsNoFailure) {
 
 TEST(UpstreamFailure, CutInsideALargeEventBreaksTheFraming) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(chat_event(std::string(3u << 20, 'x')).substr(0, 2u << 20))).close();
+  upstream.expect_request()
+      .send(stream_head() + chunk(chat_event(std::string(3u << 20, 'x')).substr(0, 2u << 20)))
+      .close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask_stream));
@@ -264,17 +282,21 @@ TEST_P(CutJson, BreaksTheFraming) {
 }
 
 const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-INSTANTIATE_TEST_SUITE_P(Rows, CutJson, ::testing::Values(
-    Broken{"OfKnownLength", json_head + "Content-Length: 100\r\n\r\n{\"id\":", "close"},
-    Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "close"},
-    Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "reset"},
-    Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
+INSTANTIATE_TEST_SUITE_P(
+    Rows, CutJson,
+    ::testing::Values(Broken{"OfKnownLength", json_head + "Content-Length: 100\r\n\r\n{\"id\":", "close"},
+                      Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "close"},
+                      Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"),
+                             "reset"},
+                      Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(UpstreamFailure, ErrorsOfTheUpstreamPassUntouched) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(answer_with("429 Slow Down\r\nContent-Type: application/json\r\nRetry-After: 7\r\nx-should-retry: true\r\n"
-                                             "x-weir-error: forged\r\n", R"( {"error":"theirs"})"));
+  upstream.expect_request().send(
+      answer_with("429 Slow Down\r\nContent-Type: application/json\r\nRetry-After: 7\r\nx-should-retry: true\r\n"
+                  "x-weir-error: forged\r\n",
+                  R"( {"error":"theirs"})"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask));

@@ -73,8 +73,8 @@ class TestAuthority {
     X509_gmtime_adj(X509_getm_notAfter(x), days * 86'400);  // negative: expired
     X509_set_pubkey(x, key);
     X509_NAME* subject = X509_get_subject_name(x);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.c_str()),
-                               -1, -1, 0);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
     X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : subject);
     if (!issuer && names.empty()) extend(x, NID_basic_constraints, "critical,CA:TRUE");
     if (!names.empty()) extend(x, NID_subject_alt_name, names.c_str());

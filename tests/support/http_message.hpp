@@ -50,8 +50,7 @@ struct HttpMessage {
 
  private:
   static bool same(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return (x | 0x20) == (y | 0x20); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return (x | 0x20) == (y | 0x20); });
   }
 };
 
@@ -117,7 +116,8 @@ class MessageReader {
       broken_ = true;
       return false;
     } catch (const TimedOut& error) {
-      throw TimedOut(std::string(error.what()) + "; so far: '" + received_.substr(received_.size() - std::min<std::size_t>(received_.size(), 2000)) + "'");
+      throw TimedOut(std::string(error.what()) + "; so far: '" +
+                     received_.substr(received_.size() - std::min<std::size_t>(received_.size(), 2000)) + "'");
     }
   }
   std::string take(std::size_t bytes) {
@@ -126,7 +126,8 @@ class MessageReader {
     return taken;
   }
   [[noreturn]] void fail(const std::string& why) const {
-    throw std::runtime_error(why + (broken_ ? " (reset)" : "") + "; unread: '" + std::string(unread().substr(0, 2000)) + "'");
+    throw std::runtime_error(why + (broken_ ? " (reset)" : "") + "; unread: '" + std::string(unread().substr(0, 2000)) +
+                             "'");
   }
 
   void read_head(HttpMessage& message) {

@@ -39,8 +39,8 @@ namespace weir::test {
 
 constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
-// Breaks a connection at its n-th operation (read or write, the first is 1). Give the same one to several wires and they
-// count together, so that a sweep covers every step of an exchange with its client and its upstream:
+// Breaks a connection at its n-th operation (read or write, the first is 1). Give the same one to several wires and
+// they count together, so that a sweep covers every step of an exchange with its client and its upstream:
 //
 //   for (std::size_t n = 1;; ++n) {
 //     auto fail = std::make_shared<FailCount>(n);
@@ -73,17 +73,17 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
 
     // Record.
     std::size_t operations = 0;
-    std::string written;                    // everything ever written here
-    std::vector<std::size_t> write_sizes;   // of each write that took something
-    bool write_ended = false;               // close() or shutdown_write()
-    bool closed = false;                    // close(), abort() or destroyed
+    std::string written;                   // everything ever written here
+    std::vector<std::size_t> write_sizes;  // of each write that took something
+    bool write_ended = false;              // close() or shutdown_write()
+    bool closed = false;                   // close(), abort() or destroyed
     bool aborted = false;
-    bool broken = false;                    // reset by the other end, or by FailCount
+    bool broken = false;  // reset by the other end, or by FailCount
     std::string error;
 
    private:
     friend class MemoryLink;
-    std::string incoming;                   // under way to this end
+    std::string incoming;  // under way to this end
     bool incoming_ended = false;
     net::Bell readable, writable;
     bool ring_posted = false;
@@ -256,9 +256,9 @@ class MemoryPeer {
   MemoryLink::End& wire() { return link_->end(0); }
 
   void send(std::string_view bytes) { link_->deliver(bytes); }
-  void end() { link_->end_writing(1); }    // the code under test reads what is under way, then the end
-  void close() { link_->close(1); }        // and its writes fail from now on
-  void reset() { link_->abort(1); }        // what is under way is lost
+  void end() { link_->end_writing(1); }  // the code under test reads what is under way, then the end
+  void close() { link_->close(1); }      // and its writes fail from now on
+  void reset() { link_->abort(1); }      // what is under way is lost
 
   // Everything that has arrived here, and where one write ended and the next began.
   const std::string& received() const { return link_->end(0).written; }

@@ -1,5 +1,5 @@
-// A client that sends exactly the bytes it is told to. Blocking, every wait limited (support/blocking_socket.hpp): run the
-// server on another thread.
+// A client that sends exactly the bytes it is told to. Blocking, every wait limited (support/blocking_socket.hpp): run
+// the server on another thread.
 //
 //   RawClient client(port);
 //   client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");

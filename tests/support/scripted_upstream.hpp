@@ -33,61 +33,9 @@
 #include "net/socket_wire.hpp"
 #include "support/blocking_socket.hpp"
 #include "support/http_message.hpp"
+#include "support/loopback_port.hpp"
 
 namespace weir::test {
-
-// A listening socket on a loopback port chosen by the system.
-class LoopbackPort {
- public:
-  explicit LoopbackPort(int backlog = 1024, bool v6 = false) : fd_(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr_in6 any6{};
-    any6.sin6_family = AF_INET6;
-    any6.sin6_addr = in6addr_loopback;
-    const int result = v6 ? ::bind(fd_, reinterpret_cast<sockaddr*>(&any6), sizeof any6)
-                          : ::bind(fd_, reinterpret_cast<sockaddr*>(&any), sizeof any);
-    if (result != 0 || ::listen(fd_, backlog) != 0) throw SocketError(std::string("listen: ") + std::strerror(errno));
-    sockaddr_in6 address{};
-    socklen_t size = sizeof address;
-    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin6_port);
-  }
-  ~LoopbackPort() { ::close(fd_); }
-  LoopbackPort(const LoopbackPort&) = delete;
-  LoopbackPort& operator=(const LoopbackPort&) = delete;
-  std::uint16_t port() const { return port_; }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-  std::uint16_t port_ = 0;
-};
-
-// A port that nobody listens on: connecting is refused.
-inline std::uint16_t refusing_port() { return LoopbackPort().port(); }
-
-// A port whose backlog is full: connecting to it gets no answer at all.
-class SilentPort {
- public:
-  SilentPort() : listener_(0) {
-    for (int i = 0; i < 4; ++i) {
-      const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-      sockaddr_in to{};
-      to.sin_family = AF_INET;
-      to.sin_port = htons(listener_.port());
-      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
-      filling_.emplace_back(fd);
-    }
-  }
-  std::uint16_t port() const { return listener_.port(); }
-
- private:
-  LoopbackPort listener_;
-  std::vector<BlockingSocket> filling_;
-};
 
 class ScriptedUpstream {
  private:
@@ -101,7 +49,9 @@ class ScriptedUpstream {
   // What happens on one connection. Each call adds a step and returns the script.
   class Script {
    public:
-    Script& expect_request() { return add("expect_request", [](Connection& c) { c.expect_request(); }); }
+    Script& expect_request() {
+      return add("expect_request", [](Connection& c) { c.expect_request(); });
+    }
     // Bytes up to and with these, request or not; recorded.
     Script& expect_until(std::string marker) {
       return add("expect_until '" + marker + "'", [marker](Connection& c) {
@@ -110,7 +60,9 @@ class ScriptedUpstream {
       });
     }
     // The other side closes the connection, or its half of it, or resets it. What it sends until then is recorded.
-    Script& expect_end() { return add("expect_end", [](Connection& c) { c.expect_end(); }); }
+    Script& expect_end() {
+      return add("expect_end", [](Connection& c) { c.expect_end(); });
+    }
     Script& send(std::string bytes) {
       return add("send", [bytes = std::move(bytes)](Connection& c) { c.socket.send(bytes); });
     }
@@ -128,12 +80,22 @@ class ScriptedUpstream {
       return add("pause", [time](Connection& c) { c.pause(time); });
     }
     // Waits for ScriptedUpstream::release().
-    Script& hold() { return add("hold", [](Connection& c) { c.hold(); }); }
-    Script& end() { return add("end", [](Connection& c) { c.socket.shutdown_write(); }); }  // half close
-    Script& close() { return add("close", [](Connection& c) { c.finish(&BlockingSocket::close); }); }
-    Script& reset() { return add("reset", [](Connection& c) { c.finish(&BlockingSocket::reset); }); }
+    Script& hold() {
+      return add("hold", [](Connection& c) { c.hold(); });
+    }
+    Script& end() {
+      return add("end", [](Connection& c) { c.socket.shutdown_write(); });
+    }  // half close
+    Script& close() {
+      return add("close", [](Connection& c) { c.finish(&BlockingSocket::close); });
+    }
+    Script& reset() {
+      return add("reset", [](Connection& c) { c.finish(&BlockingSocket::reset); });
+    }
     // TLS: closes TCP without a close_notify.
-    Script& cut() { return add("cut", [](Connection& c) { c.finish(&BlockingSocket::close_without_goodbye); }); }
+    Script& cut() {
+      return add("cut", [](Connection& c) { c.finish(&BlockingSocket::close_without_goodbye); });
+    }
 
     // From here on the connection is encrypted: a proxy's tunnel, after its 200.
     Script& start_tls(net::SslContextPtr context) {
@@ -155,7 +117,8 @@ class ScriptedUpstream {
   };
 
   // With a context (net::make_server_tls) every connection begins with a handshake.
-  explicit ScriptedUpstream(net::SslContextPtr tls = nullptr, bool v6 = false) : listener_(1024, v6), tls_(std::move(tls)) {
+  explicit ScriptedUpstream(net::SslContextPtr tls = nullptr, bool v6 = false)
+      : listener_(1024, v6), tls_(std::move(tls)) {
     accepting_ = std::thread([this] { accept_all(); });
   }
   ~ScriptedUpstream() { stop(); }
@@ -289,7 +252,8 @@ class ScriptedUpstream {
     }
     void hold() {
       std::unique_lock lock(owner.mutex_);
-      const bool released = owner.changed_.wait_for(lock, patience, [&] { return owner.stopping_ || owner.releases_ > 0; });
+      const bool released =
+          owner.changed_.wait_for(lock, patience, [&] { return owner.stopping_ || owner.releases_ > 0; });
       if (owner.stopping_) throw Stopped();
       if (!released) throw TimedOut("nobody called release()");
       --owner.releases_;
@@ -406,7 +370,8 @@ class ScriptedUpstream {
         ++number;
         if (script.steps_.empty() || abandoned_) continue;
         ADD_FAILURE() << "scripted upstream, connection " << number << (script.taken_ ? "" : " (which never came)")
-                      << ": " << script.steps_.size() << " steps not done, beginning with " << script.steps_.front().name;
+                      << ": " << script.steps_.size() << " steps not done, beginning with "
+                      << script.steps_.front().name;
       }
       ::shutdown(listener_.fd(), SHUT_RDWR);  // ends the accept
       for (const Connection& connection : connections_) {
@@ -422,8 +387,8 @@ class ScriptedUpstream {
   net::SslContextPtr tls_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Script> scripts_;          // stable addresses
-  std::list<Connection> connections_;   // stable addresses
+  std::deque<Script> scripts_;         // stable addresses
+  std::list<Connection> connections_;  // stable addresses
   std::vector<HttpMessage> requests_;
   std::function<std::string(const HttpMessage&)> answer_;
   std::size_t releases_ = 0;

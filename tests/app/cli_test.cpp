@@ -1,0 +1,246 @@
+// The command line, run in this process: exit status 0, 1 or 2, what goes to standard output and what to standard
+// error.
+#include "app/cli.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "app/config_support.hpp"
+#include "app/key_maker.hpp"
+#include "support/scripted_upstream.hpp"
+
+namespace weir::app {
+namespace {
+
+struct Outcome {
+  int status = -1;
+  std::string out, err;
+};
+
+class CommandLine : public testing::Test {
+ protected:
+  CommandLine() {
+    // What the person who runs the tests has set is not part of them.
+    for (const char* name : {"WEIR_CONFIG", "WEIR_LISTEN", "WEIR_OPERATOR_LISTEN", "WEIR_OPERATOR_TOKEN",
+                             "WEIR_UPSTREAM", "WEIR_UPSTREAM_API_KEY", "WEIR_RPM", "WEIR_TPM", "WEIR_CONCURRENCY",
+                             "WEIR_SHARE", "WEIR_CLIENTS_OPEN", "WEIR_WORKERS", "WEIR_LOG_FORMAT", "WEIR_LOG_LEVEL",
+                             "WEIR_WATCH", "DEEPSEEK_API_KEY", "OPENAI_API_KEY", "ARK_API_KEY", "OPENAI_BASE_URL"}) {
+      set(name, nullptr);
+    }
+  }
+  ~CommandLine() override {
+    for (const auto& [name, value] : before_) {
+      if (value)
+        ::setenv(name.c_str(), value->c_str(), 1);
+      else
+        ::unsetenv(name.c_str());
+    }
+    for (const std::string& path : files_) std::remove(path.c_str());
+  }
+
+  void set(const std::string& name, const char* value) {
+    const char* old = std::getenv(name.c_str());
+    before_.emplace(name, old ? std::optional<std::string>(old) : std::nullopt);
+    if (value)
+      ::setenv(name.c_str(), value, 1);
+    else
+      ::unsetenv(name.c_str());
+  }
+
+  std::string file(const std::string& text) {
+    const std::string path = testing::TempDir() + "weir-cli-test-" + std::to_string(files_.size()) + "-" +
+                             std::to_string(::getpid()) + ".yaml";
+    std::ofstream(path) << text;
+    files_.push_back(path);
+    return path;
+  }
+
+  static Outcome run(std::vector<std::string> arguments, const std::string& input = "") {
+    arguments.insert(arguments.begin(), "weir");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    std::ostringstream out, err;
+    std::istringstream in(input);
+    auto* const cout = std::cout.rdbuf(out.rdbuf());
+    auto* const cerr = std::cerr.rdbuf(err.rdbuf());
+    auto* const cin = std::cin.rdbuf(in.rdbuf());
+    Outcome outcome;
+    outcome.status = run_command_line(static_cast<int>(argv.size()), argv.data());
+    std::cout.rdbuf(cout);
+    std::cerr.rdbuf(cerr);
+    std::cin.rdbuf(cin);
+    outcome.out = out.str();
+    outcome.err = err.str();
+    return outcome;
+  }
+
+ private:
+  std::map<std::string, std::optional<std::string>> before_;
+  std::vector<std::string> files_;
+};
+
+TEST_F(CommandLine, WrongUseEndsWithTwoAndSaysSo) {
+  const std::vector<std::vector<std::string>> cases = {{},
+                                                       {"sevre"},
+                                                       {"serve", "--no-such-flag"},
+                                                       {"serve", "--config"},
+                                                       {"serve", "extra"},
+                                                       {"check", "--rpm"},
+                                                       {"simulate", "--limiter", "guess"},
+                                                       {"simulate", "--rpm", "many"},
+                                                       {"version", "--verbose"}};
+  for (const auto& arguments : cases) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 2) << testing::PrintToString(arguments);
+    EXPECT_FALSE(outcome.err.empty()) << testing::PrintToString(arguments);
+    EXPECT_EQ(outcome.out, "") << testing::PrintToString(arguments);
+  }
+}
+
+TEST_F(CommandLine, HelpNamesEverySubcommandAndFlag) {
+  const Outcome help = run({"--help"});
+  EXPECT_EQ(help.status, 0);
+  for (const char* word : {"serve", "check", "simulate", "health", "new-key", "hash-key", "version"})
+    EXPECT_NE(help.out.find(word), std::string::npos) << word;
+  for (const char* command : {"serve", "check"}) {
+    const Outcome flags = run({command, "--help"});
+    EXPECT_EQ(flags.status, 0);
+    for (const char* flag : {"--config", "--listen", "--operator-listen", "--upstream", "--rpm", "--tpm",
+                             "--concurrency", "--share", "--workers"}) {
+      EXPECT_NE(flags.out.find(flag), std::string::npos) << command << " " << flag;
+    }
+  }
+}
+
+TEST_F(CommandLine, VersionIsOneLine) {
+  const Outcome outcome = run({"version"});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_EQ(outcome.out, "weir " WEIR_VERSION "\n");
+}
+
+TEST_F(CommandLine, HashKeyReadsTheKeyFromStandardInput) {
+  EXPECT_EQ(run({"hash-key"}, "abc\n").out, hash_key("abc") + "\n");
+  EXPECT_EQ(run({"hash-key"}, "abc\r\n").out, hash_key("abc") + "\n");
+  EXPECT_EQ(run({"hash-key"}, "abc").out, hash_key("abc") + "\n");
+  EXPECT_EQ(run({"hash-key", "abc"}).out, hash_key("abc") + "\n");
+  const Outcome nothing = run({"hash-key"}, "\n");
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_EQ(nothing.out, "");
+}
+
+TEST_F(CommandLine, NewKeyPrintsTheSecretOnceAndTheYamlToPaste) {
+  const Outcome outcome = run({"new-key", "--name", "bob"});
+  EXPECT_EQ(outcome.status, 0);
+  const std::string secret = outcome.out.substr(0, outcome.out.find('\n'));
+  EXPECT_TRUE(secret.starts_with("sk-weir-")) << outcome.out;
+  EXPECT_EQ(outcome.out.find(secret, 1), std::string::npos) << "printed twice";
+  const Config config = config_of(outcome.out.substr(outcome.out.find('\n')));
+  ASSERT_EQ(config.keys.size(), 1u);
+  EXPECT_EQ(config.keys[0].name, "bob");
+  EXPECT_NE(outcome.out.find(hash_key(secret)), std::string::npos);
+}
+
+TEST_F(CommandLine, NewKeyRefusesANameThatTheConfigurationWould) {
+  const Outcome outcome = run({"new-key", "--name", "a, hash: b"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(CommandLine, CheckPrintsWhatAFileResolvesTo) {
+  set("WEIR_TEST_KEY", "sk-secret-secret-9876");
+  const Outcome outcome =
+      run({"check", "--config", file("upstreams: [{name: a, provider: openai, api_key: \"${WEIR_TEST_KEY}\"}]\n"),
+           "--rpm", "10"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("limits: {rpm: 10}"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("api_key: ****9876"), std::string::npos) << outcome.out;
+  EXPECT_EQ((outcome.out + outcome.err).find("secret"), std::string::npos) << outcome.out;
+}
+
+TEST_F(CommandLine, CheckOfABadFileEndsWithTwoAndAllItsProblems) {
+  const std::string path = file("workrs: 2\nqueue: {wait_max: 10}\nupstreams: [{name: a, provider: openai}]\n");
+  const Outcome outcome = run({"check", "--config", path});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find(path + ":1:1: workrs: unknown key (did you mean 'workers'?)\n"), std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find(path + ":2:19: queue.wait_max: "), std::string::npos) << outcome.err;
+}
+
+TEST_F(CommandLine, CheckReadsTheFileThatTheVariableNames) {
+  set("WEIR_CONFIG", file("upstreams: [{name: from-variable, provider: openai}]\n").c_str());
+  EXPECT_NE(run({"check"}).out.find("name: from-variable"), std::string::npos);
+}
+
+TEST_F(CommandLine, CheckAndServeWithoutAnythingConfiguredSayWhatToDo) {
+  for (const char* command : {"check", "serve"}) {
+    const Outcome outcome = run({command});
+    EXPECT_EQ(outcome.status, 2) << command;
+    EXPECT_NE(outcome.err.find("no upstream is configured"), std::string::npos) << outcome.err;
+  }
+}
+
+TEST_F(CommandLine, ServeOfABadFileEndsWithTwo) {
+  const Outcome outcome = run({"serve", "--config", file("queue: [\n")});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.err.find("invalid YAML"), std::string::npos) << outcome.err;
+}
+
+TEST_F(CommandLine, ServeOnABusyPortEndsWithOneAndNamesTheFlag) {
+  const test::LoopbackPort busy;
+  const std::string address = "127.0.0.1:" + std::to_string(busy.port());
+  const Outcome clients = run({"serve", "--upstream", "http://127.0.0.1:1", "--workers", "1", "--listen", address,
+                               "--operator-listen", "127.0.0.1:0"});
+  EXPECT_EQ(clients.status, 1);
+  EXPECT_NE(clients.err.find("--listen"), std::string::npos) << clients.err;
+  EXPECT_NE(clients.err.find(std::to_string(busy.port())), std::string::npos) << clients.err;
+  const Outcome operators = run({"serve", "--upstream", "http://127.0.0.1:1", "--workers", "1", "--listen",
+                                 "127.0.0.1:0", "--operator-listen", address});
+  EXPECT_EQ(operators.status, 1);
+  EXPECT_NE(operators.err.find("--operator-listen"), std::string::npos) << operators.err;
+}
+
+TEST_F(CommandLine, HealthIsZeroWhenTheServerIsReady) {
+  test::ScriptedUpstream server;
+  server.expect_request().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").close();
+  EXPECT_EQ(run({"health", "--operator-listen", "127.0.0.1:" + std::to_string(server.port())}).status, 0);
+  EXPECT_EQ(server.requests().at(0).target(), "/readyz");
+}
+
+TEST_F(CommandLine, HealthIsOneWithTheReasonWhenItIsNot) {
+  test::ScriptedUpstream server;
+  server.expect_request()
+      .send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstopping")
+      .close();
+  const Outcome outcome = run({"health", "--operator-listen", "127.0.0.1:" + std::to_string(server.port())});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("not ready: stopping"), std::string::npos) << outcome.err;
+}
+
+TEST_F(CommandLine, HealthAsksWhereTheConfigurationSays) {
+  test::ScriptedUpstream server;
+  server.expect_request().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").close();
+  EXPECT_EQ(
+      run({"health", "--config", file("operator: {listen: \"127.0.0.1:" + std::to_string(server.port()) + "\"}\n")})
+          .status,
+      0);
+}
+
+TEST_F(CommandLine, HealthIsOneWhenNobodyAnswers) {
+  const Outcome outcome = run({"health", "--operator-listen", "127.0.0.1:" + std::to_string(test::refusing_port())});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("nobody answers"), std::string::npos) << outcome.err;
+}
+
+TEST_F(CommandLine, HealthWithABadAddressIsWrongUse) {
+  EXPECT_EQ(run({"health", "--operator-listen", "8081"}).status, 2);
+}
+
+}  // namespace
+}  // namespace weir::app

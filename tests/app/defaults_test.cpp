@@ -1,0 +1,180 @@
+// Every default that users depend on, with and without a file.
+#include <gtest/gtest.h>
+
+#include "app/config_support.hpp"
+#include "app/machine.hpp"
+
+namespace weir::app {
+namespace {
+
+constexpr std::size_t mebibyte = 1u << 20;
+
+TEST(Defaults, ListenersAreOnLoopback) {
+  const Config config = config_of("version: 1\n");
+  ASSERT_EQ(config.listen.size(), 1u);
+  EXPECT_EQ(to_string(config.listen[0]), "localhost:8080");
+  ASSERT_EQ(config.operators.listen.size(), 1u);
+  EXPECT_EQ(to_string(config.operators.listen[0]), "127.0.0.1:8081");
+  EXPECT_EQ(config.operators.token, "");
+}
+
+TEST(Defaults, ClientsModeFollowsFromWhatIsConfigured) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.clients.mode, std::nullopt);
+  EXPECT_FALSE(config.clients.open_anywhere);
+  EXPECT_TRUE(config.clients.hosts.empty());
+  EXPECT_TRUE(config.clients.origins.empty());
+  EXPECT_EQ(config.clients.tls.certificate, "");
+}
+
+TEST(Defaults, QueueWaitsTenMinutes) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.queue.wait_max, 10min);
+  EXPECT_EQ(config.queue.requests_max, 10'000u);
+  EXPECT_EQ(config.queue.bytes_max, std::nullopt);
+}
+
+TEST(Defaults, QueueBytesAreBoundedByTheMemoryOfTheContainer) {
+  const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
+  EXPECT_EQ(loaded.config.queue.bytes_max, default_queue_bytes());
+  EXPECT_LE(default_queue_bytes(), 256 * mebibyte);
+  EXPECT_GT(default_queue_bytes(), 0u);
+}
+
+TEST(Defaults, Heartbeats) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.heartbeat.first_after, 15s);
+  EXPECT_EQ(config.heartbeat.stream_every, 15s);
+  EXPECT_EQ(config.heartbeat.json_after, 4min);
+  EXPECT_EQ(config.heartbeat.json_every, 15s);
+}
+
+TEST(Defaults, TimeoutsOfClients) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.timeouts.client_header, 10s);
+  EXPECT_EQ(config.timeouts.client_body, 60s);
+  EXPECT_EQ(config.timeouts.client_idle, 75s);
+}
+
+TEST(Defaults, TimeoutsOfUpstreams) {
+  const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
+  const proxy::UpstreamTimeouts& timeouts = first_upstream(loaded).timeouts;
+  EXPECT_EQ(timeouts.connect, 5s);
+  EXPECT_EQ(timeouts.tls, 5s);
+  EXPECT_EQ(timeouts.first_byte, 10min);
+  EXPECT_EQ(timeouts.first_content, 10min);
+  EXPECT_EQ(timeouts.content_gap, 2min);
+  EXPECT_EQ(timeouts.byte_gap, 2min);
+  EXPECT_EQ(timeouts.total, 30min);
+}
+
+TEST(Defaults, RetriesAreBudgetedAndTheBreakerIsOn) {
+  const Config config = config_of("");
+  EXPECT_TRUE(config.retry.enabled);
+  EXPECT_TRUE(config.retry.after_send);
+  EXPECT_EQ(config.retry.kept_bodies_max, 256 * mebibyte);
+  EXPECT_TRUE(config.breaker.enabled);
+}
+
+TEST(Defaults, NoStateFileAndAStartGuard) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.state_file, "");
+  EXPECT_EQ(config.start_guard, 10s);
+}
+
+TEST(Defaults, AMeterHasAWindowOfAMinute) {
+  const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
+  EXPECT_EQ(first_upstream(loaded).limits.window, 60s);
+  EXPECT_EQ(first_upstream(loaded).limits.rpm, std::nullopt);
+  EXPECT_EQ(first_upstream(loaded).limits.tpm, std::nullopt);
+  EXPECT_EQ(first_upstream(loaded).share, 1.0);
+}
+
+TEST(Defaults, SizesOfRequests) {
+  const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
+  EXPECT_EQ(loaded.settings->limits.body_bytes_max, 64 * mebibyte);
+  EXPECT_EQ(loaded.settings->limits.header_bytes_max, std::size_t{64} << 10);
+  EXPECT_EQ(loaded.settings->limits.header_count_max, 128u);
+  EXPECT_EQ(loaded.settings->limits.json_depth_max, 256u);
+  EXPECT_EQ(loaded.config.limits.connections_max, 20'000u);
+}
+
+TEST(Defaults, TheLogGoesToStandardErrorInAFormThatFitsIt) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.log.format, LogFormat::automatic);
+  EXPECT_EQ(config.log.level, "info");
+  EXPECT_EQ(config.log.stream, LogStream::standard_error);
+}
+
+TEST(Defaults, ShutdownDrainsInsideThirtySeconds) {
+  const Config config = config_of("");
+  EXPECT_EQ(config.shutdown.announce, 0s);
+  EXPECT_EQ(config.shutdown.drain, 25s);
+}
+
+TEST(Defaults, WorkersFollowTheMachine) {
+  EXPECT_EQ(config_of("").workers, std::nullopt);
+  EXPECT_EQ(config_of("workers: auto\n").workers, std::nullopt);
+  EXPECT_EQ(load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}}).config.workers, default_workers());
+}
+
+TEST(Defaults, OfAKeyATeamAnUpstreamAndAModel) {
+  const Config config = config_of(
+      "keys: [{name: a, hash: \"sha256:00000000000000000000000000000000000000000000000000000000000000ff\"}]\n"
+      "teams: {t: {}}\nupstreams: [{name: u, provider: openai}]\nmodels: [{name: m, upstreams: u}]\n");
+  const KeyConfig& key = config.keys.at(0);
+  EXPECT_EQ(key.weight, 1u);
+  EXPECT_EQ(key.priority, "interactive");
+  EXPECT_TRUE(key.heartbeat);
+  EXPECT_TRUE(key.models.empty());
+  EXPECT_TRUE(key.upstreams.empty());
+  EXPECT_TRUE(key.limits.limits.empty());
+  EXPECT_EQ(config.teams.at(0).weight, 1u);
+  EXPECT_EQ(config.upstreams.at(0).share, 1.0);
+  EXPECT_TRUE(config.upstreams.at(0).verify_tls);
+  EXPECT_EQ(config.models.at(0).upstreams.at(0).weight, 1u);
+  EXPECT_TRUE(config.models.at(0).listed);
+}
+
+// config/weir.yaml shows the defaults: as it stands it must change none of them.
+TEST(Defaults, AreWhatTheShippedExampleSays) {
+  const auto text = process_environment().read_file(WEIR_SOURCE_DIR "/config/weir.yaml");
+  ASSERT_TRUE(text);
+  const Config shipped = config_of(*text), none = config_of("");
+  EXPECT_EQ(to_string(shipped.listen.at(0)), to_string(none.listen.at(0)));
+  EXPECT_EQ(to_string(shipped.operators.listen.at(0)), to_string(none.operators.listen.at(0)));
+  EXPECT_EQ(shipped.clients.open_anywhere, none.clients.open_anywhere);
+  EXPECT_EQ(shipped.queue.wait_max, none.queue.wait_max);
+  EXPECT_EQ(shipped.queue.requests_max, none.queue.requests_max);
+  EXPECT_EQ(shipped.heartbeat.first_after, none.heartbeat.first_after);
+  EXPECT_EQ(shipped.heartbeat.stream_every, none.heartbeat.stream_every);
+  EXPECT_EQ(shipped.heartbeat.json_after, none.heartbeat.json_after);
+  EXPECT_EQ(shipped.heartbeat.json_every, none.heartbeat.json_every);
+  EXPECT_EQ(shipped.timeouts.client_header, none.timeouts.client_header);
+  EXPECT_EQ(shipped.timeouts.client_body, none.timeouts.client_body);
+  EXPECT_EQ(shipped.timeouts.client_idle, none.timeouts.client_idle);
+  EXPECT_EQ(shipped.timeouts.upstream.connect, proxy::UpstreamTimeouts{}.connect);
+  EXPECT_EQ(shipped.timeouts.upstream.tls, proxy::UpstreamTimeouts{}.tls);
+  EXPECT_EQ(shipped.timeouts.upstream.content_gap, proxy::UpstreamTimeouts{}.content_gap);
+  EXPECT_EQ(shipped.timeouts.upstream.byte_gap, proxy::UpstreamTimeouts{}.byte_gap);
+  EXPECT_EQ(shipped.retry.enabled, none.retry.enabled);
+  EXPECT_EQ(shipped.retry.after_send, none.retry.after_send);
+  EXPECT_EQ(shipped.retry.kept_bodies_max, none.retry.kept_bodies_max);
+  EXPECT_EQ(shipped.breaker.enabled, none.breaker.enabled);
+  EXPECT_EQ(shipped.limits.body_bytes_max, none.limits.body_bytes_max);
+  EXPECT_EQ(shipped.limits.header_bytes_max, none.limits.header_bytes_max);
+  EXPECT_EQ(shipped.limits.header_count_max, none.limits.header_count_max);
+  EXPECT_EQ(shipped.limits.json_depth_max, none.limits.json_depth_max);
+  EXPECT_EQ(shipped.limits.connections_max, none.limits.connections_max);
+  EXPECT_EQ(shipped.log.format, none.log.format);
+  EXPECT_EQ(shipped.log.level, none.log.level);
+  EXPECT_EQ(shipped.log.stream, none.log.stream);
+  EXPECT_EQ(shipped.shutdown.announce, none.shutdown.announce);
+  EXPECT_EQ(shipped.shutdown.drain, none.shutdown.drain);
+  EXPECT_EQ(shipped.workers, none.workers);
+  EXPECT_EQ(shipped.start_guard, none.start_guard);
+  EXPECT_TRUE(shipped.upstreams.empty() && shipped.models.empty() && shipped.keys.empty());
+}
+
+}  // namespace
+}  // namespace weir::app
