@@ -176,6 +176,10 @@ class Scanner {
         return std::nullopt;
       }
       if (c < 0x20) return fault("a control character inside a string must be escaped");
+      if (c < 0x80 && c != '\\') {
+        ++at_;
+        continue;
+      }
       const std::size_t length = c == '\\' ? escape_length(text_, at_) : utf8_length(text_, at_);
       if (length == 0) return fault(c == '\\' ? "not a JSON escape" : "not valid UTF-8");
       at_ += length;

@@ -67,18 +67,9 @@ INSTANTIATE_TEST_SUITE_P(
                       ListenRow{"Url", "http://127.0.0.1:80", ""}),
     [](const ::testing::TestParamInfo<ListenRow>& row) { return std::string(row.param.name); });
 
-bool has_ipv6() {
-  try {
-    test::LoopbackPort(1, true);
-    return true;
-  } catch (const test::SocketError&) {
-    return false;
-  }
-}
-
 TEST(Claim, FindsOnePortForBothLoopbacks) {
   const auto claimed = claim(parse_listen("localhost:0"));
-  ASSERT_EQ(claimed.size(), has_ipv6() ? 2u : 1u);
+  ASSERT_EQ(claimed.size(), test::has_ipv6() ? 2u : 1u);
   EXPECT_NE(claimed[0].port(), 0);
   EXPECT_EQ(claimed.back().port(), claimed[0].port());
 }
@@ -120,7 +111,7 @@ TEST(Claim, SeesAPortThatIsSharedByOthers) {
 // The bug: the port was busy on the second address alone, and the owner named was weir itself, which had just claimed
 // it on the first.
 TEST(Claim, NamesTheOwnerOfTheAddressThatIsBusy) {
-  if (!has_ipv6()) GTEST_SKIP() << "no IPv6 here";
+  if (!test::has_ipv6()) GTEST_SKIP() << "no IPv6 here";
   // A child process owns the port on ::1.
   int ready[2], over[2];
   ASSERT_EQ(::pipe(ready), 0);

@@ -40,6 +40,16 @@ class LoopbackPort {
   std::uint16_t port_ = 0;
 };
 
+// Whether this machine has the loopback address ::1.
+inline bool has_ipv6() {
+  try {
+    LoopbackPort(1, true);
+    return true;
+  } catch (const SocketError&) {
+    return false;
+  }
+}
+
 // A port that nobody listens on: connecting is refused.
 inline std::uint16_t refusing_port() {
   return LoopbackPort().port();
