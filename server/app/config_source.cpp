@@ -1,7 +1,5 @@
 #include "app/config_source.hpp"
 
-#include <algorithm>
-
 #include "app/machine.hpp"
 #include "app/provider_profile.hpp"
 #include "app/resolve_settings.hpp"
@@ -105,7 +103,7 @@ class OverrideReader {
       add_from_url(*url);
       return;
     }
-    if (!config_.upstreams.empty()) return give_key();
+    if (!config_.upstreams.empty()) return;
     for (const auto& provider : shipped_providers()) {
       if (!provider->used_when_key_is_set) continue;
       const auto key = secret(provider->api_key_env.c_str());
@@ -117,21 +115,6 @@ class OverrideReader {
       upstream.place = {provider->api_key_env, 0, 0};
       config_.upstreams.push_back(std::move(upstream));
     }
-  }
-
-  // WEIR_UPSTREAM_API_KEY beside upstreams of the file: of the only one.
-  void give_key() {
-    const auto key = secret("WEIR_UPSTREAM_API_KEY");
-    if (!key) return;
-    if (config_.upstreams.size() == 1) {
-      config_.upstreams.front().api_key = *key;
-    } else {
-      problem({"WEIR_UPSTREAM_API_KEY", 0, 0}, several_upstreams("write the key of each into the configuration file"));
-    }
-  }
-
-  std::string several_upstreams(const std::string& advice) const {
-    return "there are " + std::to_string(config_.upstreams.size()) + " upstreams; " + advice;
   }
 
   void add_from_url(const Given& url) {
@@ -156,7 +139,7 @@ class OverrideReader {
       if (!value) return nullptr;
       if (config_.upstreams.size() == 1) return &config_.upstreams.front();
       if (!config_.upstreams.empty()) {
-        problem(value->place, several_upstreams("set the limits of each in a configuration file"));
+        problem(value->place, "there are " + std::to_string(config_.upstreams.size()) + " upstreams; set the limits of each in a configuration file");
       }
       return nullptr;
     };
@@ -215,12 +198,6 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
     if (!upstream.tls && !upstream.api_key.empty() && !is_loopback(upstream.host)) {
       warnings.push_back("upstream " + upstream.name + ": its key travels over plain http");
     }
-  }
-  for (std::size_t i = 0; i < settings.upstreams.size(); ++i) {
-    const bool reached = std::any_of(settings.routes.begin(), settings.routes.end(), [&](const proxy::ModelRoute& route) {
-      return std::any_of(route.targets.begin(), route.targets.end(), [&](const proxy::Target& target) { return target.upstream == i; });
-    });
-    if (!reached) warnings.push_back("upstream " + settings.upstreams[i].name + ": no model leads to it; name those it serves in `models`");
   }
   if (config.clients.open_anywhere && settings.clients.mode == proxy::ClientMode::open && !is_loopback(config.listen)) {
     warnings.push_back("clients.open is anywhere: whoever can connect spends the provider key");
