@@ -1,5 +1,7 @@
 #include "app/config_source.hpp"
 
+#include <algorithm>
+
 #include "app/machine.hpp"
 #include "app/provider_profile.hpp"
 #include "app/resolve_settings.hpp"
@@ -22,12 +24,13 @@ class OverrideReader {
 
   void apply() {
     read_listen(given(overrides_.listen, "--listen", "WEIR_LISTEN"), config_.listen, config_.listen_place);
-    read_listen(given(overrides_.operator_listen, "--operator-listen", "WEIR_OPERATOR_LISTEN"), config_.operators.listen,
-                config_.operators.place);
+    read_listen(given(overrides_.operator_listen, "--operator-listen", "WEIR_OPERATOR_LISTEN"),
+                config_.operators.listen, config_.operators.place);
     if (const auto token = secret("WEIR_OPERATOR_TOKEN")) config_.operators.token = *token;
     if (const auto open = given({}, "", "WEIR_CLIENTS_OPEN")) read_open(*open);
     if (const auto workers = given(overrides_.workers, "--workers", "WEIR_WORKERS")) read_workers(*workers);
-    if (const auto format = given({}, "", "WEIR_LOG_FORMAT")) read_word(*format, log_format_words(), config_.log.format);
+    if (const auto format = given({}, "", "WEIR_LOG_FORMAT"))
+      read_word(*format, log_format_words(), config_.log.format);
     if (const auto level = given({}, "", "WEIR_LOG_LEVEL")) read_word(*level, log_level_words(), config_.log.level);
     add_upstreams();
     limit_upstream();
@@ -38,7 +41,8 @@ class OverrideReader {
 
   std::optional<Given> given(const std::optional<std::string>& flag, const char* flag_name, const char* variable) {
     if (flag) return Given{*flag, {flag_name, 0, 0}};
-    if (const auto value = environment_.variable(variable); value && !value->empty()) return Given{*value, {variable, 0, 0}};
+    if (const auto value = environment_.variable(variable); value && !value->empty())
+      return Given{*value, {variable, 0, 0}};
     return std::nullopt;
   }
 
@@ -65,7 +69,8 @@ class OverrideReader {
   }
 
   void read_open(const Given& value) {
-    if (value.text != "anywhere" && value.text != "loopback") return problem(value.place, "expected anywhere or loopback, found '" + value.text + "'");
+    if (value.text != "anywhere" && value.text != "loopback")
+      return problem(value.place, "expected anywhere or loopback, found '" + value.text + "'");
     config_.clients.open_anywhere = value.text == "anywhere";
     config_.clients.place = value.place;
   }
@@ -73,7 +78,8 @@ class OverrideReader {
   void read_workers(const Given& value) {
     const auto number = parse_count(value.text);
     if (!number || *number < 1 || *number > workers_max) {
-      return problem(value.place, "expected a whole number from 1 to " + std::to_string(workers_max) + ", found '" + value.text + "'");
+      return problem(value.place, "expected a whole number from 1 to " + std::to_string(workers_max) + ", found '" +
+                                      value.text + "'");
     }
     config_.workers = static_cast<unsigned>(*number);
   }
@@ -98,12 +104,13 @@ class OverrideReader {
   void add_upstreams() {
     if (const auto url = given(overrides_.upstream, "--upstream", "WEIR_UPSTREAM")) {
       if (!config_.upstreams.empty()) {
-        return problem(url->place, "the configuration file has upstreams already; name this one there, or leave it out");
+        return problem(url->place,
+                       "the configuration file has upstreams already; name this one there, or leave it out");
       }
       add_from_url(*url);
       return;
     }
-    if (!config_.upstreams.empty()) return;
+    if (!config_.upstreams.empty()) return give_key();
     for (const auto& provider : shipped_providers()) {
       if (!provider->used_when_key_is_set) continue;
       const auto key = secret(provider->api_key_env.c_str());
@@ -115,6 +122,21 @@ class OverrideReader {
       upstream.place = {provider->api_key_env, 0, 0};
       config_.upstreams.push_back(std::move(upstream));
     }
+  }
+
+  // WEIR_UPSTREAM_API_KEY beside upstreams of the file: of the only one.
+  void give_key() {
+    const auto key = secret("WEIR_UPSTREAM_API_KEY");
+    if (!key) return;
+    if (config_.upstreams.size() == 1) {
+      config_.upstreams.front().api_key = *key;
+    } else {
+      problem({"WEIR_UPSTREAM_API_KEY", 0, 0}, several_upstreams("write the key of each into the configuration file"));
+    }
+  }
+
+  std::string several_upstreams(const std::string& advice) const {
+    return "there are " + std::to_string(config_.upstreams.size()) + " upstreams; " + advice;
   }
 
   void add_from_url(const Given& url) {
@@ -139,17 +161,18 @@ class OverrideReader {
       if (!value) return nullptr;
       if (config_.upstreams.size() == 1) return &config_.upstreams.front();
       if (!config_.upstreams.empty()) {
-        problem(value->place, "there are " + std::to_string(config_.upstreams.size()) + " upstreams; set the limits of each in a configuration file");
+        problem(value->place, several_upstreams("set the limits of each in a configuration file"));
       }
       return nullptr;
     };
     const auto limit = [&](const std::optional<std::string>& flag, const char* name, const char* variable,
-                           std::optional<std::uint64_t> LimitsConfig::*field) {
+                           std::optional<std::uint64_t> LimitsConfig::* field) {
       const auto value = given(flag, name, variable);
       UpstreamConfig* upstream = one(value);
       if (!upstream) return;
       const auto number = value->text == "unlimited" ? std::optional(unlimited) : parse_count(value->text);
-      if (!number || *number == 0) return problem(value->place, "expected a whole number from 1, or unlimited; found '" + value->text + "'");
+      if (!number || *number == 0)
+        return problem(value->place, "expected a whole number from 1, or unlimited; found '" + value->text + "'");
       upstream->limits.limits.*field = *number;
     };
     limit(overrides_.rpm, "--rpm", "WEIR_RPM", &LimitsConfig::rpm);
@@ -157,7 +180,8 @@ class OverrideReader {
     limit(overrides_.concurrency, "--concurrency", "WEIR_CONCURRENCY", &LimitsConfig::concurrency);
     if (const auto share = given(overrides_.share, "--share", "WEIR_SHARE")) {
       const auto part = parse_fraction(share->text);
-      if (!part || *part <= 0 || *part > 1) return problem(share->place, "expected a part such as 0.25, above 0 and up to 1; found '" + share->text + "'");
+      if (!part || *part <= 0 || *part > 1)
+        return problem(share->place, "expected a part such as 0.25, above 0 and up to 1; found '" + share->text + "'");
       // Of several accounts every one is shared in the same way: a sidecar knows how many of it there are, not of what.
       for (UpstreamConfig& upstream : config_.upstreams) upstream.share = *part;
     }
@@ -182,7 +206,8 @@ constexpr const char* nothing_configured =
     "  weir serve --config weir.yaml               (with `upstreams:` in it)\n"
     "To try weir without a provider, start `weir simulate` and use --upstream http://127.0.0.1:8090";
 
-std::vector<std::string> warnings_of(const Config& config, const proxy::Settings& settings, const Environment& environment) {
+std::vector<std::string> warnings_of(const Config& config, const proxy::Settings& settings,
+                                     const Environment& environment) {
   std::vector<std::string> warnings;
   // Whoever followed our own advice and exported OPENAI_BASE_URL has a key beside it that OpenAI does not know.
   const auto base_url = environment.variable("OPENAI_BASE_URL");
@@ -191,13 +216,26 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
     const auto url = parse_base_url(*base_url);
     const auto* parsed = std::get_if<BaseUrl>(&url);
     if (parsed && provider_of_host(parsed->host) == shipped_provider(upstream.name)) continue;
-    warnings.push_back("OPENAI_API_KEY is taken for a key of OpenAI, though OPENAI_BASE_URL names another server; unset it if it is for that one");
+    warnings.push_back(
+        "OPENAI_API_KEY is taken for a key of OpenAI, though OPENAI_BASE_URL names another server; unset it if it is "
+        "for that one");
   }
   for (const auto& upstream : settings.upstreams) {
-    if (!upstream.verify_tls) warnings.push_back("upstream " + upstream.name + ": verify_tls is off; anyone on the way can read its key");
+    if (!upstream.verify_tls)
+      warnings.push_back("upstream " + upstream.name + ": verify_tls is off; anyone on the way can read its key");
     if (!upstream.tls && !upstream.api_key.empty() && !is_loopback(upstream.host)) {
       warnings.push_back("upstream " + upstream.name + ": its key travels over plain http");
     }
+  }
+  for (std::size_t i = 0; i < settings.upstreams.size(); ++i) {
+    const bool reached =
+        std::any_of(settings.routes.begin(), settings.routes.end(), [&](const proxy::ModelRoute& route) {
+          return std::any_of(route.targets.begin(), route.targets.end(),
+                             [&](const proxy::Target& target) { return target.upstream == i; });
+        });
+    if (!reached)
+      warnings.push_back("upstream " + settings.upstreams[i].name +
+                         ": no model leads to it; name those it serves in `models`");
   }
   if (config.clients.open_anywhere && settings.clients.mode == proxy::ClientMode::open && !is_loopback(config.listen)) {
     warnings.push_back("clients.open is anywhere: whoever can connect spends the provider key");

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/provider_profile.hpp"
+#include "app/units.hpp"
 
 namespace weir::app {
 namespace {
@@ -13,11 +14,15 @@ namespace {
 using proxy::ModelProfile;
 using ProviderPtr = std::shared_ptr<const ProviderProfile>;
 
-bool is_pattern(std::string_view name) { return name.find('*') != std::string_view::npos; }
+bool is_pattern(std::string_view name) {
+  return name.find('*') != std::string_view::npos;
+}
 
 bool same_header(std::string_view a, std::string_view b) {
   const auto lower = [](unsigned char c) { return std::tolower(c); };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(static_cast<unsigned char>(x)) == lower(static_cast<unsigned char>(y)); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) {
+    return lower(static_cast<unsigned char>(x)) == lower(static_cast<unsigned char>(y));
+  });
 }
 
 proxy::Limits to_limits(const LimitsConfig& config) {
@@ -68,7 +73,9 @@ class Resolver {
       const std::string path = name.front() == '/' || folder_.empty() ? name : folder_ + "/" + name;
       const auto text = environment_.read_file(path);
       if (!text) {
-        problem(upstream.provider.place, "the provider file " + (upstream.provider.interpolated ? "named there" : "'" + path + "'") + " cannot be read");
+        problem(upstream.provider.place, "the provider file " +
+                                             (upstream.provider.interpolated ? "named there" : "'" + path + "'") +
+                                             " cannot be read");
         return shipped_provider("generic");
       }
       return std::make_shared<const ProviderProfile>(read_provider(*text, path, environment_, problems_));
@@ -108,7 +115,8 @@ class Resolver {
     upstream.name = from.name;
     upstream.provider = provider->name;
     const std::string url_text = from.base_url.empty() ? provider->base_url : from.base_url;
-    if (url_text.empty() && problems_.size() > problems_before) return upstream;  // the stand-in for a wrong name has none
+    if (url_text.empty() && problems_.size() > problems_before)
+      return upstream;  // the stand-in for a wrong name has none
     if (url_text.empty()) {
       problem(from.place, "base_url is needed, since the provider '" + provider->name + "' has none of its own");
       return upstream;
@@ -126,7 +134,8 @@ class Resolver {
     upstream.api_key = from.api_key;
     upstream.headers = from.headers;
     for (const auto& [name, value] : provider->headers) {
-      const bool given = std::any_of(from.headers.begin(), from.headers.end(), [&](const auto& header) { return same_header(header.first, name); });
+      const bool given = std::any_of(from.headers.begin(), from.headers.end(),
+                                     [&](const auto& header) { return same_header(header.first, name); });
       if (!given) upstream.headers.emplace_back(name, value);
     }
     upstream.asks_usage = provider->asks_usage;
@@ -137,13 +146,32 @@ class Resolver {
     upstream.ca_file = from.ca_file;
     upstream.verify_tls = from.verify_tls;
     upstream.models = models_of(from, *provider);
+    check_share(from, upstream.limits, "");
+    for (const ModelProfile& model : upstream.models) check_share(from, model.limits, " of model " + model.name);
     return upstream;
   }
 
-  proxy::UpstreamTimeouts timeouts_of(const UpstreamTimeoutsConfig& account, const UpstreamTimeoutsConfig& provider) const {
+  // A part of a limit that comes to less than one would never let anything through.
+  void check_share(const UpstreamConfig& from, const proxy::Limits& limits, const std::string& whose) {
+    const std::pair<const char*, const std::optional<std::uint64_t>*> words[] = {{"rpm", &limits.rpm},
+                                                                                 {"rpd", &limits.rpd},
+                                                                                 {"tpm", &limits.tpm},
+                                                                                 {"tpd", &limits.tpd},
+                                                                                 {"input_tpm", &limits.input_tpm},
+                                                                                 {"output_tpm", &limits.output_tpm},
+                                                                                 {"concurrency", &limits.concurrency}};
+    for (const auto& [word, limit] : words) {
+      if (!*limit || static_cast<double>(**limit) * from.share >= 1) continue;
+      problem(from.place, "the share " + format_fraction(from.share) + " of " + word + ": " + std::to_string(**limit) +
+                              whose + " is less than one, so nothing could be sent");
+    }
+  }
+
+  proxy::UpstreamTimeouts timeouts_of(const UpstreamTimeoutsConfig& account,
+                                      const UpstreamTimeoutsConfig& provider) const {
     proxy::UpstreamTimeouts result;
     const UpstreamTimeoutsConfig& general = config_.timeouts.upstream;
-    const auto pick = [&](Duration& into, std::optional<Duration> UpstreamTimeoutsConfig::*field) {
+    const auto pick = [&](Duration& into, std::optional<Duration> UpstreamTimeoutsConfig::* field) {
       for (const UpstreamTimeoutsConfig* level : {&account, &general, &provider}) {
         if (level->*field) {
           into = *(level->*field);
@@ -175,7 +203,8 @@ class Resolver {
   void unknown_base_model(const Name& name, const ProviderProfile& provider) {
     std::vector<std::string> names;
     for (const ProviderModel& known : provider.models) names.push_back(known.profile.name);
-    problem(name.place, "base_model: the provider '" + provider.name + "' knows no model " + shown(name) + suggestion(name.text, names));
+    problem(name.place, "base_model: the provider '" + provider.name + "' knows no model " + shown(name) +
+                            suggestion(name.text, names));
   }
 
   std::vector<ModelProfile> models_of(const UpstreamConfig& from, const ProviderProfile& provider) {
@@ -195,7 +224,9 @@ class Resolver {
     for (const ModelConfig& model : config_.models) {
       if (!model.base_model) continue;
       for (const RouteTargetConfig& target : model.upstreams) {
-        const std::string& sent = !target.model.empty() ? target.model : model.upstream_model.empty() ? model.name : model.upstream_model;
+        const std::string& sent = !target.model.empty()          ? target.model
+                                  : model.upstream_model.empty() ? model.name
+                                                                 : model.upstream_model;
         if (target.upstream.text != from.name) continue;
         const ProviderModel* known = provider.find_model(model.base_model->text);
         if (!known) unknown_base_model(*model.base_model, provider);
@@ -213,8 +244,9 @@ class Resolver {
 
   // The more a pattern says, the earlier it is tried: deepseek-r1-* of one provider before deepseek-* of another.
   template <class T>
-  static void sort_patterns(std::vector<T>& items, std::string T::*pattern) {
-    std::stable_sort(items.begin(), items.end(), [&](const T& a, const T& b) { return (a.*pattern).size() > (b.*pattern).size(); });
+  static void sort_patterns(std::vector<T>& items, std::string T::* pattern) {
+    std::stable_sort(items.begin(), items.end(),
+                     [&](const T& a, const T& b) { return (a.*pattern).size() > (b.*pattern).size(); });
   }
 
   std::optional<std::size_t> upstream_index(const Name& name) {
@@ -231,12 +263,16 @@ class Resolver {
     std::vector<proxy::ModelRoute> exact, patterns;
     const auto add = [&](proxy::ModelRoute route) {
       auto& routes = is_pattern(route.pattern) ? patterns : exact;
-      const auto same = std::find_if(routes.begin(), routes.end(), [&](const auto& other) { return other.pattern == route.pattern; });
+      const auto same =
+          std::find_if(routes.begin(), routes.end(), [&](const auto& other) { return other.pattern == route.pattern; });
       if (same == routes.end()) return routes.push_back(std::move(route));
-      // Derived routes: a second account that serves the same model is one more target.
+      // Derived routes: a second account that serves the same model is one more target. Of other providers the first
+      // wins.
       for (proxy::Target& target : route.targets) {
-        const bool there = std::any_of(same->targets.begin(), same->targets.end(), [&](const auto& other) { return other.upstream == target.upstream; });
-        if (!there) same->targets.push_back(std::move(target));
+        const bool there = std::any_of(same->targets.begin(), same->targets.end(),
+                                       [&](const auto& other) { return other.upstream == target.upstream; });
+        const bool alike = same->targets.empty() || serve_the_same(same->targets.front().upstream, target.upstream);
+        if (!there && alike) same->targets.push_back(std::move(target));
       }
       same->listed |= route.listed;
     };
@@ -253,7 +289,8 @@ class Resolver {
       add(std::move(route));
     }
     if (config_.models.empty()) {
-      // One upstream serves whatever is asked for; several serve what their providers are known for, the first that fits.
+      // One upstream serves whatever is asked for; several serve what their providers are known for, the first that
+      // fits.
       const bool alone = settings_->upstreams.size() == 1;
       for (std::size_t i = 0; i < settings_->upstreams.size(); ++i) {
         for (const ProviderModel& known : providers_[i]->models) {
@@ -267,7 +304,14 @@ class Resolver {
     }
     sort_patterns(patterns, &proxy::ModelRoute::pattern);
     settings_->routes = std::move(exact);
-    settings_->routes.insert(settings_->routes.end(), std::make_move_iterator(patterns.begin()), std::make_move_iterator(patterns.end()));
+    settings_->routes.insert(settings_->routes.end(), std::make_move_iterator(patterns.begin()),
+                             std::make_move_iterator(patterns.end()));
+  }
+
+  // Whether an id means the same model at both: accounts of one hosted provider. Two servers of one's own that speak
+  // the same protocol have nothing in common, nor have two Azure resources.
+  bool serve_the_same(std::size_t a, std::size_t b) const {
+    return providers_[a]->name == providers_[b]->name && !providers_[a]->base_url.empty();
   }
 
   static proxy::ModelRoute route_to(const std::string& pattern, std::size_t upstream, bool listed) {
@@ -299,7 +343,8 @@ class Resolver {
       for (const Name& name : from.upstreams) {
         if (upstream_index(name)) key.upstreams.push_back(name.text);
       }
-      if (from.default_upstream && upstream_index(*from.default_upstream)) key.default_upstream = from.default_upstream->text;
+      if (from.default_upstream && upstream_index(*from.default_upstream))
+        key.default_upstream = from.default_upstream->text;
       key.weight = from.weight;
       key.priority = from.priority;
       settings_->clients.keys.push_back(std::move(key));
@@ -324,7 +369,8 @@ class Resolver {
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
     settings_->operator_token = config_.operators.token;
     if (!is_loopback(config_.operators.listen) && config_.operators.token.empty()) {
-      problem(config_.operators.place, "operator.listen is not a loopback address, so operator.token (WEIR_OPERATOR_TOKEN) is needed");
+      problem(config_.operators.place,
+              "operator.listen is not a loopback address, so operator.token (WEIR_OPERATOR_TOKEN) is needed");
     }
   }
 
@@ -352,7 +398,8 @@ class Resolver {
 
 }  // namespace
 
-Resolved resolve_settings(const Config& config, const std::string& folder, const Environment& environment, Problems& problems) {
+Resolved resolve_settings(const Config& config, const std::string& folder, const Environment& environment,
+                          Problems& problems) {
   return Resolver(config, folder, environment, problems).run();
 }
 

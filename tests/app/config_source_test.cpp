@@ -98,7 +98,7 @@ TEST(ConfigSource, NothingConfiguredSaysWhatToDo) {
 constexpr const char* file_with_everything =
     "listen: 127.0.0.1:1001\noperator: {listen: 127.0.0.1:1002, token: from-file}\nworkers: 3\nlog: {format: text, "
     "level: warn}\n"
-    "clients: {open: loopback}\nupstreams: [{name: a, provider: openai, limits: {rpm: 1, tpm: 2, concurrency: 3}, "
+    "clients: {open: loopback}\nupstreams: [{name: a, provider: openai, limits: {rpm: 11, tpm: 12, concurrency: 13}, "
     "share: 0.1}]\n";
 
 TEST(ConfigSource, VariablesWinOverTheFile) {
@@ -164,7 +164,7 @@ TEST(ConfigSource, EmptyVariablesCountAsNotSet) {
                        {{"WEIR_LISTEN", ""}, {"WEIR_WORKERS", ""}, {"WEIR_RPM", ""}, {"WEIR_OPERATOR_TOKEN", ""}}));
   EXPECT_EQ(to_string(loaded.config.listen.at(0)), "127.0.0.1:1001");
   EXPECT_EQ(loaded.config.workers, 3u);
-  EXPECT_EQ(first_upstream(loaded).limits.rpm, Optional(1));
+  EXPECT_EQ(first_upstream(loaded).limits.rpm, Optional(11));
   EXPECT_EQ(loaded.settings->operator_token, "from-file");
   EXPECT_EQ(upstreams_of(load({{{"WEIR_CONFIG", ""}, {"OPENAI_API_KEY", "o"}}, {}})), "openai=o ");
 }

@@ -13,7 +13,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-ListenAddress at(std::uint16_t port) { return {"127.0.0.1", port}; }
+ListenAddress at(std::uint16_t port) {
+  return {"127.0.0.1", port};
+}
 
 // Accepts one connection, reads the request and writes `pieces`, with a pause before each.
 class SlowServer {

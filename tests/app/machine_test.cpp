@@ -85,7 +85,8 @@ TEST_F(Cgroups, APathOutsideTheNamespaceMeansItsRoot) {
 
 TEST_F(Cgroups, NonsenseIsNoLimit) {
   write("memory.max", "many");
-  for (const char* text : {"", ":", "0:", "nothing here", "0::", "4:memory"}) EXPECT_EQ(limits(text).cpus, std::nullopt) << text;
+  for (const char* text : {"", ":", "0:", "nothing here", "0::", "4:memory"})
+    EXPECT_EQ(limits(text).cpus, std::nullopt) << text;
 }
 
 }  // namespace

@@ -62,6 +62,18 @@ TEST(ResolvedLimits, AShareIsKeptBesideTheLimit) {
   EXPECT_EQ(first_upstream(loaded).limits.tpm, Optional(5'000'000));
 }
 
+TEST(ResolvedLimits, AShareThatLeavesLessThanOneIsRefused) {
+  EXPECT_EQ(refusal(with_config(
+                "upstreams:\n  - {name: a, provider: openai, limits: {rpm: 10, concurrency: 3}, share: 0.25}\n")),
+            "/etc/weir/weir.yaml:2:5: the share 0.25 of concurrency: 3 is less than one, so nothing could be sent\n");
+  EXPECT_EQ(
+      refusal(with_config("upstreams:\n  - {name: a, provider: openai, limits: {concurrency: 4}, share: 0.25}\n")),
+      "accepted");
+  EXPECT_EQ(refusal(with_config("upstreams:\n  - {name: a, provider: deepseek, share: 0.001}\n")),
+            "/etc/weir/weir.yaml:2:5: the share 0.001 of concurrency: 500 of model deepseek-v4-pro is less than one, "
+            "so nothing could be sent\n");
+}
+
 TEST(ResolvedLimits, OfAModelAreThoseOfTheProviderUnlessTheAccountSaysMore) {
   const Loaded loaded =
       load(with_config("upstreams:\n  - name: d\n    provider: deepseek\n    models:\n      deepseek-v4-pro: {limits: "

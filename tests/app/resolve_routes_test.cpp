@@ -84,6 +84,16 @@ TEST(ResolvedRoutes, WithoutModelsASecondAccountIsAnotherTarget) {
   EXPECT_NE(text.find("\nep-* -> ark-1, ark-2\n"), std::string::npos) << text;
 }
 
+TEST(ResolvedRoutes, WithoutModelsServersOfOnesOwnAreNotTakenForOnePool) {
+  const Loaded loaded = load(with_config(
+      "upstreams:\n  - {name: a, base_url: \"http://127.0.0.1:1\"}\n  - {name: b, base_url: \"http://127.0.0.1:2\"}\n"
+      "  - {name: c, provider: azure-openai, base_url: \"https://c.openai.azure.com\"}\n"));
+  EXPECT_EQ(routes_of(loaded), "* -> a\n");
+  ASSERT_EQ(loaded.warnings.size(), 2u);
+  EXPECT_EQ(loaded.warnings[0], "upstream b: no model leads to it; name those it serves in `models`");
+  EXPECT_EQ(loaded.warnings[1], "upstream c: no model leads to it; name those it serves in `models`");
+}
+
 TEST(ResolvedRoutes, ModelsOfAnAccountAreServed) {
   const std::string text =
       routes_of(load(with_config("upstreams:\n  - {name: a, provider: openai}\n  - name: b\n    base_url: "
