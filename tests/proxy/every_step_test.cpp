@@ -1,0 +1,215 @@
+// Faults at every step: the client's wire fails, blocks or trickles at each of its operations; the upstream is cut at
+// each byte of its answer; the client leaves at each byte. Whatever happens, everything ends, nothing half-read is used
+// again, and nothing that is not whole looks whole.
+#include <gtest/gtest.h>
+
+#include "net/task.hpp"
+#include "proxy/context.hpp"
+#include "proxy/proxy_support.hpp"
+#include "proxy/session.hpp"
+#include "support/memory_wire.hpp"
+#include "support/run_worker.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","messages":[]})";
+const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
+const std::string json = R"({"id":"c1","choices":[],"usage":{"prompt_tokens":1}})";
+
+std::string answer_to(const HttpMessage& request) {
+  if (request.body.find("\"stream\":true") == std::string::npos) return json_answer(json);
+  return stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) + last_chunk();
+}
+
+// One connection with a streamed call, an upload, a plain call and a bad one, over a wire in memory.
+class InMemory : public ::testing::Test {
+ protected:
+  InMemory() : log(options()), shared(log) {
+    upstream.answer_always(answer_to);
+    shared.via = "weir-test";
+    shared.mint_id = [] { return "req_1"; };
+    context.emplace(
+        worker, shared,
+        proxy::make_snapshot(std::make_shared<const proxy::Settings>(settings_for({upstream_at(upstream.port())})),
+                             net::ProxyRules(), nullptr));
+    for (const std::string& request :
+         {post("/v1/chat/completions", ask_stream), post("/v1/files", "content"), post("/v1/chat/completions", ask),
+          post("/v1/chat/completions", "{"), get("/healthz", "Connection: close\r\n")}) {
+      requests += request;
+    }
+  }
+  observe::LogOptions options() {
+    observe::LogOptions made;
+    made.on_exchange = [this](const observe::ExchangeRecord& record) { records.push_back(record); };
+    return made;
+  }
+  static net::Task<void> serve(proxy::WorkerContext& context, std::unique_ptr<net::Wire> wire, bool& ended) {
+    {
+      proxy::Session session(context, std::move(wire), proxy::Door::clients);
+      co_await session.run();
+    }
+    ended = true;
+  }
+  // Runs the conversation over this peer's wire; false: it did not end.
+  bool run(MemoryPeer& peer) {
+    bool ended = false;
+    peer.send(requests);
+    net::spawn(serve(*context, peer.take_wire(), ended));
+    const bool done = run_until(worker, [&] { return ended; });
+    EXPECT_TRUE(context->sessions.empty());
+    return done;
+  }
+
+  ScriptedUpstream upstream;
+  std::vector<observe::ExchangeRecord> records;
+  observe::Log log;
+  proxy::Shared shared;
+  net::Worker worker;
+  std::optional<proxy::WorkerContext> context;
+  std::string requests;
+};
+
+TEST_F(InMemory, AWireThatFailsAtAnyOperationEndsTheSession) {
+  std::size_t steps = 0;
+  for (std::size_t n = 1;; ++n) {
+    SCOPED_TRACE("failing at operation " + std::to_string(n));
+    MemoryPeer peer(worker);
+    const auto fail = std::make_shared<FailCount>(n);
+    peer.wire().fail = fail;
+    peer.wire().read_max = 100;  // more steps to fail at
+    peer.wire().write_max = 150;
+    ASSERT_TRUE(run(peer));
+    steps = n;
+    if (!fail->reached()) {
+      // What came before has left nothing behind that a whole round would read.
+      EXPECT_NE(peer.received().find(json), std::string::npos);
+      EXPECT_NE(peer.received().find("invalid_json"), std::string::npos);
+      break;
+    }
+    ASSERT_LT(n, 500u);
+  }
+  EXPECT_GT(steps, 15u);
+  EXPECT_EQ(records.back().outcome, "refused");  // the bad call of the last, unbroken round
+}
+
+TEST_F(InMemory, EveryKindOfWireGivesTheSameBytes) {
+  std::string wanted;
+  const std::function<void(MemoryLink::End&)> kinds[] = {
+      [](MemoryLink::End&) {},
+      [](MemoryLink::End& wire) { wire.read_max = 1; },
+      [](MemoryLink::End& wire) { wire.write_max = 1; },
+      [](MemoryLink::End& wire) { wire.block_every = 2; },
+      [](MemoryLink::End& wire) {
+        wire.block_every = 3;
+        wire.read_max = 5;
+        wire.write_max = 7;
+      },
+      [](MemoryLink::End& wire) { wire.capacity = 10; },
+  };
+  for (const auto& kind : kinds) {
+    MemoryPeer peer(worker);
+    kind(peer.wire());
+    ASSERT_TRUE(run(peer));
+    if (wanted.empty()) wanted = peer.received();
+    EXPECT_EQ(peer.received(), wanted) << "kind " << &kind - kinds;
+    EXPECT_TRUE(peer.wire_gone());
+  }
+  EXPECT_NE(wanted.find(json), std::string::npos);
+  EXPECT_NE(wanted.find("invalid_json"), std::string::npos);
+}
+
+struct Answer {
+  std::string name, bytes, request;
+};
+class CutAtEveryByte : public ::testing::TestWithParam<Answer> {};
+
+TEST_P(CutAtEveryByte, NeverLooksWhole) {
+  const Answer& row = GetParam();
+  const bool stream = row.request == ask_stream;
+  ScriptedUpstream upstream;
+  for (std::size_t size = 0; size < row.bytes.size(); ++size) {
+    auto& script = upstream.next_connection().expect_request();
+    if (size > 0) script.send(row.bytes.substr(0, size));
+    size % 3 == 0 ? script.reset() : script.close();
+  }
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  std::size_t refused = 0, broken = 0, told = 0, whole = 0;
+  for (std::size_t size = 0; size < row.bytes.size(); ++size) {
+    SCOPED_TRACE("after " + std::to_string(size) +
+                 " bytes: " + row.bytes.substr(size < 40 ? 0 : size - 40, std::min<std::size_t>(size, 40)));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", row.request));
+    HttpMessage answer;
+    try {
+      answer = client.read_response();
+    } catch (const std::runtime_error&) {
+      ++broken;  // reset before its head was through
+      continue;
+    }
+    if (answer.status() == 502) {
+      ++refused;
+      EXPECT_TRUE(code_of(answer).starts_with("weir_upstream_"));
+    } else if (!answer.complete()) {
+      ++broken;
+      EXPECT_FALSE(stream);
+    } else if (answer.body.find("\"error\":{") != std::string::npos) {
+      ++told;
+      EXPECT_TRUE(stream);
+    } else {
+      ++whole;
+      EXPECT_TRUE(stream);
+      EXPECT_NE(answer.body.find("\"finish_reason\":\"stop\""), std::string::npos) << answer.body;
+    }
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_GT(stream ? told : broken, 0u);
+  // Of a stream only what comes after its finish_reason may be missing.
+  EXPECT_LE(whole, stream ? ("data: [DONE]\n\n\r\n" + last_chunk()).size() : 0u);
+  EXPECT_EQ(refused + broken + told + whole, row.bytes.size());
+}
+
+const std::string json_type = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+INSTANTIATE_TEST_SUITE_P(
+    Rows, CutAtEveryByte,
+    ::testing::Values(Answer{"JsonOfKnownLength", json_answer(json), ask},
+                      Answer{"JsonInChunks",
+                             json_type + "Transfer-Encoding: chunked\r\n\r\n" + chunk(json.substr(0, 9)) +
+                                 chunk(json.substr(9)) + last_chunk(),
+                             ask},
+                      Answer{"Stream", stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) + last_chunk(),
+                             ask_stream}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(EveryByte, AClientMayLeaveAfterIt) {
+  ScriptedUpstream upstream;
+  upstream.answer_always(answer_to);
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  const std::string request = post("/v1/chat/completions", ask_stream);
+  for (std::size_t size = 0; size < request.size(); ++size) {
+    RawClient client(proxy.port());
+    client.send(request.substr(0, size));
+    size % 2 == 0 ? client.close() : client.reset();
+  }
+  EXPECT_TRUE(proxy.wait_sessions(0));
+  EXPECT_TRUE(upstream.requests().empty());
+  std::string whole;
+  {
+    RawClient client(proxy.port());
+    client.send(request);
+    whole = client.read_until(last_chunk());
+  }
+  for (std::size_t size = 0; size < whole.size(); size += 3) {
+    RawClient client(proxy.port());
+    client.send(request);
+    client.read_exactly(size);
+    size % 2 == 0 ? client.close() : client.reset();
+  }
+  EXPECT_TRUE(proxy.wait_sessions(0));
+  RawClient client(proxy.port());
+  client.send(request);
+  EXPECT_EQ(client.read_response().body, chat_event("a") + chat_stream());
+}
+
+}  // namespace
+}  // namespace weir::test
