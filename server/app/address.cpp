@@ -29,15 +29,15 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::string lower_case(std::string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return result;
 }
 
 bool is_host_name(std::string_view host) {
   return !host.empty() && host.size() <= 253 && host.front() != '.' && host.front() != '-' &&
-         std::all_of(host.begin(), host.end(), [](unsigned char c) {
-           return c < 0x80 && (std::isalnum(c) || c == '-' || c == '.' || c == '_');
-         });
+         std::all_of(host.begin(), host.end(),
+                     [](unsigned char c) { return c < 0x80 && (std::isalnum(c) || c == '-' || c == '.' || c == '_'); });
 }
 
 struct HostPort {
@@ -67,9 +67,12 @@ std::optional<HostPort> split_host_port(std::string_view text) {
 }
 
 // What people paste instead of a base URL: the address of one endpoint.
-constexpr std::string_view endpoint_paths[] = {"/chat/completions", "/completions", "/embeddings", "/responses", "/messages"};
+constexpr std::string_view endpoint_paths[] = {"/chat/completions", "/completions", "/embeddings", "/responses",
+                                               "/messages"};
 
-std::variant<BaseUrl, std::string> fault(std::string text) { return text; }
+std::variant<BaseUrl, std::string> fault(std::string text) {
+  return text;
+}
 
 }  // namespace
 
@@ -83,7 +86,8 @@ std::variant<ListenAddress, std::string> parse_listen_address(std::string_view t
   }
   if (text.starts_with(':') || text.starts_with("*:")) {
     const std::string port(text.substr(text.find(':') + 1).substr(0, 8));
-    return "expected an address before the port: 0.0.0.0:" + port + " for every IPv4 address, [::]:" + port + " for every IPv6 one";
+    return "expected an address before the port: 0.0.0.0:" + port + " for every IPv4 address, [::]:" + port +
+           " for every IPv6 one";
   }
   const auto split = split_host_port(text);
   if (!split || split->port.empty()) return "expected host:port such as localhost:8080, found " + shown;
@@ -134,14 +138,19 @@ std::variant<BaseUrl, std::string> parse_base_url(std::string_view text) {
     return fault("the URL has a space or a character beyond ASCII in it");
   }
   const auto scheme_end = text.find("://");
-  if (scheme_end == std::string_view::npos) return fault("expected a URL with its scheme, such as https://" + std::string(text.substr(0, 80)));
+  if (scheme_end == std::string_view::npos)
+    return fault("expected a URL with its scheme, such as https://" + std::string(text.substr(0, 80)));
   const std::string scheme = lower_case(text.substr(0, scheme_end));
   BaseUrl url;
-  if (scheme == "https") url.tls = true;
-  else if (scheme == "http") url.tls = false;
-  else return fault("expected http:// or https://, found '" + scheme.substr(0, 16) + "://'");
+  if (scheme == "https")
+    url.tls = true;
+  else if (scheme == "http")
+    url.tls = false;
+  else
+    return fault("expected http:// or https://, found '" + scheme.substr(0, 16) + "://'");
   std::string_view rest = text.substr(scheme_end + 3);
-  if (rest.find_first_of("?#") != std::string_view::npos) return fault("a base URL has no '?' and no '#'; a query goes into `query`");
+  if (rest.find_first_of("?#") != std::string_view::npos)
+    return fault("a base URL has no '?' and no '#'; a query goes into `query`");
   const auto path_start = rest.find('/');
   const std::string_view authority = rest.substr(0, path_start);
   std::string_view path = path_start == std::string_view::npos ? std::string_view{} : rest.substr(path_start);
@@ -149,7 +158,8 @@ std::variant<BaseUrl, std::string> parse_base_url(std::string_view text) {
   const auto split = split_host_port(authority);
   if (!split) return fault("the host of the URL is not valid");
   url.host = lower_case(split->host);
-  if (split->bracketed ? !is_ipv6(url.host) : !is_host_name(url.host)) return fault("the host of " + shown + " is not valid");
+  if (split->bracketed ? !is_ipv6(url.host) : !is_host_name(url.host))
+    return fault("the host of " + shown + " is not valid");
   const std::uint16_t usual = url.tls ? 443 : 80;
   url.port = usual;
   if (!split->port.empty()) {
@@ -166,7 +176,8 @@ std::variant<BaseUrl, std::string> parse_base_url(std::string_view text) {
       return fault("this is the address of one endpoint; the base URL is " + base);
     }
   }
-  if (path.find("//") != std::string_view::npos || path.find("/.") != std::string_view::npos) return fault("the path of " + shown + " is not plain");
+  if (path.find("//") != std::string_view::npos || path.find("/.") != std::string_view::npos)
+    return fault("the path of " + shown + " is not plain");
   url.path = path;
   return url;
 }

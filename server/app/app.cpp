@@ -155,13 +155,16 @@ class Server {
   void listen(WorkerThread& thread, const std::vector<tcp::endpoint>& endpoints, proxy::Door door,
               std::vector<std::unique_ptr<net::Listener>>& listeners) {
     proxy::WorkerContext& context = *thread.context;
-    const std::size_t sessions_max = std::max<std::size_t>(1, config_.limits.connections_max / config_.workers.value_or(1));
+    const std::size_t sessions_max =
+        std::max<std::size_t>(1, config_.limits.connections_max / config_.workers.value_or(1));
     for (const tcp::endpoint& endpoint : endpoints) {
-      listeners.push_back(std::make_unique<net::Listener>(thread.worker, endpoint, [&context, door, sessions_max](net::Socket socket) {
-        if (context.sessions.size() >= sessions_max) return;  // closed: its descriptor is worth more to those that are here
-        const net::SslContextPtr tls = door == proxy::Door::clients ? context.snapshot->client_tls : nullptr;
-        proxy::serve_connection(context, std::move(socket), tls, door);
-      }));
+      listeners.push_back(
+          std::make_unique<net::Listener>(thread.worker, endpoint, [&context, door, sessions_max](net::Socket socket) {
+            if (context.sessions.size() >= sessions_max)
+              return;  // closed: its descriptor is worth more to those that are here
+            const net::SslContextPtr tls = door == proxy::Door::clients ? context.snapshot->client_tls : nullptr;
+            proxy::serve_connection(context, std::move(socket), tls, door);
+          }));
       listeners.back()->start();
     }
   }

@@ -1,5 +1,5 @@
-// The composition root: builds everything once, reloads on demand, shuts down in two stages. The control thread (the one
-// that calls serve) holds signals, reloads and the shutdown; each worker thread holds its connections.
+// The composition root: builds everything once, reloads on demand, shuts down in two stages. The control thread (the
+// one that calls serve) holds signals, reloads and the shutdown; each worker thread holds its connections.
 #pragma once
 
 #include "app/config_source.hpp"

@@ -51,21 +51,25 @@ std::string target_text(const proxy::Settings& settings, const proxy::Target& ta
 }
 
 void describe_upstream(std::ostream& out, const proxy::Upstream& upstream) {
-  out << "  - name: " << upstream.name << "\n    provider: " << upstream.provider << "\n    base_url: " << base_url(upstream)
-      << "\n    api_key: " << (upstream.api_key.empty() ? "none (the caller's own goes upstream)" : masked(upstream.api_key))
+  out << "  - name: " << upstream.name << "\n    provider: " << upstream.provider
+      << "\n    base_url: " << base_url(upstream) << "\n    api_key: "
+      << (upstream.api_key.empty() ? "none (the caller's own goes upstream)" : masked(upstream.api_key))
       << "\n    auth: " << word_of(auth_words(), upstream.auth) << "\n    paths:";
   for (std::size_t i = 0; i < upstream.families.size(); ++i) {
     const auto api = static_cast<protocol::Api>(i);
     out << (i ? ", " : " ") << protocol::name_of(api) << " "
-        << (upstream.families[i].served ? (upstream.families[i].prefix.empty() ? "/" : upstream.families[i].prefix) : "not served");
+        << (upstream.families[i].served ? (upstream.families[i].prefix.empty() ? "/" : upstream.families[i].prefix)
+                                        : "not served");
   }
   out << "\n    limits: " << limits_text(upstream.limits, upstream.share);
   if (upstream.share != 1.0) out << "   # this instance's share of " << format_fraction(upstream.share);
-  out << "\n    timeouts: {connect: " << format_duration(upstream.timeouts.connect) << ", tls: " << format_duration(upstream.timeouts.tls)
+  out << "\n    timeouts: {connect: " << format_duration(upstream.timeouts.connect)
+      << ", tls: " << format_duration(upstream.timeouts.tls)
       << ", first_byte: " << format_duration(upstream.timeouts.first_byte)
       << ", first_content: " << format_duration(upstream.timeouts.first_content)
       << ", content_gap: " << format_duration(upstream.timeouts.content_gap)
-      << ", byte_gap: " << format_duration(upstream.timeouts.byte_gap) << ", total: " << format_duration(upstream.timeouts.total) << "}\n";
+      << ", byte_gap: " << format_duration(upstream.timeouts.byte_gap)
+      << ", total: " << format_duration(upstream.timeouts.total) << "}\n";
 }
 
 void describe_key(std::ostream& out, const proxy::ClientKey& key) {
@@ -88,22 +92,26 @@ std::string describe(const Loaded& loaded) {
   std::ostringstream out;
   out << "listen: " << addresses(config.listen) << "\noperator: {listen: " << addresses(config.operators.listen)
       << ", token: " << (config.operators.token.empty() ? "none" : masked(config.operators.token)) << "}\n"
-      << "clients: {mode: " << word_of(client_mode_words(), settings.clients.mode) << "}   # " << loaded.mode_reason << "\n"
+      << "clients: {mode: " << word_of(client_mode_words(), settings.clients.mode) << "}   # " << loaded.mode_reason
+      << "\n"
       << "workers: " << config.workers.value_or(1) << "\nupstreams:\n";
   for (const auto& upstream : settings.upstreams) describe_upstream(out, upstream);
   out << "models:\n";
   for (const auto& route : settings.routes) {
     out << "  " << route.pattern << ":";
-    for (std::size_t i = 0; i < route.targets.size(); ++i) out << (i ? ", " : " ") << target_text(settings, route.targets[i]);
+    for (std::size_t i = 0; i < route.targets.size(); ++i)
+      out << (i ? ", " : " ") << target_text(settings, route.targets[i]);
     out << "\n";
   }
   if (!settings.clients.keys.empty()) out << "keys:\n";
   for (const auto& key : settings.clients.keys) describe_key(out, key);
-  out << "queue: {wait_max: " << format_duration(config.queue.wait_max) << ", requests_max: " << config.queue.requests_max
+  out << "queue: {wait_max: " << format_duration(config.queue.wait_max)
+      << ", requests_max: " << config.queue.requests_max
       << ", bytes_max: " << format_size(config.queue.bytes_max.value_or(0)) << "}\n"
       << "limits: {body_bytes_max: " << format_size(config.limits.body_bytes_max)
       << ", header_bytes_max: " << format_size(config.limits.header_bytes_max) << "}\n"
-      << "shutdown: {announce: " << format_duration(config.shutdown.announce) << ", drain: " << format_duration(config.shutdown.drain) << "}\n";
+      << "shutdown: {announce: " << format_duration(config.shutdown.announce)
+      << ", drain: " << format_duration(config.shutdown.drain) << "}\n";
   for (const auto& warning : loaded.warnings) out << "# warning: " << warning << "\n";
   return out.str();
 }

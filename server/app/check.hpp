@@ -1,5 +1,5 @@
-// What a configuration resolves to, for people: the whole of it for `weir check`, a few lines for the start. The only place
-// that prints settings; secrets are masked.
+// What a configuration resolves to, for people: the whole of it for `weir check`, a few lines for the start. The only
+// place that prints settings; secrets are masked.
 #pragma once
 
 #include <string>

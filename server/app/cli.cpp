@@ -24,13 +24,17 @@ constexpr int usage_error = 2;
 void add_serve_flags(CLI::App& command, Overrides& overrides) {
   command.add_option("--config", overrides.config, "configuration file (WEIR_CONFIG)");
   command.add_option("--listen", overrides.listen, "address for clients, default localhost:8080 (WEIR_LISTEN)");
-  command.add_option("--operator-listen", overrides.operator_listen, "address for operators, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
-  command.add_option("--upstream", overrides.upstream, "URL of the one upstream (WEIR_UPSTREAM; its key in WEIR_UPSTREAM_API_KEY)");
+  command.add_option("--operator-listen", overrides.operator_listen,
+                     "address for operators, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
+  command.add_option("--upstream", overrides.upstream,
+                     "URL of the one upstream (WEIR_UPSTREAM; its key in WEIR_UPSTREAM_API_KEY)");
   command.add_option("--rpm", overrides.rpm, "requests per minute of the upstream account (WEIR_RPM)");
   command.add_option("--tpm", overrides.tpm, "tokens per minute of the upstream account (WEIR_TPM)");
-  command.add_option("--concurrency", overrides.concurrency, "requests in flight at the upstream account (WEIR_CONCURRENCY)");
+  command.add_option("--concurrency", overrides.concurrency,
+                     "requests in flight at the upstream account (WEIR_CONCURRENCY)");
   command.add_option("--share", overrides.share, "this instance's part of every limit, e.g. 0.25 (WEIR_SHARE)");
-  command.add_option("--workers", overrides.workers, "worker threads, default one per core within affinity and quota (WEIR_WORKERS)");
+  command.add_option("--workers", overrides.workers,
+                     "worker threads, default one per core within affinity and quota (WEIR_WORKERS)");
 }
 
 int run_check(const Overrides& overrides) {
@@ -103,16 +107,19 @@ void add_simulate_flags(CLI::App& command, simulator::Options& options) {
   command.add_option("--listen", options.listen, "address, default 127.0.0.1:8090");
   command.add_option("--workers", options.workers, "threads, default 1");
   add_parsed(command, "--ttft", options.ttft, parse_duration, "time to the first token, e.g. 200ms");
-  command.add_option("--tokens-per-second", options.tokens_per_second, "speed of a stream, default 60; 0: as fast as possible");
+  command.add_option("--tokens-per-second", options.tokens_per_second,
+                     "speed of a stream, default 60; 0: as fast as possible");
   command.add_option("--output-tokens", options.output_tokens, "length of an answer that nothing caps, default 64");
-  add_parsed(command, "--keepalive-every", options.keepalive_every, parse_duration, "blank lines or comments before the first token");
+  add_parsed(command, "--keepalive-every", options.keepalive_every, parse_duration,
+             "blank lines or comments before the first token");
   command.add_option("--rpm", options.rpm, "requests per window, enforced");
   command.add_option("--tpm", options.tpm, "tokens per window, enforced");
   command.add_option("--concurrency", options.concurrency, "requests in flight, enforced");
   add_parsed(command, "--window", options.window, parse_duration, "what a minute is, default 60s");
   add_parsed(command, "--limiter", options.limiter, parse_limiter, "bucket | fixed | sliding");
   command.add_option("--burst", options.burst, "size of the bucket as a part of the limit, default 1");
-  add_parsed(command, "--charge", options.charge, parse_charge, "max-or-estimate | estimate-plus-max | input-then-output | actual | none");
+  add_parsed(command, "--charge", options.charge, parse_charge,
+             "max-or-estimate | estimate-plus-max | input-then-output | actual | none");
   command.add_option("--default-cap", options.default_cap, "the cap of a request that names none, for the max rules");
   command.add_flag("--count-refused", options.count_refused, "refused requests count too");
   add_parsed(command, "--dialect", options.dialect, parse_dialect, "refusals in the shape of openai | ark | deepseek");
@@ -133,7 +140,8 @@ int run_command_line(int argc, char** argv) {
   CLI::App* serve_command = app.add_subcommand("serve", "run the proxy");
   add_serve_flags(*serve_command, overrides);
   serve_command->add_flag("--watch", watch, "reload when the configuration file changes (SIGHUP reloads always)");
-  CLI::App* check_command = app.add_subcommand("check", "validate a configuration and print what it resolves to, secrets masked");
+  CLI::App* check_command =
+      app.add_subcommand("check", "validate a configuration and print what it resolves to, secrets masked");
   add_serve_flags(*check_command, overrides);
 
   simulator::Options simulated;
@@ -142,7 +150,8 @@ int run_command_line(int argc, char** argv) {
 
   CLI::App* health_command = app.add_subcommand("health", "exit 0 when the running server is ready");
   health_command->add_option("--config", overrides.config, "configuration file, for operator.listen (WEIR_CONFIG)");
-  health_command->add_option("--operator-listen", overrides.operator_listen, "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
+  health_command->add_option("--operator-listen", overrides.operator_listen,
+                             "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
 
   std::string key_name = "alice";
   CLI::App* new_key_command = app.add_subcommand("new-key", "make a key: print it once, and the YAML to paste");

@@ -45,8 +45,10 @@ void read_listen(Section& section, std::vector<ListenAddress>& into, Place& plac
   place = values.front().place;
   for (const auto& value : values) {
     const auto parsed = parse_listen_address(value.text);
-    if (const auto* address = std::get_if<ListenAddress>(&parsed)) into.push_back(*address);
-    else section.problem_of(value, "listen", std::get<std::string>(parsed), "an address such as localhost:8080");
+    if (const auto* address = std::get_if<ListenAddress>(&parsed))
+      into.push_back(*address);
+    else
+      section.problem_of(value, "listen", std::get<std::string>(parsed), "an address such as localhost:8080");
   }
 }
 
@@ -58,14 +60,17 @@ void read_operator(Section& section, OperatorConfig& config) {
 void read_clients(Section& section, ClientsConfig& config) {
   config.place = section.place();
   section.choice("mode", config.mode, client_mode_words());
-  section.choice("open", config.open_anywhere, std::vector<std::pair<std::string, bool>>{{"loopback", false}, {"anywhere", true}});
+  section.choice("open", config.open_anywhere,
+                 std::vector<std::pair<std::string, bool>>{{"loopback", false}, {"anywhere", true}});
   std::vector<Name> hosts, origins;
   section.names("hosts", hosts);
   section.names("origins", origins);
   for (const Name& value : hosts) {
     std::string host = value.text;
-    std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
-    if (host.find('/') != std::string::npos || (host.find(':') != std::string::npos && !(host.starts_with('[') && host.ends_with(']')))) {
+    std::transform(host.begin(), host.end(), host.begin(),
+                   [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+    if (host.find('/') != std::string::npos ||
+        (host.find(':') != std::string::npos && !(host.starts_with('[') && host.ends_with(']')))) {
       constexpr std::string_view expected = "a host name without scheme, port and path, such as weir.example.com";
       section.problem_of(value, "hosts", "expected " + std::string(expected), expected);
     }
@@ -75,7 +80,9 @@ void read_clients(Section& section, ClientsConfig& config) {
     constexpr std::string_view expected = "an origin such as https://app.example.com";
     const std::string& origin = value.text;
     if (origin == "*") {
-      section.problem_of(value, "origins", "each web page that may call is listed by its origin: '*' would let all of them spend the key", expected);
+      section.problem_of(value, "origins",
+                         "each web page that may call is listed by its origin: '*' would let all of them spend the key",
+                         expected);
     } else if (origin != "null" && origin.find("://") == std::string::npos) {
       section.problem_of(value, "origins", "expected " + std::string(expected) + ", found '" + origin + "'", expected);
     } else if (origin.ends_with('/')) {
@@ -133,7 +140,8 @@ void read_upstream(Section& section, UpstreamConfig& config) {
     config.base_url = url->text;
     const auto parsed = parse_base_url(url->text);
     if (const auto* fault = std::get_if<std::string>(&parsed)) {
-      section.problem_of({url->text, url->place, url->interpolated}, "base_url", *fault, "a URL such as https://api.deepseek.com");
+      section.problem_of({url->text, url->place, url->interpolated}, "base_url", *fault,
+                         "a URL such as https://api.deepseek.com");
     }
   }
   section.secret("api_key", config.api_key);
@@ -184,8 +192,10 @@ void read_key(Section& section, KeyConfig& config) {
   if (section.has("name")) check_name(section, config.name);
   if (const auto hash = section.secret_scalar("hash")) {
     if (!parse_key_hash(hash->text, config.sha256)) {
-      section.problem("hash", hash->text.starts_with("sk-") ? "this is a key, not its hash: put the key away and write what `weir hash-key` prints"
-                                                            : "expected sha256: and 64 hexadecimal digits, as `weir new-key` and `weir hash-key` print them");
+      section.problem(
+          "hash", hash->text.starts_with("sk-")
+                      ? "this is a key, not its hash: put the key away and write what `weir hash-key` prints"
+                      : "expected sha256: and 64 hexadecimal digits, as `weir new-key` and `weir hash-key` print them");
     }
   }
   section.name("team", config.team);
@@ -207,7 +217,8 @@ void read_keys(Section& file, std::vector<KeyConfig>& keys) {
         KeyConfig key;
         read_key(section, key);
         const bool has_hash = key.sha256 != std::array<std::uint8_t, 32>{};
-        if (has_hash && !hashes.insert(key.sha256).second) section.problem("hash", "is used twice: each key needs its own");
+        if (has_hash && !hashes.insert(key.sha256).second)
+          section.problem("hash", "is used twice: each key needs its own");
         add_unique(section, keys, names, std::move(key));
       },
       {}, keys_max);
@@ -255,7 +266,8 @@ void read_workers(Section& file, std::optional<unsigned>& workers) {
   if (!value || value->text == "auto") return;
   const auto number = parse_count(value->text);
   if (!number || *number == 0 || *number > workers_max) {
-    file.problem("workers", "expected a whole number from 1 to " + std::to_string(workers_max) + ", or auto; found " + value->shown);
+    file.problem("workers", "expected a whole number from 1 to " + std::to_string(workers_max) + ", or auto; found " +
+                                value->shown);
     return;
   }
   workers = static_cast<unsigned>(*number);
@@ -295,7 +307,8 @@ void read_file(Section& file, Config& config) {
   file.section("timeouts", [&](Section& section) { read_timeouts(section, config.timeouts); });
   file.section("retry", [&](Section& section) {
     section.flag("enabled", config.retry.enabled);
-    section.choice("after_send", config.retry.after_send, std::vector<std::pair<std::string, bool>>{{"budgeted", true}, {"off", false}});
+    section.choice("after_send", config.retry.after_send,
+                   std::vector<std::pair<std::string, bool>>{{"budgeted", true}, {"off", false}});
     section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
   });
   file.section("breaker", [&](Section& section) { section.flag("enabled", config.breaker.enabled); });
@@ -312,7 +325,9 @@ void read_file(Section& file, Config& config) {
 
 }  // namespace
 
-std::string shown(const Name& name) { return name.interpolated ? "the value there" : "'" + name.text + "'"; }
+std::string shown(const Name& name) {
+  return name.interpolated ? "the value there" : "'" + name.text + "'";
+}
 
 bool LimitsConfig::empty() const {
   return !rpm && !rpd && !tpm && !tpd && !input_tpm && !output_tpm && !concurrency && !window && !guard;
@@ -320,7 +335,9 @@ bool LimitsConfig::empty() const {
 
 LimitsConfig overlay(const LimitsConfig& base, const LimitsConfig& over) {
   LimitsConfig result = base;
-  const auto put = [](auto& into, const auto& value) { if (value) into = value; };
+  const auto put = [](auto& into, const auto& value) {
+    if (value) into = value;
+  };
   put(result.rpm, over.rpm);
   put(result.rpd, over.rpd);
   put(result.tpm, over.tpm);
@@ -346,7 +363,8 @@ Config read_config(std::string_view text, const std::string& name, const Environ
 }
 
 std::vector<std::string> known_settings() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; }, [](const std::string&) { return std::nullopt; }};
+  const Environment nothing{[](const std::string&) { return std::nullopt; },
+                            [](const std::string&) { return std::nullopt; }};
   Problems ignored;
   std::set<std::string> known;
   ReadContext context{nothing, ignored, &known};

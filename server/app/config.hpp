@@ -87,22 +87,22 @@ struct UpstreamTimeoutsConfig {  // nullopt: the next wider level decides (upstr
 // What an account has of its own for one model, by the model id that is sent upstream.
 struct AccountModelConfig {
   std::string id;
-  std::optional<Name> base_model;  // Ark's ep-... ids: the model whose limits, parameters and prices hold
-  LimitedBy limits;        // account x model
+  std::optional<Name> base_model;                // Ark's ep-... ids: the model whose limits, parameters and prices hold
+  LimitedBy limits;                              // account x model
   std::vector<proxy::ParameterRule> parameters;  // win over the provider's
   Place place;
 };
 
 struct UpstreamConfig {
   std::string name;
-  Name provider{"", {}};    // a shipped one, or a path that ends in .yaml, relative to the configuration file
-  std::string base_url;     // empty: the provider's
-  std::string api_key;      // secret; empty: none
-  std::optional<proxy::AuthStyle> auth;          // nullopt: the provider's
+  Name provider{"", {}};  // a shipped one, or a path that ends in .yaml, relative to the configuration file
+  std::string base_url;   // empty: the provider's
+  std::string api_key;    // secret; empty: none
+  std::optional<proxy::AuthStyle> auth;  // nullopt: the provider's
   std::vector<std::pair<std::string, std::string>> headers;
   std::string query;
   LimitedBy limits;
-  double share = 1.0;       // this instance's part of every limit, in (0, 1]
+  double share = 1.0;  // this instance's part of every limit, in (0, 1]
   UpstreamTimeoutsConfig timeouts;
   std::vector<AccountModelConfig> models;
   std::string ca_file;
@@ -119,7 +119,7 @@ struct RouteTargetConfig {
 struct ModelConfig {
   std::string name;  // what clients ask for; '*' matches any run of characters
   std::vector<RouteTargetConfig> upstreams;
-  std::string upstream_model;  // name to send; empty: as the client sent it
+  std::string upstream_model;      // name to send; empty: as the client sent it
   std::optional<Name> base_model;  // the model whose limits, parameters and prices hold for upstream_model
   bool listed = true;
   Place place;
@@ -137,22 +137,22 @@ struct KeyConfig {
   std::array<std::uint8_t, 32> sha256{};
   std::optional<Name> team;
   LimitedBy limits;
-  std::vector<std::string> models;      // patterns; empty: all
-  std::vector<Name> upstreams;          // that x-weir-upstream may name; empty: all
+  std::vector<std::string> models;  // patterns; empty: all
+  std::vector<Name> upstreams;      // that x-weir-upstream may name; empty: all
   std::optional<Name> default_upstream;
-  unsigned weight = 1;                  // later: share of the team or account under contention
-  std::string priority = "interactive"; // later: interactive, normal or background
-  bool heartbeat = true;                // later
+  unsigned weight = 1;                   // later: share of the team or account under contention
+  std::string priority = "interactive";  // later: interactive, normal or background
+  bool heartbeat = true;                 // later
   Place place;
 };
 
-struct QueueConfig {  // later
-  Duration wait_max = 10min;            // 0s: refuse instead of queueing
+struct QueueConfig {          // later
+  Duration wait_max = 10min;  // 0s: refuse instead of queueing
   std::size_t requests_max = 10'000;
-  std::optional<std::size_t> bytes_max; // nullopt: the smaller of 256MiB and 40 % of the cgroup's memory limit
+  std::optional<std::size_t> bytes_max;  // nullopt: the smaller of 256MiB and 40 % of the cgroup's memory limit
 };
 
-struct HeartbeatConfig {  // later; `unlimited` is never
+struct HeartbeatConfig {       // later; `unlimited` is never
   Duration first_after = 15s;  // short waits keep every header and the true status
   Duration stream_every = 15s;
   Duration json_after = 4min;  // before Node's limit of 300 s to the first byte
@@ -168,7 +168,7 @@ struct TimeoutsConfig {
 
 struct RetryConfig {  // later
   bool enabled = true;
-  bool after_send = true;                 // `budgeted`; false: `off`, an unanswered call may have been billed
+  bool after_send = true;  // `budgeted`; false: `off`, an unanswered call may have been billed
   std::size_t kept_bodies_max = 256u << 20;
 };
 
@@ -180,8 +180,8 @@ struct SizeLimitsConfig {
   std::size_t body_bytes_max = 64u << 20;    // a long context with images
   std::size_t header_bytes_max = 64u << 10;  // long bearer tokens and cookies of company gateways
   std::size_t header_count_max = 128;
-  std::size_t json_depth_max = 256;          // deeper bodies exhaust the stacks of parsers upstream
-  std::size_t connections_max = 20'000;      // of clients; each costs a descriptor, and its exchange another
+  std::size_t json_depth_max = 256;      // deeper bodies exhaust the stacks of parsers upstream
+  std::size_t connections_max = 20'000;  // of clients; each costs a descriptor, and its exchange another
 };
 
 enum class LogFormat { automatic, text, json };

@@ -41,11 +41,13 @@ Environment process_environment() {
 
 std::string secret_fault(std::string_view secret) {
   // A stray line end in a mounted secret is the usual cause.
-  const bool printable = std::all_of(secret.begin(), secret.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
+  const bool printable =
+      std::all_of(secret.begin(), secret.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
   return printable ? "" : "the secret has a space, a line end or a control character in it";
 }
 
-std::optional<std::string> secret_variable(const Environment& environment, const std::string& name, std::string& error) {
+std::optional<std::string> secret_variable(const Environment& environment, const std::string& name,
+                                           std::string& error) {
   auto value = environment.variable(name);
   if (!value || value->empty()) {
     const auto path = environment.variable(name + "_FILE");

@@ -47,7 +47,8 @@ Interpolated value_of(std::string_view inside, const Environment& environment, i
   const std::string name(inside.substr(0, separator));
   if (!is_variable_name(name)) {
     // What stands there is not shown: it may be the secret itself, put where its name belongs.
-    result.error = "what stands between '${' and '}' is no variable name: write ${NAME}, ${NAME:-default} or ${file:/path}";
+    result.error =
+        "what stands between '${' and '}' is no variable name: write ${NAME}, ${NAME:-default} or ${file:/path}";
     return result;
   }
   const auto value = environment.variable(name);
@@ -59,7 +60,8 @@ Interpolated value_of(std::string_view inside, const Environment& environment, i
     return fallback;
   } else {
     // Set but empty is the mark of a deployment that forgot it: an empty api_key would quietly mean pass-through.
-    result.error = "the variable " + name + (value ? " is empty" : " is not set") + "; set it, or write ${" + name + ":-default}";
+    result.error =
+        "the variable " + name + (value ? " is empty" : " is not set") + "; set it, or write ${" + name + ":-default}";
   }
   return result;
 }

@@ -16,7 +16,8 @@ std::string make_key() {
   std::string key = "sk-weir-";
   while (key.size() < 8 + length) {
     std::array<unsigned char, 64> random{};
-    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) throw std::runtime_error("no random bytes to be had");
+    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
+      throw std::runtime_error("no random bytes to be had");
     for (const unsigned char byte : random) {
       // Bytes of the last, incomplete round of the alphabet would favour its first letters.
       if (byte < 248 && key.size() < 8 + length) key += alphabet[byte % alphabet.size()];

@@ -25,7 +25,8 @@ std::string whole_file(const char* path) {
 }
 
 std::optional<std::uint64_t> number(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+    return std::nullopt;
   return std::stoull(text);
 }
 
@@ -82,7 +83,8 @@ CgroupLimits cgroup_limits(const std::string& root, std::string_view memberships
     }
     if (has_word(controllers, "cpu")) {
       each_level(root + "/cpu", path, [&](const std::string& folder) {
-        tighten(limits.cpus, cpus_of_quota(first_line(folder + "/cpu.cfs_quota_us") + " " + first_line(folder + "/cpu.cfs_period_us")));
+        tighten(limits.cpus, cpus_of_quota(first_line(folder + "/cpu.cfs_quota_us") + " " +
+                                           first_line(folder + "/cpu.cfs_period_us")));
       });
     }
     if (has_word(controllers, "memory")) {

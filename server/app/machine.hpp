@@ -13,7 +13,8 @@ namespace weir::app {
 // The smaller of the CPU affinity and the cgroup's CPU quota, rounded up; at least 1.
 unsigned default_workers();
 
-// The smaller of 256 MiB and 40 % of the cgroup's memory limit: what may wait in memory without the container dying of it.
+// The smaller of 256 MiB and 40 % of the cgroup's memory limit: what may wait in memory without the container dying of
+// it.
 std::size_t default_queue_bytes();
 
 // "150000 100000" of cpu.max as a number of CPUs, rounded up; nullopt: no quota.

@@ -29,9 +29,12 @@ const WordTable<ChargeRule>& charge_rule_words() {
 }
 
 const WordTable<Cause>& cause_words() {
-  static const WordTable<Cause> table{{"minute-budget", Cause::minute_budget}, {"ramp", Cause::ramp},
-                                      {"concurrency", Cause::concurrency},     {"overload", Cause::overload},
-                                      {"quota", Cause::quota},                 {"caller", Cause::caller},
+  static const WordTable<Cause> table{{"minute-budget", Cause::minute_budget},
+                                      {"ramp", Cause::ramp},
+                                      {"concurrency", Cause::concurrency},
+                                      {"overload", Cause::overload},
+                                      {"quota", Cause::quota},
+                                      {"caller", Cause::caller},
                                       {"fault", Cause::fault}};
   return table;
 }
@@ -88,7 +91,8 @@ void read_prices(Section& parent, std::string_view key, std::vector<proxy::Price
     section.text("since", price.since);
     section.text("until", price.until);
     for (const auto& [name, value] : {std::pair{"since", &price.since}, std::pair{"until", &price.until}}) {
-      if (!value->empty() && !std::regex_match(*value, date)) section.problem(name, "expected a date such as 2026-08-16 or 2026-08-16T16:00Z");
+      if (!value->empty() && !std::regex_match(*value, date))
+        section.problem(name, "expected a date such as 2026-08-16 or 2026-08-16T16:00Z");
     }
     section.require("currency");
     section.choice("currency", price.currency, words({"USD", "CNY", "EUR"}));
@@ -128,9 +132,12 @@ void merge_parameters(Section& section, std::vector<proxy::ParameterRule>& rules
   std::vector<proxy::ParameterRule> own;
   read_parameters(section, own);
   for (auto& rule : own) {
-    const auto same = std::find_if(rules.begin(), rules.end(), [&](const auto& other) { return other.name == rule.name; });
-    if (same == rules.end()) rules.push_back(std::move(rule));
-    else *same = std::move(rule);
+    const auto same =
+        std::find_if(rules.begin(), rules.end(), [&](const auto& other) { return other.name == rule.name; });
+    if (same == rules.end())
+      rules.push_back(std::move(rule));
+    else
+      *same = std::move(rule);
   }
 }
 
@@ -212,8 +219,10 @@ void read_file(Section& file, ProviderProfile& provider) {
   file.text("base_url", provider.base_url);
   if (!provider.base_url.empty()) {
     const auto parsed = parse_base_url(provider.base_url);
-    if (const auto* fault = std::get_if<std::string>(&parsed)) file.problem("base_url", *fault);
-    else if (!std::get<BaseUrl>(parsed).path.empty()) file.problem("base_url", "paths stand in `families`");
+    if (const auto* fault = std::get_if<std::string>(&parsed))
+      file.problem("base_url", *fault);
+    else if (!std::get<BaseUrl>(parsed).path.empty())
+      file.problem("base_url", "paths stand in `families`");
   }
   file.texts("hosts", provider.hosts);
   file.text("api_key_env", provider.api_key_env);
@@ -250,7 +259,8 @@ void read_file(Section& file, ProviderProfile& provider) {
 }
 
 std::vector<std::shared_ptr<const ProviderProfile>> read_shipped() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; }, [](const std::string&) { return std::nullopt; }};
+  const Environment nothing{[](const std::string&) { return std::nullopt; },
+                            [](const std::string&) { return std::nullopt; }};
   std::vector<std::shared_ptr<const ProviderProfile>> all;
   for (const auto name : embedded_provider_names()) {
     Problems problems;
@@ -310,21 +320,28 @@ std::shared_ptr<const ProviderProfile> provider_of_host(std::string_view host) {
   return nullptr;
 }
 
-std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile& provider, const std::string& base_path) {
+std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile& provider,
+                                                           const std::string& base_path) {
   auto families = provider.families;
   if (base_path.empty()) return families;
-  const auto family = [&](Api api) -> const proxy::FamilyPath& { return provider.families[static_cast<std::size_t>(api)]; };
+  const auto family = [&](Api api) -> const proxy::FamilyPath& {
+    return provider.families[static_cast<std::size_t>(api)];
+  };
   const proxy::FamilyPath& messages = family(Api::messages);
   const std::string main = family(Api::chat).served ? family(Api::chat).prefix : messages.prefix;
   // A value for ANTHROPIC_BASE_URL names the place of the messages family: everything else is where it always is.
-  if (messages.served && messages.prefix != main && (base_path == messages.prefix || base_path + "/v1" == messages.prefix)) {
+  if (messages.served && messages.prefix != main &&
+      (base_path == messages.prefix || base_path + "/v1" == messages.prefix)) {
     return families;
   }
   std::string root = base_path;
   const auto& native = provider.native_prefixes;
-  if (base_path == main || base_path == "/v1" || std::find(native.begin(), native.end(), base_path) != native.end()) root.clear();
-  else if (!main.empty() && base_path.ends_with(main)) root.resize(base_path.size() - main.size());
-  else if (main.empty() && base_path.ends_with("/v1")) root.resize(base_path.size() - 3);
+  if (base_path == main || base_path == "/v1" || std::find(native.begin(), native.end(), base_path) != native.end())
+    root.clear();
+  else if (!main.empty() && base_path.ends_with(main))
+    root.resize(base_path.size() - main.size());
+  else if (main.empty() && base_path.ends_with("/v1"))
+    root.resize(base_path.size() - 3);
   for (auto& path : families) {
     if (path.served) path.prefix = path.prefix == main ? base_path : root + path.prefix;
   }
@@ -332,7 +349,8 @@ std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile
 }
 
 std::vector<std::string> known_provider_keys() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; }, [](const std::string&) { return std::nullopt; }};
+  const Environment nothing{[](const std::string&) { return std::nullopt; },
+                            [](const std::string&) { return std::nullopt; }};
   Problems ignored;
   std::set<std::string> known;
   ReadContext context{nothing, ignored, &known};

@@ -2,7 +2,8 @@
 // rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
 // Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
 //
-// Read and kept for later parts of the server: charge, output_cap, pacing, keep_alive, rate_limit_headers, errors, peak.
+// Read and kept for later parts of the server: charge, output_cap, pacing, keep_alive, rate_limit_headers, errors,
+// peak.
 #pragma once
 
 #include <array>
@@ -36,8 +37,8 @@ struct Charge {
 
 // What a cap on the output covers, by the parameter that carries it.
 struct OutputCap {
-  std::string parameter;         // "max_tokens", "max_completion_tokens", "max_output_tokens"
-  bool includes_thinking = true; // false: the answer only
+  std::string parameter;          // "max_tokens", "max_completion_tokens", "max_output_tokens"
+  bool includes_thinking = true;  // false: the answer only
 };
 
 // What a refusal or a failure means for whoever sends the next request.
@@ -58,17 +59,17 @@ struct ErrorRule {
   std::string words;       // lower case, somewhere in the message
   std::string source;      // OpenRouter's metadata.limit_source, Anthropic's details.error_code
   Cause cause = Cause::fault;
-  std::string meter;       // a limit word, when the code names one
-  std::string scope;       // "account" or "model", when the code names one
+  std::string meter;  // a limit word, when the code names one
+  std::string scope;  // "account" or "model", when the code names one
 };
 
 struct ProviderModel {
   proxy::ModelProfile profile;  // its limits are those of `limits` below
   LimitsConfig limits;
-  std::optional<Charge> charge;         // nullopt: the provider's
-  std::vector<OutputCap> output_caps;   // empty: the provider's
+  std::optional<Charge> charge;        // nullopt: the provider's
+  std::vector<OutputCap> output_caps;  // empty: the provider's
   std::vector<proxy::Price> batch_prices;
-  bool listed = true;                   // in GET /v1/models when the upstream is not asked
+  bool listed = true;  // in GET /v1/models when the upstream is not asked
 };
 
 // Hours at which every price is multiplied.
@@ -81,9 +82,9 @@ struct PeakHours {
 struct ProviderProfile {
   std::string name;
   std::string title;
-  std::string base_url;            // empty: an account must say one
-  std::vector<std::string> hosts;  // patterns by which --upstream is recognised
-  std::string api_key_env;         // the variable its own SDK reads; empty: none
+  std::string base_url;               // empty: an account must say one
+  std::vector<std::string> hosts;     // patterns by which --upstream is recognised
+  std::string api_key_env;            // the variable its own SDK reads; empty: none
   bool used_when_key_is_set = false;  // with nothing configured at all, that variable is enough
   proxy::AuthStyle auth = proxy::AuthStyle::bearer;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -100,8 +101,8 @@ struct ProviderProfile {
   std::optional<Duration> pacing;  // the slice over which the provider checks its limits; nullopt: the window
   std::string keep_alive_stream, keep_alive_json;  // "comment", "ping", "blank-lines", "none"
   std::string rate_limit_headers;                  // "openai", "anthropic", "none"
-  std::vector<ErrorRule> errors;   // tried before those of the generic provider
-  std::vector<ProviderModel> models;  // first match wins
+  std::vector<ErrorRule> errors;                   // tried before those of the generic provider
+  std::vector<ProviderModel> models;               // first match wins
   std::optional<PeakHours> peak;
 
   // The entry for a model id (the exact name before patterns, else the first pattern that matches); nullptr: none.
@@ -118,8 +119,8 @@ std::shared_ptr<const ProviderProfile> shipped_provider(std::string_view name); 
 // The shipped provider whose `hosts` name this one; nullptr: none (the generic one is meant).
 std::shared_ptr<const ProviderProfile> provider_of_host(std::string_view host);
 
-// The families of a provider below the base URL of an account. `base_path` is the path of that URL, "" when it has none:
-// then the provider's own prefixes hold. Otherwise it replaces the prefix of the main families, as a value for
+// The families of a provider below the base URL of an account. `base_path` is the path of that URL, "" when it has
+// none: then the provider's own prefixes hold. Otherwise it replaces the prefix of the main families, as a value for
 // OPENAI_BASE_URL does; families that live elsewhere keep their place beside it.
 std::array<proxy::FamilyPath, 7> families_below(const ProviderProfile& provider, const std::string& base_path);
 

@@ -10,10 +10,14 @@ namespace {
 
 std::string kind_in_words(const YamlNode& node) {
   switch (node.kind) {
-    case YamlNode::Kind::null: return "nothing";
-    case YamlNode::Kind::scalar: return "a single value";
-    case YamlNode::Kind::list: return "a list";
-    case YamlNode::Kind::map: return "a map";
+    case YamlNode::Kind::null:
+      return "nothing";
+    case YamlNode::Kind::scalar:
+      return "a single value";
+    case YamlNode::Kind::list:
+      return "a list";
+    case YamlNode::Kind::map:
+      return "a map";
   }
   return "?";
 }
@@ -38,18 +42,22 @@ Section::Section(ReadContext& context, const YamlNode* node, std::string path, s
   node_ = nullptr;
 }
 
-std::string Section::path_of(std::string_view key) const { return join_path(path_, key); }
+std::string Section::path_of(std::string_view key) const {
+  return join_path(path_, key);
+}
 
 bool Section::has(std::string_view key) const {
   if (node_ == nullptr) return false;
-  return std::any_of(node_->children.begin(), node_->children.end(), [&](const auto& child) { return child.key == key; });
+  return std::any_of(node_->children.begin(), node_->children.end(),
+                     [&](const auto& child) { return child.key == key; });
 }
 
 void Section::finish() {
   if (node_ == nullptr) return;
   for (const auto& child : node_->children) {
     if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
-    context_.problems.push_back({child.key_place, path_of(child.key) + ": unknown key" + suggestion(child.key, known_)});
+    context_.problems.push_back(
+        {child.key_place, path_of(child.key) + ": unknown key" + suggestion(child.key, known_)});
   }
 }
 
@@ -64,9 +72,12 @@ void Section::problem(std::string_view key, const std::string& message) {
   context_.problems.push_back({place, path.empty() ? message : path + ": " + message});
 }
 
-void Section::problem_of(const Name& value, std::string_view key, const std::string& message, std::string_view expected) {
+void Section::problem_of(const Name& value, std::string_view key, const std::string& message,
+                         std::string_view expected) {
   const std::string path = path_of(key) + ": ";
-  context_.problems.push_back({value.place, path + (value.interpolated ? "expected " + std::string(expected) + ", found " + shown(value) : message)});
+  context_.problems.push_back(
+      {value.place,
+       path + (value.interpolated ? "expected " + std::string(expected) + ", found " + shown(value) : message)});
 }
 
 void Section::require(std::string_view key) {
@@ -139,11 +150,13 @@ void Section::names(std::string_view key, std::vector<Name>& into) {
   if (node == nullptr || node->kind == YamlNode::Kind::null) return;
   into.clear();
   if (node->kind == YamlNode::Kind::scalar) {  // one word stands for a list of one
-    if (auto value = read_scalar(*node, path_of(key), "a name", false)) into.push_back({value->text, value->place, value->interpolated});
+    if (auto value = read_scalar(*node, path_of(key), "a name", false))
+      into.push_back({value->text, value->place, value->interpolated});
     return;
   }
   if (node->kind != YamlNode::Kind::list) {
-    context_.problems.push_back({node->place, path_of(key) + ": expected a list of names, found " + kind_in_words(*node)});
+    context_.problems.push_back(
+        {node->place, path_of(key) + ": expected a list of names, found " + kind_in_words(*node)});
     return;
   }
   for (std::size_t i = 0; i < node->children.size(); ++i) {
@@ -169,9 +182,12 @@ void Section::texts(std::string_view key, std::vector<std::string>& into) {
 void Section::flag(std::string_view key, bool& into) {
   const auto value = scalar(key, "true or false");
   if (!value) return;
-  if (value->text == "true" || value->text == "on" || value->text == "yes") into = true;
-  else if (value->text == "false" || value->text == "off" || value->text == "no") into = false;
-  else context_.problems.push_back({value->place, path_of(key) + ": expected true or false, found " + value->shown});
+  if (value->text == "true" || value->text == "on" || value->text == "yes")
+    into = true;
+  else if (value->text == "false" || value->text == "off" || value->text == "no")
+    into = false;
+  else
+    context_.problems.push_back({value->place, path_of(key) + ": expected true or false, found " + value->shown});
 }
 
 void Section::limit(std::string_view key, std::optional<std::uint64_t>& into) {
@@ -179,7 +195,8 @@ void Section::limit(std::string_view key, std::optional<std::uint64_t>& into) {
   if (!value) return;
   const auto number = value->text == "unlimited" ? unlimited : parse_count(value->text);
   if (!number || *number == 0) {
-    context_.problems.push_back({value->place, path_of(key) + ": expected a whole number from 1, or unlimited; found " + value->shown});
+    context_.problems.push_back(
+        {value->place, path_of(key) + ": expected a whole number from 1, or unlimited; found " + value->shown});
     return;
   }
   into = *number;
@@ -190,8 +207,8 @@ std::optional<std::uint64_t> Section::count_in(std::string_view key, std::uint64
   if (!value) return std::nullopt;
   const auto number = parse_count(value->text);
   if (!number || *number < min || *number > max) {
-    context_.problems.push_back({value->place, path_of(key) + ": expected a whole number from " + std::to_string(min) + " to " +
-                                                   std::to_string(max) + ", found " + value->shown});
+    context_.problems.push_back({value->place, path_of(key) + ": expected a whole number from " + std::to_string(min) +
+                                                   " to " + std::to_string(max) + ", found " + value->shown});
     return std::nullopt;
   }
   return number;
@@ -202,7 +219,8 @@ void Section::fraction(std::string_view key, double& into, double min, double ma
   if (!value) return;
   const auto number = parse_fraction(value->text);
   if (!number || *number < min || *number > max) {
-    context_.problems.push_back({value->place, path_of(key) + ": expected a number from " + format_fraction(min) + " to " + format_fraction(max) + ", found " + value->shown});
+    context_.problems.push_back({value->place, path_of(key) + ": expected a number from " + format_fraction(min) +
+                                                   " to " + format_fraction(max) + ", found " + value->shown});
     return;
   }
   into = *number;
@@ -224,13 +242,15 @@ void Section::duration(std::string_view key, std::optional<Duration>& into, cons
   const auto parsed = parse_duration(value->text);
   const std::string path = path_of(key);
   if (!parsed) {
-    const std::string hint = parse_count(value->text) ? "; say the unit: " + value->text + "s or " + value->text + "ms" : "";
-    context_.problems.push_back({value->place, path + ": expected a duration such as 15s, 4m or 250ms, found " + value->shown +
-                                                   (value->shown.starts_with("'") ? hint : "")});
+    const std::string hint =
+        parse_count(value->text) ? "; say the unit: " + value->text + "s or " + value->text + "ms" : "";
+    context_.problems.push_back({value->place, path + ": expected a duration such as 15s, 4m or 250ms, found " +
+                                                   value->shown + (value->shown.starts_with("'") ? hint : "")});
   } else if (*parsed < range.min || *parsed > range.max) {
     const std::string least = format_duration(range.min);
     const std::string most = range.max >= unlimited_duration ? "" : " to " + format_duration(range.max);
-    context_.problems.push_back({value->place, path + ": expected a duration from " + least + most + ", found " + value->shown +
+    context_.problems.push_back({value->place, path + ": expected a duration from " + least + most + ", found " +
+                                                   value->shown +
                                                    (range.may_be_unlimited ? " (for no limit write unlimited)" : "")});
   } else {
     into = *parsed;
@@ -242,9 +262,11 @@ void Section::size(std::string_view key, std::size_t& into, std::size_t min, std
   if (!value) return;
   const auto parsed = parse_size(value->text);
   if (!parsed) {
-    context_.problems.push_back({value->place, path_of(key) + ": expected a size such as 64KiB or 256MiB, found " + value->shown});
+    context_.problems.push_back(
+        {value->place, path_of(key) + ": expected a size such as 64KiB or 256MiB, found " + value->shown});
   } else if (*parsed < min || *parsed > max) {
-    context_.problems.push_back({value->place, path_of(key) + ": expected a size from " + format_size(min) + " to " + format_size(max) + ", found " + value->shown});
+    context_.problems.push_back({value->place, path_of(key) + ": expected a size from " + format_size(min) + " to " +
+                                                   format_size(max) + ", found " + value->shown});
   } else {
     into = *parsed;
   }
@@ -288,8 +310,10 @@ void Section::list(std::string_view key, const std::function<void(Section&)>& re
   if (node == nullptr) return;
   // One word stands for a list of one where a list of words is usual.
   std::vector<const YamlNode*> items;
-  if (node->kind == YamlNode::Kind::scalar && !word_key.empty()) items.push_back(node);
-  else if (node->kind == YamlNode::Kind::list) for (const auto& child : node->children) items.push_back(&child);
+  if (node->kind == YamlNode::Kind::scalar && !word_key.empty())
+    items.push_back(node);
+  else if (node->kind == YamlNode::Kind::list)
+    for (const auto& child : node->children) items.push_back(&child);
   else {
     context_.problems.push_back({node->place, path_of(key) + ": expected a list, found " + kind_in_words(*node)});
     return;
@@ -326,7 +350,8 @@ void Section::entries(std::string_view key, const std::function<void(const std::
   }
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::map) {
-    context_.problems.push_back({node->place, path_of(key) + ": expected a map of names to settings, found " + kind_in_words(*node)});
+    context_.problems.push_back(
+        {node->place, path_of(key) + ": expected a map of names to settings, found " + kind_in_words(*node)});
     return;
   }
   for (const auto& item : node->children) {
@@ -346,7 +371,8 @@ void Section::pairs(std::string_view key, std::vector<std::pair<std::string, std
   const YamlNode* node = take_list(key, 1000);
   if (node == nullptr) return;
   if (node->kind != YamlNode::Kind::map) {
-    context_.problems.push_back({node->place, path_of(key) + ": expected a map of words to words, found " + kind_in_words(*node)});
+    context_.problems.push_back(
+        {node->place, path_of(key) + ": expected a map of words to words, found " + kind_in_words(*node)});
     return;
   }
   for (const auto& child : node->children) {

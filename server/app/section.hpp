@@ -58,8 +58,8 @@ class Section {
 
   // A problem of this section (key empty) or of one key.
   void problem(std::string_view key, const std::string& message);
-  // A problem of one of several values of a key, or of a value that may have come out of an interpolation: then `message`
-  // (which may quote it) gives way to "expected " + `expected`.
+  // A problem of one of several values of a key, or of a value that may have come out of an interpolation: then
+  // `message` (which may quote it) gives way to "expected " + `expected`.
   void problem_of(const Name& value, std::string_view key, const std::string& message, std::string_view expected);
   void require(std::string_view key);
 
@@ -71,7 +71,7 @@ class Section {
   void name(std::string_view key, std::optional<Name>& into);
   void texts(std::string_view key, std::vector<std::string>& into);  // a list, or one word
   void names(std::string_view key, std::vector<Name>& into);
-  void flag(std::string_view key, bool& into);  // true, false, on, off
+  void flag(std::string_view key, bool& into);                           // true, false, on, off
   void limit(std::string_view key, std::optional<std::uint64_t>& into);  // a count from 1, or `unlimited`
   void fraction(std::string_view key, double& into, double min, double max);
   void duration(std::string_view key, Duration& into, const DurationRange& range);

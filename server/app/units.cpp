@@ -16,14 +16,16 @@ constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> duration_unit
     {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 
 constexpr std::array<std::pair<std::string_view, std::uint64_t>, 7> size_units{{{"GiB", 1ull << 30},
-                                                                                 {"MiB", 1ull << 20},
-                                                                                 {"KiB", 1ull << 10},
-                                                                                 {"GB", 1'000'000'000},
-                                                                                 {"MB", 1'000'000},
-                                                                                 {"KB", 1'000},
-                                                                                 {"B", 1}}};
+                                                                                {"MiB", 1ull << 20},
+                                                                                {"KiB", 1ull << 10},
+                                                                                {"GB", 1'000'000'000},
+                                                                                {"MB", 1'000'000},
+                                                                                {"KB", 1'000},
+                                                                                {"B", 1}}};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // Splits "15s" into 15 and "s..."; nullopt without digits or beyond 12 of them.
 std::optional<std::uint64_t> take_digits(std::string_view& text) {
@@ -71,7 +73,8 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     if (unit == 0 || unit >= previous_unit) return std::nullopt;  // "1s1m" is a slip
     previous_unit = unit;
     if (static_cast<std::int64_t>(*whole) > unlimited_duration.count() / unit) return std::nullopt;
-    total += static_cast<std::int64_t>(*whole) * unit + static_cast<std::int64_t>(fraction * static_cast<double>(unit) + 0.5);
+    total += static_cast<std::int64_t>(*whole) * unit +
+             static_cast<std::int64_t>(fraction * static_cast<double>(unit) + 0.5);
     if (total > unlimited_duration.count()) return std::nullopt;
   }
   return milliseconds(total);
@@ -105,8 +108,10 @@ std::optional<double> parse_fraction(std::string_view text) {
   if (text.empty() || text.size() > 24) return std::nullopt;
   bool point = false;
   for (char c : text) {
-    if (c == '.' && !point) point = true;
-    else if (!is_digit(c)) return std::nullopt;
+    if (c == '.' && !point)
+      point = true;
+    else if (!is_digit(c))
+      return std::nullopt;
   }
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

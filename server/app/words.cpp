@@ -47,12 +47,14 @@ const WordTable<proxy::ParameterAction>& parameter_action_words() {
 }
 
 const WordTable<LogFormat>& log_format_words() {
-  static const WordTable<LogFormat> table{{"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}};
+  static const WordTable<LogFormat> table{
+      {"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}};
   return table;
 }
 
 const WordTable<LogStream>& log_stream_words() {
-  static const WordTable<LogStream> table{{"stderr", LogStream::standard_error}, {"stdout", LogStream::standard_output}};
+  static const WordTable<LogStream> table{{"stderr", LogStream::standard_error},
+                                          {"stdout", LogStream::standard_output}};
   return table;
 }
 
@@ -68,7 +70,8 @@ const WordTable<std::string>& priority_words() {
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   });
 }
 
@@ -90,12 +93,14 @@ void read_limited_by(Section& section, LimitedBy& into) {
 }
 
 void read_parameters(Section& section, std::vector<proxy::ParameterRule>& into) {
-  section.section("parameters", [&](Section& parameters) { parameters.each_word("*", [&](const std::string& name) {
-    proxy::ParameterRule rule;
-    rule.name = name;
-    parameters.choice(name, rule.action, parameter_action_words());
-    into.push_back(std::move(rule));
-  }); });
+  section.section("parameters", [&](Section& parameters) {
+    parameters.each_word("*", [&](const std::string& name) {
+      proxy::ParameterRule rule;
+      rule.name = name;
+      parameters.choice(name, rule.action, parameter_action_words());
+      into.push_back(std::move(rule));
+    });
+  });
 }
 
 std::string header_fault(const std::string& name, const std::string& value) {
@@ -105,13 +110,16 @@ std::string header_fault(const std::string& name, const std::string& value) {
   });
   if (!token) return "'" + name + "' is not a header name";
   std::string lower = name;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   // Framing and hop-by-hop headers belong to the connection; the key has its own setting so that it can be masked.
-  for (const std::string_view own : {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade",
-                                     "expect", "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding"}) {
+  for (const std::string_view own :
+       {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive",
+        "proxy-authorization", "proxy-connection", "accept-encoding"}) {
     if (lower == own) return "'" + name + "' is set by weir itself";
   }
-  if (lower == "authorization" || lower == "api-key" || lower == "x-api-key") return "put the key of '" + name + "' into api_key";
+  if (lower == "authorization" || lower == "api-key" || lower == "x-api-key")
+    return "put the key of '" + name + "' into api_key";
   if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; })) {
     return "the value of '" + name + "' has a line end or a control character in it";
   }

@@ -40,8 +40,8 @@ bool is_name(std::string_view text);
 inline constexpr const char* name_form = "1 to 64 letters, digits, '.', '_' or '-'";
 
 void read_limits(Section& section, LimitsConfig& into);
-void read_limited_by(Section& section, LimitedBy& into);                              // `tier` and `limits`
-void read_parameters(Section& section, std::vector<proxy::ParameterRule>& into);      // `parameters`: name to action
+void read_limited_by(Section& section, LimitedBy& into);                          // `tier` and `limits`
+void read_parameters(Section& section, std::vector<proxy::ParameterRule>& into);  // `parameters`: name to action
 
 // One sentence when a header cannot be set by a configuration; empty when it can.
 std::string header_fault(const std::string& name, const std::string& value);

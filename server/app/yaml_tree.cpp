@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::size_t document_bytes_max = 16u << 20;  // 100,000 keys take about 15 MB
 constexpr std::size_t nodes_max = 2'000'000;           // 100,000 keys have about 1,000,000
-constexpr std::size_t copies_max = 200'000;            // anchored and aliased values: aliases of aliases grow without bytes
-constexpr std::size_t depth_max = 32;                  // the deepest setting stands at 6
+constexpr std::size_t copies_max = 200'000;  // anchored and aliased values: aliases of aliases grow without bytes
+constexpr std::size_t depth_max = 32;        // the deepest setting stands at 6
 
 struct TooLarge : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -50,7 +50,8 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode copy = found->second;
     add(std::move(copy), 0);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     YamlNode node;
     node.place = place(mark);
     node.text = value;
@@ -91,7 +92,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void count_copies(std::size_t nodes) {
     count(nodes);
     copies_ += nodes;
-    if (copies_ > copies_max) throw TooLarge("its anchors and aliases stand for more than " + std::to_string(copies_max) + " values");
+    if (copies_ > copies_max)
+      throw TooLarge("its anchors and aliases stand for more than " + std::to_string(copies_max) + " values");
   }
 
   // Aliases copy whole trees: their size must be known before the copy.
@@ -149,11 +151,14 @@ class TreeBuilder final : public YAML::EventHandler {
     level.key = node.text;  // of a null as well: `null: 1` is a key of that name
     level.key_place = node.place;
     if (node.kind == YamlNode::Kind::list || node.kind == YamlNode::Kind::map) {
-      problems_.push_back({node.place, "a key must be a word, not a list or a map"
-                                       " (in { } and [ ] an interpolation needs quotes: \"${X}\")"});
+      problems_.push_back({node.place,
+                           "a key must be a word, not a list or a map"
+                           " (in { } and [ ] an interpolation needs quotes: \"${X}\")"});
       level.drop_value = true;
     } else if (node.text == "<<") {
-      problems_.push_back({node.place, "merge keys ('<<') are not understood: write the settings out, or use an alias for a whole value"});
+      problems_.push_back(
+          {node.place,
+           "merge keys ('<<') are not understood: write the settings out, or use an alias for a whole value"});
       level.drop_value = true;
     }
   }
@@ -169,9 +174,12 @@ class TreeBuilder final : public YAML::EventHandler {
 bool only_comments(std::string_view text) {
   bool comment = false;
   for (char c : text) {
-    if (c == '\n') comment = false;
-    else if (c == '#') comment = true;
-    else if (!comment && c != ' ' && c != '\t' && c != '\r') return false;
+    if (c == '\n')
+      comment = false;
+    else if (c == '#')
+      comment = true;
+    else if (!comment && c != ' ' && c != '\t' && c != '\r')
+      return false;
   }
   return true;
 }

@@ -14,9 +14,9 @@ namespace weir::app {
 struct YamlNode {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  std::string text;   // of a scalar
+  std::string text;  // of a scalar
   Place place;
-  std::string key;    // when this is a value in a map
+  std::string key;  // when this is a value in a map
   Place key_place;
   std::vector<YamlNode> children;  // of a list or a map, in order of appearance
 };

@@ -17,9 +17,15 @@ int hex_value(char c) {
 
 BodyDecoder::BodyDecoder(BodyFraming framing) : framing_(framing), remaining_(framing.length) {
   switch (framing.kind) {
-    case BodyFraming::Kind::none: state_ = State::complete; break;
-    case BodyFraming::Kind::length: state_ = framing.length > 0 ? State::data : State::complete; break;
-    case BodyFraming::Kind::until_close: state_ = State::data; break;
+    case BodyFraming::Kind::none:
+      state_ = State::complete;
+      break;
+    case BodyFraming::Kind::length:
+      state_ = framing.length > 0 ? State::data : State::complete;
+      break;
+    case BodyFraming::Kind::until_close:
+      state_ = State::data;
+      break;
     case BodyFraming::Kind::chunked:
       state_ = State::size;
       remaining_ = 0;
@@ -88,8 +94,12 @@ std::size_t BodyDecoder::feed(std::string_view bytes, std::vector<std::string_vi
         }
         digits_ = 0;
         break;
-      case State::data_cr: state_ = c == '\r' ? State::data_lf : State::wrong; break;
-      case State::data_lf: state_ = c == '\n' ? State::size : State::wrong; break;
+      case State::data_cr:
+        state_ = c == '\r' ? State::data_lf : State::wrong;
+        break;
+      case State::data_lf:
+        state_ = c == '\n' ? State::size : State::wrong;
+        break;
       case State::trailer:
         if (c == '\r') {
           state_ = State::trailer_lf;
@@ -109,7 +119,8 @@ std::size_t BodyDecoder::feed(std::string_view bytes, std::vector<std::string_vi
         break;
       case State::data:
       case State::complete:
-      case State::wrong: break;
+      case State::wrong:
+        break;
     }
   }
   return at;

@@ -40,7 +40,8 @@ IoStep PieceCursor::write_to(Wire& wire, std::uint64_t& bytes_written) {
 }
 
 void PieceCursor::append_rest_to(std::string& out) const {
-  for (std::size_t i = first_; i < pieces_.size(); ++i) out.append(i == first_ ? pieces_[i].substr(offset_) : pieces_[i]);
+  for (std::size_t i = first_; i < pieces_.size(); ++i)
+    out.append(i == first_ ? pieces_[i].substr(offset_) : pieces_[i]);
 }
 
 void Connection::consume(std::size_t bytes) {

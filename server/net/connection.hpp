@@ -1,6 +1,6 @@
-// A wire with what has been read from it and not used yet, and what could not be written yet. Shared by client sessions and
-// upstream calls. The read buffer is empty while a connection is idle: bytes land in the worker's scratch buffer first
-// and only what is left over is kept here.
+// A wire with what has been read from it and not used yet, and what could not be written yet. Shared by client sessions
+// and upstream calls. The read buffer is empty while a connection is idle: bytes land in the worker's scratch buffer
+// first and only what is left over is kept here.
 #pragma once
 
 #include <memory>

@@ -10,18 +10,18 @@ struct Failure {
   enum class Origin { none, downstream, upstream, internal };
   enum class Kind {
     none,
-    resolve,        // the name has no address
-    connect,        // refused, unreachable
+    resolve,  // the name has no address
+    connect,  // refused, unreachable
     connect_timeout,
-    proxy,          // the HTTP proxy said no
-    tls,            // handshake or certificate
+    proxy,  // the HTTP proxy said no
+    tls,    // handshake or certificate
     tls_timeout,
-    reset,          // the connection broke
-    invalid,        // bytes that are not the protocol
-    truncated,      // a clean end before the end
-    timeout,        // a deadline of the exchange passed
-    closed,         // the peer ended the connection in good order
-    cancelled,      // weir gave up: shutdown, or the other side left
+    reset,      // the connection broke
+    invalid,    // bytes that are not the protocol
+    truncated,  // a clean end before the end
+    timeout,    // a deadline of the exchange passed
+    closed,     // the peer ended the connection in good order
+    cancelled,  // weir gave up: shutdown, or the other side left
   };
 
   Origin origin = Origin::none;

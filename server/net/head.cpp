@@ -11,11 +11,19 @@ namespace {
 namespace http = boost::beast::http;
 namespace beast = boost::beast;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-HeadError malformed(std::string reason) { return {HeadError::Kind::malformed, std::move(reason)}; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+HeadError malformed(std::string reason) {
+  return {HeadError::Kind::malformed, std::move(reason)};
+}
 
-std::string_view to_view(beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view to_view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Beast's parser with our storage: fields stay views into the caller's bytes, nothing is allocated per field.
 template <bool IsRequest, class Head>
@@ -42,7 +50,8 @@ class HeadSink final : public http::basic_parser<IsRequest> {
     if constexpr (!IsRequest) head_.status = status;
     head_.version = version;
   }
-  void on_field_impl(http::field, beast::string_view name, beast::string_view value, beast::error_code& error) override {
+  void on_field_impl(http::field, beast::string_view name, beast::string_view value,
+                     beast::error_code& error) override {
     if (head_.fields.size() >= fields_max_) {
       too_many_ = true;
       error = http::make_error_code(http::error::header_limit);
@@ -168,7 +177,8 @@ std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const
     if (line.empty()) return end + 1;
     if (std::memchr(line.data(), '\r', line.size())) return malformed("a bare CR in the header");
     if (std::memchr(line.data(), '\0', line.size())) return malformed("a NUL byte in the header");
-    if (line.front() == ' ' || line.front() == '\t') return malformed("a line begins with white space (obsolete line folding)");
+    if (line.front() == ' ' || line.front() == '\t')
+      return malformed("a line begins with white space (obsolete line folding)");
     line_begin = end + 1;
   }
 }
@@ -186,7 +196,8 @@ std::variant<BodyFraming, HeadError> request_framing(const RequestHead& head) {
   if (found.error) return *found.error;
   if (found.encoding) {
     if (head.version < 11) return malformed("Transfer-Encoding in an HTTP/1.0 request");
-    if (!equals_ignoring_case(found.encoding->value, "chunked")) return malformed("Transfer-Encoding must be exactly 'chunked'");
+    if (!equals_ignoring_case(found.encoding->value, "chunked"))
+      return malformed("Transfer-Encoding must be exactly 'chunked'");
     return BodyFraming{BodyFraming::Kind::chunked, 0};
   }
   if (!found.length) return BodyFraming{};

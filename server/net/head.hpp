@@ -27,21 +27,27 @@ struct MessageHead {
   int version = 11;  // 10 or 11
   std::vector<Field> fields;
 
-  const Field* find(std::string_view name) const;              // the first; nullptr: none
-  std::string_view value_of(std::string_view name) const;      // of the first; empty: none
-  bool connection_says(std::string_view option) const;         // in any Connection field
-  bool keep_alive() const;                                     // by version and Connection
+  const Field* find(std::string_view name) const;          // the first; nullptr: none
+  std::string_view value_of(std::string_view name) const;  // of the first; empty: none
+  bool connection_says(std::string_view option) const;     // in any Connection field
+  bool keep_alive() const;                                 // by version and Connection
 };
 
 struct RequestHead : MessageHead {
   std::string_view method;
   std::string_view target;  // as sent
-  void clear() { method = target = {}; fields.clear(); }
+  void clear() {
+    method = target = {};
+    fields.clear();
+  }
 };
 
 struct ResponseHead : MessageHead {
   int status = 0;
-  void clear() { status = 0; fields.clear(); }
+  void clear() {
+    status = 0;
+    fields.clear();
+  }
 };
 
 // Where a body ends.

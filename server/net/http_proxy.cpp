@@ -87,7 +87,8 @@ std::optional<ProxyHop> parse_proxy(std::string_view url) {
 }
 
 bool is_loopback(std::string_view host) {
-  if (equals_ignoring_case(host, "localhost") || (host.size() > 10 && equals_ignoring_case(host.substr(host.size() - 10), ".localhost"))) {
+  if (equals_ignoring_case(host, "localhost") ||
+      (host.size() > 10 && equals_ignoring_case(host.substr(host.size() - 10), ".localhost"))) {
     return true;
   }
   boost::system::error_code error;
@@ -115,7 +116,8 @@ bool excepts(std::string entry, std::string_view host, std::uint16_t port) {
   const bool host_is_address = !error;
   if (host_is_address && entry.find('/') != std::string::npos) return in_network(entry, address);
   // host:port, unless the colons are an IPv6 address's own.
-  if (const auto colon = entry.rfind(':'); colon != std::string::npos && (entry.find(':') == colon || entry[colon - 1] == ']')) {
+  if (const auto colon = entry.rfind(':');
+      colon != std::string::npos && (entry.find(':') == colon || entry[colon - 1] == ']')) {
     const auto number = parse_port(std::string_view(entry).substr(colon + 1));
     if (number && *number != port) return false;
     entry.erase(colon);

@@ -1,5 +1,5 @@
-// Which upstreams are reached through an HTTP proxy: HTTPS_PROXY, HTTP_PROXY, NO_PROXY (lower case too), as curl and the
-// SDKs read them. Never for loopback. Pure.
+// Which upstreams are reached through an HTTP proxy: HTTPS_PROXY, HTTP_PROXY, NO_PROXY (lower case too), as curl and
+// the SDKs read them. Never for loopback. Pure.
 #pragma once
 
 #include <cstdint>

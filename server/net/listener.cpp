@@ -72,7 +72,8 @@ std::vector<tcp::endpoint> parse_listen(std::string_view text) {
   if (host.empty() || host == "*") return {{ip::address_v4::any(), port}, {ip::address_v6::any(), port}};
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (brackets) host = host.substr(1, host.size() - 2);
-  if (brackets != (host.find(':') != std::string_view::npos)) throw fail("IPv6 addresses, and only they, stand in brackets");
+  if (brackets != (host.find(':') != std::string_view::npos))
+    throw fail("IPv6 addresses, and only they, stand in brackets");
   boost::system::error_code not_an_address;
   const auto address = ip::make_address(std::string(host), not_an_address);
   if (not_an_address) throw fail("the host is neither an address nor 'localhost'");
@@ -117,7 +118,9 @@ std::vector<tcp::endpoint> claim_once(const std::vector<tcp::endpoint>& endpoint
 
 }  // namespace
 
-std::vector<tcp::endpoint> claim(std::vector<tcp::endpoint> endpoints) { return claim_once(endpoints, 0); }
+std::vector<tcp::endpoint> claim(std::vector<tcp::endpoint> endpoints) {
+  return claim_once(endpoints, 0);
+}
 
 std::string owner_of_port(std::uint16_t port) {
   std::string inode = listening_inode("/proc/net/tcp", port);
@@ -158,7 +161,9 @@ Listener::Listener(Worker& worker, const tcp::endpoint& endpoint, OnSocket on_so
   }
 }
 
-void Listener::start() { accept(); }
+void Listener::start() {
+  accept();
+}
 
 void Listener::stop() {
   stopped_ = true;
@@ -168,18 +173,19 @@ void Listener::stop() {
 }
 
 void Listener::accept() {
-  acceptor_.async_accept([this, alive = std::weak_ptr<Listener*>(self_)](const boost::system::error_code& error, Socket socket) {
-    if (alive.expired() || stopped_ || error == boost::asio::error::operation_aborted) return;
-    if (!error) {
-      on_socket_(std::move(socket));
-      return accept();
-    }
-    if (error == boost::asio::error::connection_aborted) return accept();
-    pause_.expires_after(accept_pause);
-    pause_.async_wait([this, alive](const boost::system::error_code& cancelled) {
-      if (!alive.expired() && !cancelled && !stopped_) accept();
-    });
-  });
+  acceptor_.async_accept(
+      [this, alive = std::weak_ptr<Listener*>(self_)](const boost::system::error_code& error, Socket socket) {
+        if (alive.expired() || stopped_ || error == boost::asio::error::operation_aborted) return;
+        if (!error) {
+          on_socket_(std::move(socket));
+          return accept();
+        }
+        if (error == boost::asio::error::connection_aborted) return accept();
+        pause_.expires_after(accept_pause);
+        pause_.async_wait([this, alive](const boost::system::error_code& cancelled) {
+          if (!alive.expired() && !cancelled && !stopped_) accept();
+        });
+      });
 }
 
 }  // namespace weir::net

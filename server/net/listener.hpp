@@ -1,5 +1,5 @@
-// Accepts connections for one worker. Several workers accept on the same address through SO_REUSEPORT; the addresses are
-// claimed first without it, because with it a second weir would start silently on a port that is taken.
+// Accepts connections for one worker. Several workers accept on the same address through SO_REUSEPORT; the addresses
+// are claimed first without it, because with it a second weir would start silently on a port that is taken.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>

@@ -1,5 +1,5 @@
-// What most files that do I/O include anyway, compiled once (WEIR_PRECOMPILE). Nothing may rely on it: every file includes
-// what it uses, and builds without this one.
+// What most files that do I/O include anyway, compiled once (WEIR_PRECOMPILE). Nothing may rely on it: every file
+// includes what it uses, and builds without this one.
 #pragma once
 
 #include <algorithm>

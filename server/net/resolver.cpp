@@ -41,7 +41,8 @@ void Resolver::look_up(const Key& key) {
   entries_[key].under_way = true;
   resolver_.async_resolve(
       key.first, std::to_string(key.second), boost::asio::ip::tcp::resolver::numeric_service,
-      [this, key, alive = std::weak_ptr<Resolver*>(self_)](const boost::system::error_code& error, const boost::asio::ip::tcp::resolver::results_type& results) {
+      [this, key, alive = std::weak_ptr<Resolver*>(self_)](
+          const boost::system::error_code& error, const boost::asio::ip::tcp::resolver::results_type& results) {
         if (alive.expired() || error == boost::asio::error::operation_aborted) return;
         Endpoints endpoints;
         for (const auto& result : results) endpoints.push_back(result.endpoint());

@@ -54,7 +54,7 @@ class Resolver {
 
   Worker& worker_;
   boost::asio::ip::tcp::resolver resolver_;
-  std::map<Key, Entry> entries_;  // as many as there are upstream hosts
+  std::map<Key, Entry> entries_;                                         // as many as there are upstream hosts
   std::shared_ptr<Resolver*> self_ = std::make_shared<Resolver*>(this);  // an answer may come when this is gone
 };
 

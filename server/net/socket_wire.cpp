@@ -57,8 +57,12 @@ class PlainWire final : public Wire, private SocketBase {
 
 }  // namespace
 
-std::unique_ptr<Wire> make_socket_wire(Socket socket) { return std::make_unique<PlainWire>(std::move(socket)); }
+std::unique_ptr<Wire> make_socket_wire(Socket socket) {
+  return std::make_unique<PlainWire>(std::move(socket));
+}
 
-Socket release_socket(std::unique_ptr<Wire> wire) { return static_cast<PlainWire&>(*wire).release(); }
+Socket release_socket(std::unique_ptr<Wire> wire) {
+  return static_cast<PlainWire&>(*wire).release();
+}
 
 }  // namespace weir::net

@@ -119,11 +119,15 @@ struct Detached {
   };
 };
 
-inline Detached run_detached(Task<void> task) { co_await task; }
+inline Detached run_detached(Task<void> task) {
+  co_await task;
+}
 
 }  // namespace detail
 
 // Runs a task on its own, from now until it ends. REQUIRES: the task lets no exception out.
-inline void spawn(Task<void> task) { detail::run_detached(std::move(task)); }
+inline void spawn(Task<void> task) {
+  detail::run_detached(std::move(task));
+}
 
 }  // namespace weir::net

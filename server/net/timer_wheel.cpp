@@ -30,8 +30,8 @@ std::int64_t TimerWheel::tick_of(Instant instant) const {
 }
 
 void TimerWheel::place(Timer& timer) {
-  // An empty wheel has not been driven: it starts from now. Not while advance() is under way: it goes through the ticks one
-  // by one, and a timer put a whole turn ahead of a later one could land in the slot being visited and ring early.
+  // An empty wheel has not been driven: it starts from now. Not while advance() is under way: it goes through the ticks
+  // one by one, and a timer put a whole turn ahead of a later one could land in the slot being visited and ring early.
   if (armed_ == 0 && !advancing_) current_ = std::max(current_, tick_of(Clock::now()) - 1);
   timer.tick_ = std::clamp(tick_of(timer.deadline_), current_ + 1, current_ + slot_count - 1);
   Timer*& slot = slots_[static_cast<std::size_t>(timer.tick_ % slot_count)];

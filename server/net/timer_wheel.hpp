@@ -27,7 +27,10 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   void arm(Instant deadline);
-  void disarm() { deadline_ = Instant::max(); unlink(); }
+  void disarm() {
+    deadline_ = Instant::max();
+    unlink();
+  }
   Instant deadline() const { return deadline_; }  // Instant::max(): not armed
 
  private:

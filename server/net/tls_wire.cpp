@@ -55,7 +55,8 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     ERR_clear_error();
     errno = 0;
     const IoStep step = outcome(SSL_do_handshake(ssl_.get()));
-    // Its last read may have brought the peer's first bytes with it: they are in OpenSSL, and no socket will ring for them.
+    // Its last read may have brought the peer's first bytes with it: they are in OpenSSL, and no socket will ring for
+    // them.
     if (step.status == IoStep::Status::done) drained_ = false;
     return step;
   }
@@ -79,7 +80,8 @@ class OpenSslWire final : public TlsWire, private SocketBase {
   }
 
   // TLS has no gathering write: small pieces (a chunk header, an event, a line end) go out as one record.
-  // After a write that would block OpenSSL wants the same bytes again; callers repeat from where they were, so it gets them.
+  // After a write that would block OpenSSL wants the same bytes again; callers repeat from where they were, so it gets
+  // them.
   IoStep try_write(std::span<const std::string_view> pieces) override {
     if (fd() < 0) return {IoStep::Status::failed, 0};
     std::array<char, 16 * 1024> record;
@@ -101,7 +103,8 @@ class OpenSslWire final : public TlsWire, private SocketBase {
         return total > 0 && step.status == IoStep::Status::would_block ? IoStep{IoStep::Status::done, total} : step;
       }
       total += sent;
-      for (offset += sent; piece < pieces.size() && offset >= pieces[piece].size(); ++piece) offset -= pieces[piece].size();
+      for (offset += sent; piece < pieces.size() && offset >= pieces[piece].size(); ++piece)
+        offset -= pieces[piece].size();
     }
   }
 
@@ -137,10 +140,15 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     wants_write_ = false;
     if (result > 0) return {IoStep::Status::done, 1};
     switch (SSL_get_error(ssl_.get(), result)) {
-      case SSL_ERROR_WANT_READ: return {IoStep::Status::would_block, 0};
-      case SSL_ERROR_WANT_WRITE: wants_write_ = true; return {IoStep::Status::would_block, 0};
-      case SSL_ERROR_ZERO_RETURN: return {IoStep::Status::end, 0};
-      default: break;
+      case SSL_ERROR_WANT_READ:
+        return {IoStep::Status::would_block, 0};
+      case SSL_ERROR_WANT_WRITE:
+        wants_write_ = true;
+        return {IoStep::Status::would_block, 0};
+      case SSL_ERROR_ZERO_RETURN:
+        return {IoStep::Status::end, 0};
+      default:
+        break;
     }
     failed_ = true;
     const int system_error = errno;
@@ -167,7 +175,7 @@ class OpenSslWire final : public TlsWire, private SocketBase {
 // OpenSSL writes with write(2), which raises SIGPIPE when the peer is gone; we want the error. Leaves a handler alone.
 void ignore_broken_pipes() {
   [[maybe_unused]] static const bool once = [] {
-    struct sigaction current {};
+    struct sigaction current{};
     if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) std::signal(SIGPIPE, SIG_IGN);
     return true;
   }();
@@ -198,7 +206,8 @@ SslContextPtr make_client_tls(const std::string& ca_file, bool verify) {
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   const bool loaded = ca_file.empty() ? SSL_CTX_set_default_verify_paths(context.get()) == 1
                                       : SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) == 1;
-  if (!loaded) throw std::runtime_error("TLS: cannot load certificate authorities from " + ca_file + ": " + openssl_error());
+  if (!loaded)
+    throw std::runtime_error("TLS: cannot load certificate authorities from " + ca_file + ": " + openssl_error());
   return context;
 }
 
@@ -213,10 +222,11 @@ SslContextPtr make_server_tls(const std::string& certificate_file, const std::st
   }
   SSL_CTX_set_alpn_select_cb(
       context.get(),
-      [](SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned int in_size, void*) {
+      [](SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned int in_size,
+         void*) {
         static const unsigned char http11[] = "\x08http/1.1";
-        return SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, http11, sizeof http11 - 1, in, in_size) ==
-                       OPENSSL_NPN_NEGOTIATED
+        return SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, http11, sizeof http11 - 1, in,
+                                     in_size) == OPENSSL_NPN_NEGOTIATED
                    ? SSL_TLSEXT_ERR_OK
                    : SSL_TLSEXT_ERR_NOACK;
       },

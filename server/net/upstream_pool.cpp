@@ -61,8 +61,8 @@ int socket_error(int fd) {
 }
 
 // One TCP connection to one address; the wire, or nothing with the reason in `error`.
-Task<std::unique_ptr<Wire>> connect_tcp(Worker& worker, Attempt& attempt,
-                                        const boost::asio::ip::tcp::endpoint& address, std::string& error) {
+Task<std::unique_ptr<Wire>> connect_tcp(Worker& worker, Attempt& attempt, const boost::asio::ip::tcp::endpoint& address,
+                                        std::string& error) {
   Socket socket(worker.io());
   boost::system::error_code failed;
   socket.open(address.protocol(), failed);
@@ -105,7 +105,8 @@ Task<std::string> open_tunnel(Worker& worker, Attempt& attempt, std::unique_ptr<
   const bool v6 = endpoint.host.find(':') != std::string::npos;
   const std::string authority = (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
   std::string request = "CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n";
-  if (!endpoint.proxy->authorization.empty()) request += "Proxy-Authorization: " + endpoint.proxy->authorization + "\r\n";
+  if (!endpoint.proxy->authorization.empty())
+    request += "Proxy-Authorization: " + endpoint.proxy->authorization + "\r\n";
   request += "\r\n";
   Connection connection(worker, std::move(wire));
   connection.write(request);
@@ -145,7 +146,9 @@ UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker), resolver_(worker) 
 
 UpstreamPool::~UpstreamPool() = default;
 
-void UpstreamPool::close_idle() { idle_.clear(); }
+void UpstreamPool::close_idle() {
+  idle_.clear();
+}
 
 std::size_t UpstreamPool::idle_connections() const {
   std::size_t count = 0;
@@ -182,7 +185,8 @@ void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> conn
   auto& connections = idle_[key];
   const Instant now = Clock::now();
   // The oldest are at the front: those past their time go whenever one comes.
-  while (!connections.empty() && (connections.size() >= idle_per_endpoint_max || now - connections.front().since > idle_max)) {
+  while (!connections.empty() &&
+         (connections.size() >= idle_per_endpoint_max || now - connections.front().since > idle_max)) {
     connections.pop_front();
   }
   connections.push_back({std::move(connection), now});
@@ -198,7 +202,8 @@ Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoin
   co_return Lease(*this, endpoint.key, std::move(std::get<std::unique_ptr<Connection>>(opened)), false);
 }
 
-Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(const Endpoint& endpoint, OpenContext context) {
+Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(const Endpoint& endpoint,
+                                                                            OpenContext context) {
   Attempt attempt(worker_, std::move(context));
   const Instant deadline = Clock::now() + endpoint.connect_max;
   attempt.limit(deadline);

@@ -1,5 +1,5 @@
-// Connections of one worker to the upstreams: opened on demand (name, proxy, TCP, TLS), kept alive between calls, lent by
-// a Lease. Knows HTTP/1.1 only as far as CONNECT; knows no model API and no budgets. Single-threaded.
+// Connections of one worker to the upstreams: opened on demand (name, proxy, TCP, TLS), kept alive between calls, lent
+// by a Lease. Knows HTTP/1.1 only as far as CONNECT; knows no model API and no budgets. Single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ struct OpenContext {
 
 class UpstreamPool {
  public:
-  // Idle connections beyond these are closed: more are never useful at once, and providers close idle ones at 60 s or so.
+  // Idle connections beyond these are closed: more are never useful at once, and providers close idle ones at 60 s or
+  // so.
   static constexpr std::size_t idle_per_endpoint_max = 512;
   static constexpr std::chrono::seconds idle_max{50};
 
@@ -71,8 +72,8 @@ class UpstreamPool {
   ~UpstreamPool();
 
   enum class Choice { any, fresh_only };
-  // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when it was not wanted any more.
-  // REQUIRES: `endpoint` outlives the lease.
+  // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when it was not wanted any
+  // more. REQUIRES: `endpoint` outlives the lease.
   Task<std::variant<Lease, Failure>> acquire(const Endpoint& endpoint, OpenContext context, Choice choice);
 
   void close_idle();

@@ -1,7 +1,7 @@
-// One seam to the sockets: bytes in and out of one connection, with readiness by bell. Implemented by a plain socket, by
-// TLS, and by an in-memory pair for tests. Everything above (sessions, pool, relay) is written over it.
-// Writes and reads are tried synchronously first; only "would block" leads to a wait, so the usual event costs one
-// system call in and one out. Single-threaded: a wire lives and dies on its worker.
+// One seam to the sockets: bytes in and out of one connection, with readiness by bell. Implemented by a plain socket,
+// by TLS, and by an in-memory pair for tests. Everything above (sessions, pool, relay) is written over it. Writes and
+// reads are tried synchronously first; only "would block" leads to a wait, so the usual event costs one system call in
+// and one out. Single-threaded: a wire lives and dies on its worker.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ class Wire {
   // Sends FIN but leaves reading possible.
   virtual void shutdown_write() = 0;
 
-  virtual std::string peer_address() const = 0;  // without the port; for lanes and logs
+  virtual std::string peer_address() const = 0;          // without the port; for lanes and logs
   virtual std::string error_text() const { return {}; }  // after failed: what the system said
 };
 

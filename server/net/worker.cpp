@@ -8,7 +8,9 @@ Worker::Worker() : wheel_([this](Instant at) { schedule(at); }), scratch_(new ch
 
 Worker::~Worker() = default;
 
-void Worker::post(std::function<void()> job) { boost::asio::post(io_, std::move(job)); }
+void Worker::post(std::function<void()> job) {
+  boost::asio::post(io_, std::move(job));
+}
 
 void Worker::schedule(Instant at) {
   tick_.expires_at(at);

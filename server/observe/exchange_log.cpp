@@ -10,8 +10,8 @@
 namespace weir::observe {
 namespace {
 
-// Lines waiting for the writer. spdlog's default of 8192 slots takes 3.3 MB at start; a kilobyte-line burst of this size
-// is a tenth of a second at the highest rate measured.
+// Lines waiting for the writer. spdlog's default of 8192 slots takes 3.3 MB at start; a kilobyte-line burst of this
+// size is a tenth of a second at the highest rate measured.
 constexpr std::size_t queue_lines = 2048;
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -141,14 +141,19 @@ Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
   }
   sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
                                                       : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  impl_->logger = std::make_shared<spdlog::async_logger>("weir", sink, impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
+  impl_->logger =
+      std::make_shared<spdlog::async_logger>("weir", sink, impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
   impl_->logger->flush_on(spdlog::level::warn);
   set_level(options.level);
 }
 
-Log::~Log() { impl_->logger->flush(); }
+Log::~Log() {
+  impl_->logger->flush();
+}
 
-void Log::set_level(std::string_view level) { impl_->logger->set_level(spdlog::level::from_str(std::string(level))); }
+void Log::set_level(std::string_view level) {
+  impl_->logger->set_level(spdlog::level::from_str(std::string(level)));
+}
 
 void Log::exchange(const ExchangeRecord& record) {
   if (impl_->on_exchange) return impl_->on_exchange(record);
@@ -156,8 +161,14 @@ void Log::exchange(const ExchangeRecord& record) {
   impl_->write(spdlog::level::info, "exchange", format_exchange(record, impl_->format));
 }
 
-void Log::info(std::string_view message) { impl_->event(spdlog::level::info, message); }
-void Log::warn(std::string_view message) { impl_->event(spdlog::level::warn, message); }
-void Log::error(std::string_view message) { impl_->event(spdlog::level::err, message); }
+void Log::info(std::string_view message) {
+  impl_->event(spdlog::level::info, message);
+}
+void Log::warn(std::string_view message) {
+  impl_->event(spdlog::level::warn, message);
+}
+void Log::error(std::string_view message) {
+  impl_->event(spdlog::level::err, message);
+}
 
 }  // namespace weir::observe

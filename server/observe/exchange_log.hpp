@@ -1,5 +1,5 @@
-// One structured line per exchange, always, at its end; written by a thread of its own. Never a prompt, a completion or a
-// secret: the record has no field that could hold one.
+// One structured line per exchange, always, at its end; written by a thread of its own. Never a prompt, a completion or
+// a secret: the record has no field that could hold one.
 #pragma once
 
 #include <chrono>
@@ -18,15 +18,15 @@ namespace weir::observe {
 
 struct ExchangeRecord {
   std::string request_id;
-  std::string client;        // key name, "key-1a2b3c4d", "open"
+  std::string client;  // key name, "key-1a2b3c4d", "open"
   std::string method;
-  std::string path;          // without the query, which may hold anything
+  std::string path;  // without the query, which may hold anything
   std::string model;
   std::string upstream;
   std::string upstream_request_id;
-  std::string error;         // weir's code; empty: none
-  std::string detail;        // what went wrong in words
-  std::string outcome;       // ok, refused, upstream_error, upstream_failed, client_left, shutdown
+  std::string error;    // weir's code; empty: none
+  std::string detail;   // what went wrong in words
+  std::string outcome;  // ok, refused, upstream_error, upstream_failed, client_left, shutdown
   int status = 0;
   bool stream = false;
   unsigned attempts = 0;
@@ -47,7 +47,8 @@ struct LogOptions {
   std::function<void(const ExchangeRecord&)> on_exchange;
 };
 
-// The process's log. Thread-safe; lines are dropped oldest first when the writer cannot keep up, never blocking traffic.
+// The process's log. Thread-safe; lines are dropped oldest first when the writer cannot keep up, never blocking
+// traffic.
 class Log {
  public:
   explicit Log(const LogOptions& options);

@@ -14,7 +14,9 @@ std::string text_at(std::string_view body, std::string_view pointer) {
 
 }  // namespace
 
-std::string id_of_answer(std::string_view body) { return text_at(body, "/id"); }
+std::string id_of_answer(std::string_view body) {
+  return text_at(body, "/id");
+}
 
 std::string id_of_events(std::string_view events) {
   const auto data = events.find("data:");

@@ -1,5 +1,5 @@
-// The id that an answer gives to what it made (a stored response, a file, a batch), so that later calls about it can go to
-// the upstream that knows it. Pure.
+// The id that an answer gives to what it made (a stored response, a file, a batch), so that later calls about it can go
+// to the upstream that knows it. Pure.
 #pragma once
 
 #include <string>

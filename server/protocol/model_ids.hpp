@@ -1,4 +1,5 @@
-// The ids in an answer to GET /models: OpenAI's {"data":[{"id":…}]} and Anthropic's, which has the same two levels. Pure.
+// The ids in an answer to GET /models: OpenAI's {"data":[{"id":…}]} and Anthropic's, which has the same two levels.
+// Pure.
 #pragma once
 
 #include <string>

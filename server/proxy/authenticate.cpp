@@ -38,15 +38,15 @@ std::string_view without_port(std::string_view host) {
   const bool bracketed = !host.empty() && host.front() == '[';
   const std::size_t end = bracketed ? host.find(']') + 1 : std::min(host.find(':'), host.size());
   const std::string_view rest = host.substr(end);
-  const bool port = rest.empty() || (rest.front() == ':' && rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
+  const bool port =
+      rest.empty() || (rest.front() == ':' && rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
   return port ? host.substr(0, end) : std::string_view();
 }
 
 template <class Patterns>
 bool matches_any(const Patterns& patterns, std::string_view text) {
-  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-           return matches_pattern(pattern, text);
-         });
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(),
+                                         [&](const std::string& pattern) { return matches_pattern(pattern, text); });
 }
 
 }  // namespace
@@ -70,11 +70,14 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
   const std::string_view credential = credential_of(head);
   Client client;
   switch (policy.mode) {
-    case ClientMode::open: client.name = "open"; return client;
+    case ClientMode::open:
+      client.name = "open";
+      return client;
     case ClientMode::pass_through:
       client.name = credential.empty() ? "anonymous" : "key-" + short_hex(sha256(credential));
       return client;
-    case ClientMode::keys: break;
+    case ClientMode::keys:
+      break;
   }
   if (credential.empty()) return refuse_key(true);
   const Hash hash = sha256(credential);
@@ -95,8 +98,9 @@ std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPo
   if (policy.mode != ClientMode::open) return std::nullopt;
   const std::string_view host = without_port(head.value_of("host"));
   const bool host_known = is_loopback_name(host) || policy.open_anywhere ||
-                          std::any_of(policy.hosts.begin(), policy.hosts.end(),
-                                      [&](const std::string& listed) { return net::equals_ignoring_case(listed, host); });
+                          std::any_of(policy.hosts.begin(), policy.hosts.end(), [&](const std::string& listed) {
+                            return net::equals_ignoring_case(listed, host);
+                          });
   if (!host_known) return refuse_host(head.value_of("host"));
   if (const net::Field* origin = head.find("origin")) {
     const bool listed = std::find(policy.origins.begin(), policy.origins.end(), origin->value) != policy.origins.end();

@@ -1,5 +1,5 @@
-// Who is calling, from the head alone: the credential, the key it belongs to, and the guards against web pages that would
-// spend a local key. Pure.
+// Who is calling, from the head alone: the credential, the key it belongs to, and the guards against web pages that
+// would spend a local key. Pure.
 #pragma once
 
 #include <optional>

@@ -32,13 +32,15 @@ const ModelProfile* profile_of(const Upstream& upstream, std::string_view model)
   return nullptr;
 }
 
-std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, const Client& client, std::string_view model,
-                                                   std::string_view wanted, std::string_view issuer) {
+std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, const Client& client,
+                                                   std::string_view model, std::string_view wanted,
+                                                   std::string_view issuer) {
   if (model.empty()) return missing_model();
   if (!may_use_model(client, model)) return refuse_model(model);
   const Settings& settings = *snapshot.settings;
-  const auto route = std::find_if(settings.routes.begin(), settings.routes.end(),
-                                  [&](const ModelRoute& candidate) { return matches_pattern(candidate.pattern, model); });
+  const auto route = std::find_if(settings.routes.begin(), settings.routes.end(), [&](const ModelRoute& candidate) {
+    return matches_pattern(candidate.pattern, model);
+  });
   if (route == settings.routes.end() || route->targets.empty()) return unknown_model(model);
 
   const std::string_view named = wanted.empty() ? issuer : wanted;
@@ -63,8 +65,9 @@ std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, con
   return unknown_model(model);
 }
 
-std::variant<Destination, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client, const Route& route,
-                                                        std::string_view wanted, const IssuedIds& issued) {
+std::variant<Destination, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client,
+                                                        const Route& route, std::string_view wanted,
+                                                        const IssuedIds& issued) {
   const Settings& settings = *snapshot.settings;
   const auto usable = [&](std::string_view name) -> const Upstream* {
     const Upstream* upstream = snapshot.upstream_named(name);

@@ -10,8 +10,8 @@ namespace {
 using net::Clock;
 using net::IoStep;
 
-// A body is slow when it takes longer than its limit plus a second for each of so many bytes: a large upload over a thin
-// line passes, a byte now and then does not.
+// A body is slow when it takes longer than its limit plus a second for each of so many bytes: a large upload over a
+// thin line passes, a byte now and then does not.
 constexpr std::size_t slowest_bytes_per_second = 64 * 1024;
 
 }  // namespace
@@ -45,7 +45,8 @@ ClientBody::ClientBody(Session& session, const net::BodyFraming& framing, std::s
 
 void ClientBody::begin_wait() {
   waiting_since_ = Clock::now();
-  const std::chrono::milliseconds allowed = limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
+  const std::chrono::milliseconds allowed =
+      limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
   session_.arm(waiting_since_ + allowed - waited_);
   session_.client().wire().wait_readable(session_.bell(Session::client_in));
 }
@@ -121,8 +122,8 @@ net::Task<std::string_view> ClientBody::next_piece(std::optional<Refusal>& refus
       const IoStep step = client.read_more();
       if (step.status == IoStep::Status::would_block) {
         begin_wait();
-        const net::Signal::Bits rang =
-            co_await session_.signal().wait(Session::client_in | Session::upstream_in | Session::time | Session::insist);
+        const net::Signal::Bits rang = co_await session_.signal().wait(Session::client_in | Session::upstream_in |
+                                                                       Session::time | Session::insist);
         end_wait();
         if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
         if ((rang & Session::upstream_in) != 0) {

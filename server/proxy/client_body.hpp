@@ -1,5 +1,5 @@
-// The body of a client's request: read whole into a buffer of its own (JSON routes), with simdjson's padding from the start
-// and without zero-filling, or passed on piece by piece (everything else).
+// The body of a client's request: read whole into a buffer of its own (JSON routes), with simdjson's padding from the
+// start and without zero-filling, or passed on piece by piece (everything else).
 #pragma once
 
 #include <cstdlib>

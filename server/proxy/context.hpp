@@ -26,9 +26,9 @@ struct Shared {
   explicit Shared(observe::Log& l) : log(l) {}
   observe::Log& log;
   IssuedIds issued;
-  std::string via;                     // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
-  std::atomic<bool> draining{false};   // no new requests: shutdown has begun
-  std::atomic<bool> announcing{false}; // /readyz says no, requests are still taken
+  std::string via;  // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
+  std::atomic<bool> draining{false};    // no new requests: shutdown has begun
+  std::atomic<bool> announcing{false};  // /readyz says no, requests are still taken
   // Reloads the configuration on the control thread; `done` is called there with nothing, or with what was wrong.
   std::function<void(std::function<void(std::optional<std::string>)>)> reload;
   std::function<std::string()> mint_id;  // "req_" and 24 random hex digits
@@ -42,12 +42,13 @@ struct WorkerContext {
   net::UpstreamPool pool;
   protocol::RequestReader reader;
   UpstreamModels models;
-  std::vector<Session*> sessions;           // live ones, for shutdown
-  std::vector<std::string_view> data;       // scratch of the relay: body data of one read
-  std::vector<std::string_view> slices;     // scratch of the relay: what crosses
-  std::vector<std::string_view> pieces;     // scratch of a write
+  std::vector<Session*> sessions;        // live ones, for shutdown
+  std::vector<std::string_view> data;    // scratch of the relay: body data of one read
+  std::vector<std::string_view> slices;  // scratch of the relay: what crosses
+  std::vector<std::string_view> pieces;  // scratch of a write
 
-  WorkerContext(net::Worker& w, Shared& s, SnapshotPtr first) : worker(w), shared(s), snapshot(std::move(first)), pool(w) {}
+  WorkerContext(net::Worker& w, Shared& s, SnapshotPtr first)
+      : worker(w), shared(s), snapshot(std::move(first)), pool(w) {}
 };
 
 }  // namespace weir::proxy

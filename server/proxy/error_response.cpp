@@ -56,9 +56,11 @@ Refusal refuse_head(const net::HeadError& error) {
     case net::HeadError::Kind::too_many_fields:
       return closing(make(431, "weir_headers_too_large", invalid_request,
                           error.reason + "; send less or raise limits.header_bytes_max or limits.header_count_max"));
-    case net::HeadError::Kind::malformed: break;
+    case net::HeadError::Kind::malformed:
+      break;
   }
-  return closing(make(400, "invalid_parameter", invalid_request, "The HTTP request is malformed: " + error.reason + "."));
+  return closing(
+      make(400, "invalid_parameter", invalid_request, "The HTTP request is malformed: " + error.reason + "."));
 }
 
 Refusal refuse_body(const protocol::BodyError& error) {
@@ -66,7 +68,8 @@ Refusal refuse_body(const protocol::BodyError& error) {
   switch (error.kind) {
     case protocol::BodyError::Kind::invalid_json: {
       const std::string where = error.field.empty() ? std::string() : " in " + quoted(error.field);
-      Refusal refusal = make(400, "invalid_json", invalid_request, "The body is not valid JSON" + where + ": " + error.reason + at + ".");
+      Refusal refusal = make(400, "invalid_json", invalid_request,
+                             "The body is not valid JSON" + where + ": " + error.reason + at + ".");
       refusal.param = error.field;
       return refusal;
     }
@@ -77,9 +80,11 @@ Refusal refuse_body(const protocol::BodyError& error) {
       refusal.param = error.field;
       return refusal;
     }
-    case protocol::BodyError::Kind::invalid_parameter: break;
+    case protocol::BodyError::Kind::invalid_parameter:
+      break;
   }
-  Refusal refusal = make(400, "invalid_parameter", invalid_request, quoted(error.field) + ": " + error.reason + at + ".");
+  Refusal refusal =
+      make(400, "invalid_parameter", invalid_request, quoted(error.field) + ": " + error.reason + at + ".");
   refusal.param = error.field;
   return refusal;
 }
@@ -89,9 +94,9 @@ Refusal refuse_chunks() {
 }
 
 Refusal refuse_large_body(std::size_t limit) {
-  return closing(final(make(413, "weir_body_too_large", invalid_request,
-                            "The body is larger than " + std::to_string(limit) +
-                                " bytes; send less or raise limits.body_bytes_max.")));
+  return closing(final(
+      make(413, "weir_body_too_large", invalid_request,
+           "The body is larger than " + std::to_string(limit) + " bytes; send less or raise limits.body_bytes_max.")));
 }
 
 Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit) {
@@ -100,12 +105,14 @@ Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit) {
 }
 
 Refusal refuse_expectation(std::string_view value) {
-  return make(417, "invalid_parameter", invalid_request, "Expect: " + quoted(value) + " is not supported; only 100-continue is.");
+  return make(417, "invalid_parameter", invalid_request,
+              "Expect: " + quoted(value) + " is not supported; only 100-continue is.");
 }
 
 Refusal refuse_websocket() {
-  Refusal refusal = closing(final(make(426, "weir_websocket_unsupported", invalid_request,
-                                       "weir does not serve WebSockets; use HTTP streaming (\"stream\": true) instead.")));
+  Refusal refusal =
+      closing(final(make(426, "weir_websocket_unsupported", invalid_request,
+                         "weir does not serve WebSockets; use HTTP streaming (\"stream\": true) instead.")));
   return refusal;
 }
 
@@ -118,30 +125,36 @@ Refusal refuse_media(std::string_view content_type) {
 Refusal refuse_host(std::string_view host) {
   return final(make(403, "origin_not_allowed", invalid_request,
                     "Host " + quoted(host) +
-                        " is not a loopback name. This weir is open to local clients only; list the host under clients.hosts or configure keys."));
+                        " is not a loopback name. This weir is open to local clients only; list the host under "
+                        "clients.hosts or configure keys."));
 }
 
 Refusal refuse_origin(std::string_view origin) {
   return final(make(403, "origin_not_allowed", invalid_request,
-                    "Web pages of " + quoted(origin) + " may not use this weir; list the origin under clients.origins to allow them."));
+                    "Web pages of " + quoted(origin) +
+                        " may not use this weir; list the origin under clients.origins to allow them."));
 }
 
 Refusal refuse_key(bool missing) {
-  return final(make(401, "invalid_api_key", invalid_request,
-                    missing ? "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one)."
-                            : "The API key is not one of this weir's. Check the key; weir new-key makes one."));
+  return final(make(
+      401, "invalid_api_key", invalid_request,
+      missing
+          ? "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one)."
+          : "The API key is not one of this weir's. Check the key; weir new-key makes one."));
 }
 
 Refusal refuse_model(std::string_view model) {
-  Refusal refusal = final(make(403, "model_not_allowed", invalid_request,
-                               "This key may not use the model " + quoted(model) + "; GET /v1/models lists those it may."));
+  Refusal refusal =
+      final(make(403, "model_not_allowed", invalid_request,
+                 "This key may not use the model " + quoted(model) + "; GET /v1/models lists those it may."));
   refusal.param = "model";
   return refusal;
 }
 
 Refusal unknown_model(std::string_view model) {
-  Refusal refusal = final(make(404, "model_not_found", invalid_request,
-                               "No upstream serves the model " + quoted(model) + "; GET /v1/models lists the models there are."));
+  Refusal refusal =
+      final(make(404, "model_not_found", invalid_request,
+                 "No upstream serves the model " + quoted(model) + "; GET /v1/models lists the models there are."));
   refusal.param = "model";
   return refusal;
 }
@@ -153,8 +166,9 @@ Refusal missing_model() {
 }
 
 Refusal unknown_route(std::string_view method, std::string_view path) {
-  return final(make(404, "weir_unknown_route", invalid_request,
-                    "weir has no route " + std::string(method.substr(0, 16)) + " " + quoted(path) + "; the API is under /v1."));
+  return final(
+      make(404, "weir_unknown_route", invalid_request,
+           "weir has no route " + std::string(method.substr(0, 16)) + " " + quoted(path) + "; the API is under /v1."));
 }
 
 Refusal api_not_served(std::string_view path, std::string_view upstream) {
@@ -165,29 +179,33 @@ Refusal api_not_served(std::string_view path, std::string_view upstream) {
 
 Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices) {
   Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
-                               "x-weir-upstream names " + quoted(name) + ", which this key cannot use; choose one of: " + list_of(choices) + "."));
+                               "x-weir-upstream names " + quoted(name) +
+                                   ", which this key cannot use; choose one of: " + list_of(choices) + "."));
   refusal.param = "x-weir-upstream";
   return refusal;
 }
 
 Refusal choose_an_upstream(const std::vector<std::string>& choices) {
-  Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
-                               "This path names no model and there are several upstreams; send x-weir-upstream with one of: " +
-                                   list_of(choices) + "."));
+  Refusal refusal =
+      final(make(400, "invalid_parameter", invalid_request,
+                 "This path names no model and there are several upstreams; send x-weir-upstream with one of: " +
+                     list_of(choices) + "."));
   refusal.param = "x-weir-upstream";
   return refusal;
 }
 
 Refusal unsupported_parameter(std::string_view name, std::string_view model) {
-  Refusal refusal = final(make(400, "unsupported_parameter", invalid_request,
-                               "The model " + quoted(model) + " does not take the parameter " + quoted(name) + "; leave it out."));
+  Refusal refusal =
+      final(make(400, "unsupported_parameter", invalid_request,
+                 "The model " + quoted(model) + " does not take the parameter " + quoted(name) + "; leave it out."));
   refusal.param = std::string(name);
   return refusal;
 }
 
 Refusal text_only(std::string_view model) {
-  Refusal refusal = final(make(400, "unsupported_parameter", invalid_request,
-                               "The model " + quoted(model) + " takes text only; leave out image, audio and file parts."));
+  Refusal refusal =
+      final(make(400, "unsupported_parameter", invalid_request,
+                 "The model " + quoted(model) + " takes text only; leave out image, audio and file parts."));
   refusal.param = "messages";
   return refusal;
 }
@@ -198,7 +216,8 @@ Refusal refuse_loop() {
 }
 
 Refusal shutting_down() {
-  Refusal refusal = closing(make(503, "weir_shutting_down", server_error, "weir is shutting down; send the request again."));
+  Refusal refusal =
+      closing(make(503, "weir_shutting_down", server_error, "weir is shutting down; send the request again."));
   refusal.headers.emplace_back("retry-after", "1");
   return refusal;
 }
@@ -215,17 +234,26 @@ Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) 
   switch (failure.kind) {
     case Kind::resolve:
     case Kind::connect:
-    case Kind::proxy: return answer(502, "weir_upstream_connect");
-    case Kind::connect_timeout: return answer(504, "weir_upstream_connect");
-    case Kind::tls: return answer(502, "weir_upstream_tls");
-    case Kind::tls_timeout: return answer(504, "weir_upstream_tls");
+    case Kind::proxy:
+      return answer(502, "weir_upstream_connect");
+    case Kind::connect_timeout:
+      return answer(504, "weir_upstream_connect");
+    case Kind::tls:
+      return answer(502, "weir_upstream_tls");
+    case Kind::tls_timeout:
+      return answer(504, "weir_upstream_tls");
     case Kind::reset:
-    case Kind::closed: return answer(502, "weir_upstream_reset");
-    case Kind::truncated: return answer(502, "weir_upstream_truncated");
-    case Kind::invalid: return answer(502, "weir_upstream_invalid");
-    case Kind::cancelled: return shutting_down();
+    case Kind::closed:
+      return answer(502, "weir_upstream_reset");
+    case Kind::truncated:
+      return answer(502, "weir_upstream_truncated");
+    case Kind::invalid:
+      return answer(502, "weir_upstream_invalid");
+    case Kind::cancelled:
+      return shutting_down();
     case Kind::timeout:
-    case Kind::none: break;
+    case Kind::none:
+      break;
   }
   return answer(502, "weir_upstream_invalid");
 }
@@ -234,10 +262,14 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
   const std::string who = "Upstream " + quoted(upstream);
   const std::string within = " within " + in_words(limit) + ".";
   switch (which) {
-    case TimeLimit::first_byte: return make(504, "weir_first_byte_timeout", server_error, who + " sent nothing" + within);
-    case TimeLimit::first_content: return make(504, "weir_first_content_timeout", server_error, who + " sent no content" + within);
-    case TimeLimit::stall: return make(504, "weir_stall_timeout", server_error, who + " stalled: nothing more" + within);
-    case TimeLimit::total: break;
+    case TimeLimit::first_byte:
+      return make(504, "weir_first_byte_timeout", server_error, who + " sent nothing" + within);
+    case TimeLimit::first_content:
+      return make(504, "weir_first_content_timeout", server_error, who + " sent no content" + within);
+    case TimeLimit::stall:
+      return make(504, "weir_stall_timeout", server_error, who + " stalled: nothing more" + within);
+    case TimeLimit::total:
+      break;
   }
   return make(504, "weir_total_timeout", server_error, who + " did not finish" + within);
 }
@@ -245,13 +277,20 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
 std::string_view error_type(const Refusal& refusal, protocol::Api api) {
   if (api != protocol::Api::messages) return refusal.type;
   switch (refusal.status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 413: return "request_too_large";
-    case 429: return "rate_limit_error";
-    case 504: return "timeout_error";
-    default: return refusal.status < 500 ? "invalid_request_error" : "api_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 504:
+      return "timeout_error";
+    default:
+      return refusal.status < 500 ? "invalid_request_error" : "api_error";
   }
 }
 
@@ -285,38 +324,70 @@ std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 304: return "Not Modified";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 508: return "Loop Detected";
-    case 529: return "Overloaded";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 304:
+      return "Not Modified";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
+    case 426:
+      return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 508:
+      return "Loop Detected";
+    case 529:
+      return "Overloaded";
+    default:
+      return "Status";
   }
 }
 

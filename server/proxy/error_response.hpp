@@ -1,5 +1,5 @@
-// Every failure and refusal of weir's own to its answer: status, code, type, hints for the SDK. In this one place, so that
-// a caller can always tell whose error it is and what to do. Errors of the upstream never pass through here.
+// Every failure and refusal of weir's own to its answer: status, code, type, hints for the SDK. In this one place, so
+// that a caller can always tell whose error it is and what to do. Errors of the upstream never pass through here.
 #pragma once
 
 #include <chrono>
@@ -18,12 +18,12 @@ namespace weir::proxy {
 // An answer that weir gives instead of an upstream.
 struct Refusal {
   int status = 500;
-  std::string_view code;     // stable (contract); also x-weir-error
-  std::string_view type;     // OpenAI's word
-  std::string message;       // what is wrong and what to do
-  std::string param;         // the field at fault; empty: none
+  std::string_view code;  // stable (contract); also x-weir-error
+  std::string_view type;  // OpenAI's word
+  std::string message;    // what is wrong and what to do
+  std::string param;      // the field at fault; empty: none
   std::vector<std::pair<std::string, std::string>> headers;
-  bool close = false;        // the connection cannot go on after it
+  bool close = false;  // the connection cannot go on after it
 };
 
 // Of the client's making.

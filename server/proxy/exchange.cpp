@@ -93,7 +93,8 @@ std::optional<Refusal> Exchange::check_head() {
   if (const auto* error = std::get_if<net::HeadError>(&framing)) return refuse_head(*error);
   framing_ = std::get<net::BodyFraming>(framing);
   if (auto refusal = check_forwardable(head_, session_.context().shared.via)) return refusal;
-  if (const std::string_view upgrade = head_.value_of("upgrade"); net::list_contains(upgrade, "websocket")) return refuse_websocket();
+  if (const std::string_view upgrade = head_.value_of("upgrade"); net::list_contains(upgrade, "websocket"))
+    return refuse_websocket();
   if (const net::Field* expect = head_.find("expect"); expect && head_.version >= 11) {
     if (!net::equals_ignoring_case(expect->value, "100-continue")) return refuse_expectation(expect->value);
   }
@@ -104,7 +105,8 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   const bool probe = route_.kind == Route::Kind::healthz || route_.kind == Route::Kind::readyz;
   if (probe) {
     leave_body();
-    co_await answer(answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
+    co_await answer(
+        answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
     record_.outcome = "probe";
     co_return std::nullopt;
   }
@@ -126,7 +128,8 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
     leave_body();
     const std::vector<ListedModel> asked = co_await session_.context().models.list(session_, snapshot_, client_);
     if (session_.gone()) co_return std::nullopt;
-    co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
+    co_await answer(
+        answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
     co_return std::nullopt;
   }
   auto refusal = co_await read_request();
@@ -164,7 +167,8 @@ net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
   if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
   destination_ = std::get<Destination>(chosen);
   record_.upstream = destination_.upstream->name;
-  if (upstream_target(*destination_.upstream, route_).empty()) co_return api_not_served(route_.full_path, record_.upstream);
+  if (upstream_target(*destination_.upstream, route_).empty())
+    co_return api_not_served(route_.full_path, record_.upstream);
   if (route_.reads_body()) {
     auto prepared = prepare_body(body_bytes_.view(), view_, destination_);
     if (auto* refusal = std::get_if<Refusal>(&prepared)) co_return std::move(*refusal);
@@ -223,7 +227,8 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
     // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
     // One that breaks only later may have broken under the work, which may have been billed.
     const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
-    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
+    const bool stale =
+        failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
     if (!stale) {
       record_.detail = failure.detail;
       if (failure.kind == Failure::Kind::timeout && !failure.request_sent) {
@@ -262,14 +267,16 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   DownstreamResponse response;
   const bool ends_with_connection = call.framing().kind == net::BodyFraming::Kind::until_close;
   response.body = call.framing();
-  const bool to_be_framed = ends_with_connection || (options.kind == AnswerKind::events && response.body.kind == net::BodyFraming::Kind::length);
+  const bool to_be_framed = ends_with_connection || (options.kind == AnswerKind::events &&
+                                                     response.body.kind == net::BodyFraming::Kind::length);
   if (to_be_framed) response.body = {net::BodyFraming::Kind::chunked, 0};
   if (response.body.kind == net::BodyFraming::Kind::chunked && head_.version < 11) {
     response.body = {net::BodyFraming::Kind::until_close, 0};
     session_.close_after_this();
   }
   // An answer to an upload that is not over yet: the rest of it stands where the next request would begin.
-  if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete()) session_.linger_after_this();
+  if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete())
+    session_.linger_after_this();
   response.to_head = head_.method == "HEAD";
   response.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
   if (!response.keep_alive) session_.close_after_this();
@@ -282,7 +289,8 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   record_.status = answer_head.status;
   record_.upstream_request_id = answer_head.value_of("x-request-id");
   if (call.first_byte_at()) {
-    record_.first_byte = std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
+    record_.first_byte =
+        std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
   }
   downstream_.begin(write_downstream_head(response, answer_head), response.body);
 
@@ -330,9 +338,11 @@ net::Task<void> Exchange::refuse(const Refusal& refusal) {
   if (session_.context().shared.draining) session_.close_after_this();
   std::string headers;
   if (record_.attempts > 0) {
-    headers += "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
+    headers +=
+        "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
   }
-  if (!cors_origin().empty()) headers += "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
+  if (!cors_origin().empty())
+    headers += "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
   const std::string text =
       write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(), head_.method == "HEAD", headers);
   co_await session_.write_all(text);
@@ -361,14 +371,16 @@ void Exchange::log() {
 std::string_view Exchange::cors_origin() const {
   const std::string_view origin = head_.value_of("origin");
   const auto& listed = settings_.clients.origins;
-  return !origin.empty() && std::find(listed.begin(), listed.end(), origin) != listed.end() ? origin : std::string_view();
+  return !origin.empty() && std::find(listed.begin(), listed.end(), origin) != listed.end() ? origin
+                                                                                            : std::string_view();
 }
 
 bool Exchange::is_json() const {
   std::string_view type = head_.value_of("content-type");
   type = type.substr(0, type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  return net::equals_ignoring_case(type, "application/json") || (type.size() > 5 && net::equals_ignoring_case(type.substr(type.size() - 5), "+json"));
+  return net::equals_ignoring_case(type, "application/json") ||
+         (type.size() > 5 && net::equals_ignoring_case(type.substr(type.size() - 5), "+json"));
 }
 
 }  // namespace

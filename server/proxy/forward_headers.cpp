@@ -10,17 +10,26 @@ using net::equals_ignoring_case;
 
 template <std::size_t N>
 bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
-  return std::any_of(names.begin(), names.end(), [&](std::string_view known) { return equals_ignoring_case(name, known); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view known) { return equals_ignoring_case(name, known); });
 }
 
 // RFC 9110 §7.6.1, and what describes one connection or one framing only.
-constexpr std::array<std::string_view, 11> hop_by_hop{"connection", "proxy-connection", "keep-alive",        "te",
-                                                      "trailer",    "upgrade",          "transfer-encoding", "content-length",
-                                                      "proxy-authenticate", "proxy-authorization", "http2-settings"};
-// Read by weir, none of the upstream's business. Accept-Encoding: weir asks for identity, since a compressed stream delays
-// events and cannot be looked into.
-constexpr std::array<std::string_view, 6> not_upstream{"host", "expect", "accept-encoding", "cookie", "x-litellm-max-queue-wait",
-                                                       "x-gateway-inference-fairness-id"};
+constexpr std::array<std::string_view, 11> hop_by_hop{"connection",
+                                                      "proxy-connection",
+                                                      "keep-alive",
+                                                      "te",
+                                                      "trailer",
+                                                      "upgrade",
+                                                      "transfer-encoding",
+                                                      "content-length",
+                                                      "proxy-authenticate",
+                                                      "proxy-authorization",
+                                                      "http2-settings"};
+// Read by weir, none of the upstream's business. Accept-Encoding: weir asks for identity, since a compressed stream
+// delays events and cannot be looked into.
+constexpr std::array<std::string_view, 6> not_upstream{
+    "host", "expect", "accept-encoding", "cookie", "x-litellm-max-queue-wait", "x-gateway-inference-fairness-id"};
 constexpr std::array<std::string_view, 3> credentials{"authorization", "x-api-key", "api-key"};
 constexpr std::array<std::string_view, 3> not_downstream{"set-cookie", "alt-svc", "x-request-id"};
 
@@ -42,21 +51,30 @@ void add_framing(std::string& out, const net::BodyFraming& body) {
 
 void add_credential(std::string& out, const Upstream& upstream) {
   switch (upstream.auth) {
-    case AuthStyle::bearer: out += "authorization: Bearer "; break;
-    case AuthStyle::api_key_header: out += "api-key: "; break;
-    case AuthStyle::x_api_key: out += "x-api-key: "; break;
-    case AuthStyle::none: return;
+    case AuthStyle::bearer:
+      out += "authorization: Bearer ";
+      break;
+    case AuthStyle::api_key_header:
+      out += "api-key: ";
+      break;
+    case AuthStyle::x_api_key:
+      out += "x-api-key: ";
+      break;
+    case AuthStyle::none:
+      return;
   }
   out += upstream.api_key;
   out += "\r\n";
 }
 
-bool named_by_connection(const net::MessageHead& head, std::string_view name) { return head.connection_says(name); }
+bool named_by_connection(const net::MessageHead& head, std::string_view name) {
+  return head.connection_says(name);
+}
 
 }  // namespace
 
-std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client, const Upstream& upstream,
-                                ClientMode mode) {
+std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client,
+                                const Upstream& upstream, ClientMode mode) {
   std::string out;
   out.reserve(1024);
   out += request.method;
@@ -79,8 +97,9 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
     if (has_connection && named_by_connection(client, field.name)) continue;
     if (equals_ignoring_case(field.name, "x-request-id")) continue;
     // A provider that wants its own header gets the client's bearer token in it.
-    if (forward_credentials && upstream.auth == AuthStyle::api_key_header && equals_ignoring_case(field.name, "authorization") &&
-        !client.find("api-key") && starts_with_ignoring_case(field.value, "bearer ")) {
+    if (forward_credentials && upstream.auth == AuthStyle::api_key_header &&
+        equals_ignoring_case(field.name, "authorization") && !client.find("api-key") &&
+        starts_with_ignoring_case(field.value, "bearer ")) {
       add(out, "api-key", field.value.substr(7));
       continue;
     }
@@ -100,7 +119,8 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
   add(out, "via", via.append("1.1 ").append(request.via));
   add_framing(out, request.body);
   // A body of no bytes is still announced where a method expects one.
-  if (request.body.kind == net::BodyFraming::Kind::none && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
+  if (request.body.kind == net::BodyFraming::Kind::none &&
+      (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
     add(out, "content-length", "0");
   }
   out += "\r\n";
@@ -155,8 +175,8 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   return out;
 }
 
-std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive, bool chunked,
-                               std::string_view cors_origin) {
+std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,
+                               bool chunked, std::string_view cors_origin) {
   std::string out = "HTTP/1.1 200 OK\r\n";
   add(out, "content-type", content_type);
   add(out, "x-request-id", request_id);
@@ -176,14 +196,17 @@ std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::stri
     if (!equals_ignoring_case(field.name, "via")) continue;
     for (std::size_t at = field.value.find(via); at != std::string_view::npos; at = field.value.find(via, at + 1)) {
       const std::size_t end = at + via.size();
-      const bool begins = at == 0 || field.value[at - 1] == ' ' || field.value[at - 1] == '\t' || field.value[at - 1] == ',';
-      const bool ends = end == field.value.size() || field.value[end] == ',' || field.value[end] == ' ' || field.value[end] == '\t';
+      const bool begins =
+          at == 0 || field.value[at - 1] == ' ' || field.value[at - 1] == '\t' || field.value[at - 1] == ',';
+      const bool ends =
+          end == field.value.size() || field.value[end] == ',' || field.value[end] == ' ' || field.value[end] == '\t';
       if (begins && ends) return refuse_loop();
     }
   }
   for (const std::string_view needed : {"host", "authorization", "content-length", "content-type"}) {
     if (head.connection_says(needed)) {
-      return refuse_head({net::HeadError::Kind::malformed, "Connection names the end-to-end field " + std::string(needed)});
+      return refuse_head(
+          {net::HeadError::Kind::malformed, "Connection names the end-to-end field " + std::string(needed)});
     }
   }
   return std::nullopt;
@@ -193,7 +216,8 @@ std::string_view usable_request_id(const net::RequestHead& head) {
   constexpr std::size_t id_bytes_max = 128;
   const std::string_view id = head.value_of("x-request-id");
   const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == ':';
   });
   return plain && id.size() <= id_bytes_max ? id : std::string_view();
 }

@@ -18,25 +18,25 @@ struct UpstreamRequest {
   net::BodyFraming body;       // as it will be sent: length with the splices applied, or chunked
   bool absolute_form = false;  // through an HTTP proxy without a tunnel
   std::string_view proxy_authorization;
-  std::string_view via;        // weir's pseudonym
+  std::string_view via;  // weir's pseudonym
   std::string_view request_id;
 };
 
 // The head to send upstream. `upstream.api_key` replaces the client's credential; without one the client's crosses.
-std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client, const Upstream& upstream,
-                                ClientMode mode);
+std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client,
+                                const Upstream& upstream, ClientMode mode);
 
 // How the answer to the client is framed and what weir adds to it.
 struct DownstreamResponse {
   net::BodyFraming body;
-  bool to_head = false;            // the request was a HEAD: lengths are told, bodies are not sent
+  bool to_head = false;  // the request was a HEAD: lengths are told, bodies are not sent
   bool keep_alive = true;
   std::string_view request_id;
-  std::string_view upstream;       // account name
-  std::string_view ignored_params; // empty: none
+  std::string_view upstream;        // account name
+  std::string_view ignored_params;  // empty: none
   unsigned attempts = 1;
   bool event_stream = false;
-  std::string_view cors_origin;    // empty: none
+  std::string_view cors_origin;  // empty: none
 };
 
 // The head to send downstream for an upstream's answer.
@@ -44,8 +44,8 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
 
 // The head of a stream (or, with json, of an answer) that has to begin before the upstream has answered: only what is
 // certain, no guesses.
-std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive, bool chunked,
-                               std::string_view cors_origin);
+std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,
+                               bool chunked, std::string_view cors_origin);
 
 // What makes a request one that cannot be forwarded at all: it came through this weir already, or its Connection names
 // fields the message depends on.

@@ -7,7 +7,8 @@
 namespace weir::proxy {
 namespace {
 
-std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers, bool keep_alive) {
+std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
+                         bool keep_alive) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
   out += reason_phrase(status);
   out += "\r\n";
@@ -59,8 +60,8 @@ std::string answer_models(const Snapshot& snapshot, const Client& client, std::s
   const auto list = [&](const std::string& model, const std::string& upstream) {
     if (model.find('*') != std::string::npos || !may_use_model(client, model) || !seen.insert(model).second) return;
     if (!data.empty()) data += ',';
-    data += "{\"id\":" + protocol::json_quote(model) + ",\"object\":\"model\",\"created\":0,\"owned_by\":" +
-            protocol::json_quote(upstream) + "}";
+    data += "{\"id\":" + protocol::json_quote(model) +
+            ",\"object\":\"model\",\"created\":0,\"owned_by\":" + protocol::json_quote(upstream) + "}";
   };
   for (const ModelRoute& route : settings.routes) {
     if (!route.listed) continue;
@@ -77,7 +78,8 @@ std::string answer_models(const Snapshot& snapshot, const Client& client, std::s
   }
   for (const ListedModel& model : asked) list(model.id, model.upstream);
   std::string headers = "x-request-id: " + std::string(request_id) + "\r\n";
-  if (!cors_origin.empty()) headers += "access-control-allow-origin: " + std::string(cors_origin) + "\r\nvary: origin\r\n";
+  if (!cors_origin.empty())
+    headers += "access-control-allow-origin: " + std::string(cors_origin) + "\r\nvary: origin\r\n";
   return write_json_answer(200, "{\"object\":\"list\",\"data\":[" + data + "]}", headers, keep_alive);
 }
 

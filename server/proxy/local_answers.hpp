@@ -1,5 +1,5 @@
-// Answers that weir gives from what it knows itself: health, the merged list of models, CORS preflights. Pure: values in,
-// a whole HTTP response out.
+// Answers that weir gives from what it knows itself: health, the merged list of models, CORS preflights. Pure: values
+// in, a whole HTTP response out.
 #pragma once
 
 #include <string>

@@ -30,8 +30,10 @@ net::Task<std::string> reload(Session& session) {
   const net::Signal::Bits rang = co_await session.wait(Session::wake);
   reloading->session = nullptr;
   if ((rang & Session::wake) == 0) co_return std::string();
-  if (!reloading->problem) co_return write_json_answer(200, R"({"schema":1,"reloaded":true})", {}, session.keep_alive());
-  const std::string body = R"({"schema":1,"reloaded":false,"problem":)" + protocol::json_quote(*reloading->problem) + "}";
+  if (!reloading->problem)
+    co_return write_json_answer(200, R"({"schema":1,"reloaded":true})", {}, session.keep_alive());
+  const std::string body =
+      R"({"schema":1,"reloaded":false,"problem":)" + protocol::json_quote(*reloading->problem) + "}";
   co_return write_json_answer(422, body, {}, session.keep_alive());
 }
 

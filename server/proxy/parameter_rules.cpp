@@ -15,13 +15,17 @@ std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const pr
     for (const ParameterRule& rule : destination.profile->parameters) {
       if (!view.find(rule.name)) continue;
       switch (rule.action) {
-        case ParameterAction::forward: break;
-        case ParameterAction::ignore: prepared.ignored += (prepared.ignored.empty() ? "" : ", ") + rule.name; break;
+        case ParameterAction::forward:
+          break;
+        case ParameterAction::ignore:
+          prepared.ignored += (prepared.ignored.empty() ? "" : ", ") + rule.name;
+          break;
         case ParameterAction::drop:
           dropped.push_back(rule.name);
           usage_dropped |= rule.name == "stream_options";
           break;
-        case ParameterAction::reject: return unsupported_parameter(rule.name, model);
+        case ParameterAction::reject:
+          return unsupported_parameter(rule.name, model);
       }
     }
     if (!dropped.empty()) prepared.splices = protocol::drop_members(body, view, dropped);

@@ -1,4 +1,5 @@
-// What a provider's parameter rules make of a request body: splices, a refusal, and the names to report as ignored. Pure.
+// What a provider's parameter rules make of a request body: splices, a refusal, and the names to report as ignored.
+// Pure.
 #pragma once
 
 #include <string>

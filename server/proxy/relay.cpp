@@ -20,7 +20,9 @@ constexpr std::size_t answer_bytes_max = 8u << 20;
 constexpr std::chrono::milliseconds read_out_max{500};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 }  // namespace
 
@@ -39,7 +41,8 @@ std::optional<protocol::Usage> Relay::usage() const {
   return options_.kind == AnswerKind::events ? filter_.usage() : answer_usage_;
 }
 
-// The body data of one read as one stretch: the layout of chunks is hop-local, so the data of several is moved together.
+// The body data of one read as one stretch: the layout of chunks is hop-local, so the data of several is moved
+// together.
 std::string_view Relay::decoded(std::span<char> raw, std::size_t& consumed) {
   std::vector<std::string_view>& data = session_.context().data;
   data.clear();
@@ -59,8 +62,12 @@ std::size_t Relay::take(std::span<char> raw) {
   std::size_t consumed = 0;
   const std::string_view data = decoded(raw, consumed);
   switch (options_.kind) {
-    case AnswerKind::events: relay_events(data); break;
-    case AnswerKind::json: relay_json(data); break;
+    case AnswerKind::events:
+      relay_events(data);
+      break;
+    case AnswerKind::json:
+      relay_json(data);
+      break;
     case AnswerKind::raw: {
       if (!data.empty()) note_content(last_byte_);
       const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
@@ -129,7 +136,8 @@ void Relay::note_content(Instant now) {
 std::optional<Refusal> Relay::check_clocks(Instant now) {
   const UpstreamTimeouts& limits = options_.timeouts;
   if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
-  if (now >= last_byte_ + limits.byte_gap) return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
+  if (now >= last_byte_ + limits.byte_gap)
+    return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
   if (now < content_deadline()) return std::nullopt;
   if (!first_content_at_) return upstream_too_slow(TimeLimit::first_content, limits.first_content, options_.upstream);
   return upstream_too_slow(TimeLimit::stall, limits.content_gap, options_.upstream);
@@ -138,7 +146,8 @@ std::optional<Refusal> Relay::check_clocks(Instant now) {
 // Keep-alives must not hide a dead call: without content there is no progress, whatever bytes arrive.
 Instant Relay::content_deadline() const {
   if (!first_content_at_) return started_ + options_.timeouts.first_content;
-  if (options_.kind == AnswerKind::events && !filter_.terminal_seen()) return last_content_ + options_.timeouts.content_gap;
+  if (options_.kind == AnswerKind::events && !filter_.terminal_seen())
+    return last_content_ + options_.timeouts.content_gap;
   return Instant::max();
 }
 
@@ -147,10 +156,12 @@ Instant Relay::next_deadline() const {
   Instant next = std::min(started_ + limits.total, last_byte_ + limits.byte_gap);
   next = std::min(next, content_deadline());
   if (options_.kind == AnswerKind::events) {
-    next = std::min(next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after));
+    next = std::min(
+        next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after));
   }
   if (options_.kind == AnswerKind::json && !body_begun_) {
-    next = std::min(next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after));
+    next = std::min(
+        next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after));
   }
   return next;
 }
@@ -239,7 +250,8 @@ net::Task<void> Relay::read_out() {
     }
     if (step.status != IoStep::Status::would_block) co_return;
     upstream.wire().wait_readable(session_.bell(Session::upstream_in));
-    const net::Signal::Bits rang = co_await session_.signal().wait(Session::upstream_in | Session::time | Session::insist);
+    const net::Signal::Bits rang =
+        co_await session_.signal().wait(Session::upstream_in | Session::time | Session::insist);
     if ((rang & Session::upstream_in) == 0) co_return;
   }
   session_.disarm();
@@ -290,7 +302,8 @@ net::Task<std::optional<Refusal>> Relay::run() {
     }
     if (downstream_.must_drain()) {
       co_await downstream_.drain();
-      // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the upstream.
+      // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the
+      // upstream.
       drained = false;
     }
     if (session_.gone()) break;

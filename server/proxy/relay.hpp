@@ -1,5 +1,5 @@
-// An upstream's answer to the client, with back-pressure: event streams through the filter, JSON and everything else as raw
-// bytes. Reads into the worker's buffer and writes from it; what is kept per stream does not grow with its length.
+// An upstream's answer to the client, with back-pressure: event streams through the filter, JSON and everything else as
+// raw bytes. Reads into the worker's buffer and writes from it; what is kept per stream does not grow with its length.
 // Nothing is committed before there is something to say: until the first event (the first byte of a JSON answer that is
 // not white space) the head waits, unless a heartbeat is due.
 #pragma once
@@ -24,9 +24,9 @@ enum class AnswerKind {
 struct RelayOptions {
   AnswerKind kind = AnswerKind::raw;
   protocol::Api api = protocol::Api::other;
-  bool hide_usage = false;      // the usage chunk was asked for by weir, not by the client
-  bool wants_id = false;        // remember the id that a JSON answer or the first event names
-  std::string_view upstream;    // account name, for messages
+  bool hide_usage = false;    // the usage chunk was asked for by weir, not by the client
+  bool wants_id = false;      // remember the id that a JSON answer or the first event names
+  std::string_view upstream;  // account name, for messages
   std::string_view request_id;
   HeartbeatSettings heartbeat;
   UpstreamTimeouts timeouts;
@@ -72,11 +72,11 @@ class Relay {
   RelayOptions options_;
   net::BodyDecoder decoder_;
   protocol::StreamFilter filter_;
-  std::string answer_;            // a JSON answer that did not come in one read, for its usage; bounded
+  std::string answer_;  // a JSON answer that did not come in one read, for its usage; bounded
   bool answer_too_large_ = false;
   std::optional<protocol::Usage> answer_usage_;
   std::string issued_id_;
-  bool body_begun_ = false;       // a byte that is not white space has been seen (JSON)
+  bool body_begun_ = false;  // a byte that is not white space has been seen (JSON)
   bool complete_ = false;
   std::uint64_t contents_seen_ = 0;
   std::uint64_t heartbeats_sent_ = 0;

@@ -10,8 +10,8 @@ namespace {
 
 using protocol::Api;
 
-// Where clients find the API. The first prefix that fits is taken off; native ones are remembered, since a provider that
-// has them gets the path as it came.
+// Where clients find the API. The first prefix that fits is taken off; native ones are remembered, since a provider
+// that has them gets the path as it came.
 struct Prefix {
   std::string_view text;
   std::string_view native;
@@ -26,9 +26,9 @@ constexpr std::array<Prefix, 8> prefixes{{{"/v1", ""},
                                           {"/api/coding", "/api/coding"}}};
 
 // Bare paths, and paths that are a provider's own without a prefix.
-constexpr std::array<std::string_view, 16> bare_roots{"chat",   "completions", "embeddings", "responses", "messages",   "models",
-                                                      "files",  "batches",     "audio",      "images",    "moderations", "uploads",
-                                                      "fine_tuning", "vector_stores", "user", "rerank"};
+constexpr std::array<std::string_view, 16> bare_roots{
+    "chat",  "completions", "embeddings",  "responses", "messages",    "models",        "files", "batches",
+    "audio", "images",      "moderations", "uploads",   "fine_tuning", "vector_stores", "user",  "rerank"};
 
 constexpr std::array<std::pair<std::string_view, Api>, 5> families{{{"/chat/completions", Api::chat},
                                                                     {"/completions", Api::completions},
@@ -92,7 +92,8 @@ std::string plain_path(std::string_view path) {
 bool is_disguised_family(std::string_view full_path) {
   const std::string plain = plain_path(full_path);
   if (plain == full_path) return false;
-  return std::any_of(families.begin(), families.end(), [&](const auto& family) { return plain.ends_with(family.first); });
+  return std::any_of(families.begin(), families.end(),
+                     [&](const auto& family) { return plain.ends_with(family.first); });
 }
 
 }  // namespace
@@ -136,7 +137,8 @@ Route find_route(std::string_view method, std::string_view target) {
       return route;
     }
   }
-  // Ark: /bots/…, /context/…, /batch/chat/completions and /batch/embeddings have the family's body on a path of their own.
+  // Ark: /bots/…, /context/…, /batch/chat/completions and /batch/embeddings have the family's body on a path of their
+  // own.
   if (route.path.ends_with("/chat/completions")) route.api = Api::chat;
   if (route.path == "/batch/embeddings") route.api = Api::embeddings;
   return route;

@@ -17,11 +17,12 @@ struct Route {
   };
   Kind kind = Kind::unknown;
   protocol::Api api = protocol::Api::other;
-  bool canonical = false;         // the family's own path; otherwise only its body has the family's shape (…/batch/chat/completions)
-  std::string_view native_prefix; // "/api/v3", "/beta", "/anthropic", "" for /v1 and bare paths
-  std::string_view path;          // after the prefix: "/chat/completions", "/files/file-1/content"
-  std::string_view full_path;     // as sent, without the query
-  std::string_view query;         // without '?'
+  bool canonical =
+      false;  // the family's own path; otherwise only its body has the family's shape (…/batch/chat/completions)
+  std::string_view native_prefix;  // "/api/v3", "/beta", "/anthropic", "" for /v1 and bare paths
+  std::string_view path;           // after the prefix: "/chat/completions", "/files/file-1/content"
+  std::string_view full_path;      // as sent, without the query
+  std::string_view query;          // without '?'
 
   // Whether weir reads the body (and wants it to be JSON).
   bool reads_body() const { return api != protocol::Api::other && api != protocol::Api::models; }

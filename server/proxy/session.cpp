@@ -64,7 +64,7 @@ net::Task<net::Signal::Bits> Session::wait(net::Signal::Bits bits) {
   for (;;) {
     const net::Signal::Bits rang = co_await signal_.wait(bits | client_in | insist);
     if ((rang & (client_in | insist)) != 0 && !take_note(rang)) co_return rang;
-    if ((rang & bits) != 0) co_return rang & bits;
+    if ((rang & bits) != 0) co_return rang& bits;
   }
 }
 
@@ -207,8 +207,8 @@ net::Task<bool> accept_tls(Session& session, net::TlsWire& tls, std::chrono::mil
     } else {
       tls.wait_readable(session.bell(Session::client_in));
     }
-    const net::Signal::Bits rang =
-        co_await session.signal().wait(Session::client_in | Session::client_out | Session::time | Session::stop | Session::insist);
+    const net::Signal::Bits rang = co_await session.signal().wait(Session::client_in | Session::client_out |
+                                                                  Session::time | Session::stop | Session::insist);
     if ((rang & (Session::time | Session::stop | Session::insist)) != 0) co_return false;
   }
   session.disarm();

@@ -17,20 +17,19 @@ namespace weir::proxy {
 
 enum class Door { clients, operators };  // which listener a connection came through
 
-
 class Session {
  public:
   // The bits of the signal.
   enum Bit : net::Signal::Bits {
-    client_in = 1,     // the client sent something, or left
-    client_out = 2,    // the client's socket takes bytes again
+    client_in = 1,   // the client sent something, or left
+    client_out = 2,  // the client's socket takes bytes again
     upstream_in = 4,
     upstream_out = 8,
-    opening = 16,      // an upstream connection being opened made progress
-    time = 32,         // the deadline passed
-    stop = 64,         // shutdown: finish what is under way, then close
-    insist = 128,      // shutdown: end now
-    wake = 256,        // an answer from another thread is there
+    opening = 16,  // an upstream connection being opened made progress
+    time = 32,     // the deadline passed
+    stop = 64,     // shutdown: finish what is under way, then close
+    insist = 128,  // shutdown: end now
+    wake = 256,    // an answer from another thread is there
   };
 
   Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door);

@@ -51,7 +51,8 @@ struct ModelProfile {
   std::vector<ParameterRule> parameters;
   bool text_only = false;  // image, audio and file parts are refused with 400
   Limits limits;
-  std::optional<std::uint64_t> context_tokens, input_tokens_max, output_tokens_max, output_tokens_default, thinking_tokens_max;
+  std::optional<std::uint64_t> context_tokens, input_tokens_max, output_tokens_max, output_tokens_default,
+      thinking_tokens_max;
   std::vector<Price> prices;
 };
 
@@ -76,14 +77,15 @@ struct Upstream {
   bool tls = true;
   std::string host;  // without brackets
   std::uint16_t port = 443;
-  std::string authority;  // the Host header: host, with the port unless it is the scheme's own
+  std::string authority;               // the Host header: host, with the port unless it is the scheme's own
   std::array<FamilyPath, 7> families;  // by protocol::Api; `other` is the prefix of pass-through paths
   std::string query;                   // added to every request, e.g. "api-version=2024-10-21"; may be empty
   AuthStyle auth = AuthStyle::bearer;
   std::string api_key;  // empty: none configured (pass-through)
-  std::vector<std::pair<std::string, std::string>> headers;  // added unless the client sent them, e.g. anthropic-version
-  bool asks_usage = true;           // stream_options.include_usage is understood
-  bool model_in_path = false;       // Azure: /openai/deployments/{model}/...
+  std::vector<std::pair<std::string, std::string>>
+      headers;                               // added unless the client sent them, e.g. anthropic-version
+  bool asks_usage = true;                    // stream_options.include_usage is understood
+  bool model_in_path = false;                // Azure: /openai/deployments/{model}/...
   std::vector<std::string> native_prefixes;  // "/api/v3", "/beta", "/anthropic", "/user/": paths of this provider's own
   Limits limits;
   double share = 1.0;
@@ -103,7 +105,7 @@ struct Target {
 struct ModelRoute {
   std::string pattern;  // "deepseek-r1", "gpt-*"
   std::vector<Target> targets;
-  bool listed = true;   // in GET /v1/models (patterns are expanded from the provider's models)
+  bool listed = true;  // in GET /v1/models (patterns are expanded from the provider's models)
 };
 
 struct ClientKey {
@@ -122,8 +124,8 @@ enum class ClientMode { keys, pass_through, open };
 
 struct ClientPolicy {
   ClientMode mode = ClientMode::open;
-  std::vector<std::string> hosts;         // Host values accepted in open mode beside loopback names, without port
-  std::vector<std::string> origins;       // Origin values allowed; also turns CORS on for them
+  std::vector<std::string> hosts;    // Host values accepted in open mode beside loopback names, without port
+  std::vector<std::string> origins;  // Origin values allowed; also turns CORS on for them
   std::vector<ClientKey> keys;
   bool open_anywhere = false;
 };
@@ -151,8 +153,8 @@ struct Settings {
   ClientTimeouts client_timeouts;
   HeartbeatSettings heartbeat;
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
-  std::string operator_token;  // empty: none
-  std::string via = "weir";    // the pseudonym in Via
+  std::string operator_token;         // empty: none
+  std::string via = "weir";           // the pseudonym in Via
 };
 
 using SettingsPtr = std::shared_ptr<const Settings>;

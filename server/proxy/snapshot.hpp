@@ -1,5 +1,6 @@
-// The settings of a reload together with what is made of them once: connection endpoints with their TLS contexts, and an
-// index of the keys. Immutable; an exchange keeps the snapshot it started with, so a reload changes nothing in flight.
+// The settings of a reload together with what is made of them once: connection endpoints with their TLS contexts, and
+// an index of the keys. Immutable; an exchange keeps the snapshot it started with, so a reload changes nothing in
+// flight.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace weir::proxy {
 
 struct Snapshot {
   SettingsPtr settings;
-  std::vector<net::Endpoint> endpoints;  // by upstream index
-  net::SslContextPtr client_tls;         // of the clients' listener; null: plain HTTP
+  std::vector<net::Endpoint> endpoints;                              // by upstream index
+  net::SslContextPtr client_tls;                                     // of the clients' listener; null: plain HTTP
   std::unordered_multimap<std::uint64_t, std::size_t> keys_by_hash;  // first 8 bytes of a key's SHA-256 → index
 
   const Upstream* upstream_named(std::string_view name) const;  // nullptr: none

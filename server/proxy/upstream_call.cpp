@@ -114,8 +114,8 @@ net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
   co_return Failure{};
 }
 
-// That the upstream is readable says little: TLS has messages of its own, such as the session tickets after a handshake.
-// True: bytes of an answer are there, or the connection is over.
+// That the upstream is readable says little: TLS has messages of its own, such as the session tickets after a
+// handshake. True: bytes of an answer are there, or the connection is over.
 bool UpstreamCall::answer_begins() {
   if (connection().read_more().status != IoStep::Status::would_block) return true;
   connection().wire().wait_readable(session_.bell(Session::upstream_in));

@@ -1,5 +1,5 @@
-// One attempt at an upstream: get a connection, write the request, read the head of the answer. What went wrong is told as
-// a Failure that knows whether anything can have been processed.
+// One attempt at an upstream: get a connection, write the request, read the head of the answer. What went wrong is told
+// as a Failure that knows whether anything can have been processed.
 #pragma once
 
 #include <optional>
@@ -46,7 +46,11 @@ class UpstreamCall {
  private:
   net::Task<net::Failure> send(const OutgoingRequest& request);
   net::Task<net::Failure> upload(const OutgoingRequest& request);
-  enum class Flushed { all, interrupted, too_slow };  // interrupted: the upstream speaks or broke, or the session is gone
+  enum class Flushed {
+    all,
+    interrupted,
+    too_slow
+  };  // interrupted: the upstream speaks or broke, or the session is gone
   net::Task<Flushed> flush();
   bool answer_begins();
   net::Task<net::Failure> read_head(const OutgoingRequest& request);

@@ -16,7 +16,9 @@ constexpr std::chrono::seconds keep_for{60};
 constexpr Duration answer_max{3000};
 constexpr std::size_t answer_bytes_max = 4u << 20;
 
-bool has_pattern(const ModelRoute& route) { return route.pattern.find('*') != std::string::npos; }
+bool has_pattern(const ModelRoute& route) {
+  return route.pattern.find('*') != std::string::npos;
+}
 
 // Whether a request for this model would go to this upstream.
 bool routes_to(const Settings& settings, std::string_view model, const Upstream& upstream) {
@@ -33,7 +35,8 @@ bool worth_asking(const Settings& settings, const Upstream& upstream) {
   if (settings.clients.mode == ClientMode::pass_through && upstream.api_key.empty()) return false;
   if (!upstream.families[static_cast<std::size_t>(protocol::Api::models)].served) return false;
   return std::any_of(settings.routes.begin(), settings.routes.end(), [&](const ModelRoute& route) {
-    return has_pattern(route) && !route.targets.empty() && &settings.upstreams[route.targets.front().upstream] == &upstream;
+    return has_pattern(route) && !route.targets.empty() &&
+           &settings.upstreams[route.targets.front().upstream] == &upstream;
   });
 }
 
@@ -58,7 +61,8 @@ net::Task<std::vector<ListedModel>> UpstreamModels::list(Session& session, Snaps
   co_return models;
 }
 
-net::Task<std::vector<std::string>> UpstreamModels::ask(Session& session, const Snapshot& snapshot, const Upstream& upstream) {
+net::Task<std::vector<std::string>> UpstreamModels::ask(Session& session, const Snapshot& snapshot,
+                                                        const Upstream& upstream) {
   Route route = find_route("GET", "/v1/models");
   const std::string target = upstream_target(upstream, route);
   const net::Endpoint& endpoint = snapshot.endpoints[snapshot.index_of(upstream)];

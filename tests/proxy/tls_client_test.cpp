@@ -100,7 +100,9 @@ TEST_F(TlsClient, ThatDoesNotReadIsNotKeptInMemory) {
   client.send(post("/v1/chat/completions", ask_stream));
   EXPECT_TRUE(wait_for([&] {
     bool waits = false;
-    proxy->on_worker([&](proxy::WorkerContext& context) { waits = !context.sessions.empty() && context.sessions.at(0)->client().has_unflushed(); });
+    proxy->on_worker([&](proxy::WorkerContext& context) {
+      waits = !context.sessions.empty() && context.sessions.at(0)->client().has_unflushed();
+    });
     return waits;
   }));
   EXPECT_TRUE(client.read_response().body.ends_with(chat_stream()));
