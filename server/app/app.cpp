@@ -153,7 +153,7 @@ class Server {
   }
 
   void listen(WorkerThread& thread, const std::vector<tcp::endpoint>& endpoints, proxy::Door door,
-              std::vector<std::unique_ptr<net::Listener>>& listeners) {
+              std::vector<std::unique_ptr<net::Listener>>& listeners) const {
     proxy::WorkerContext& context = *thread.context;
     const std::size_t sessions_max =
         std::max<std::size_t>(1, config_.limits.connections_max / config_.workers.value_or(1));
@@ -200,6 +200,7 @@ class Server {
         return std::nullopt;
       }
       problem = to_string(std::get<Problems>(result));
+      problem.pop_back();  // the end of the last line: this goes into a log line and a JSON text
     } catch (const std::exception& error) {
       problem = error.what();
     }

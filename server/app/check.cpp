@@ -39,6 +39,7 @@ std::string list_of(const std::vector<std::string>& items) {
 
 std::string addresses(const std::vector<ListenAddress>& listen) {
   std::vector<std::string> shown;
+  shown.reserve(listen.size());
   for (const auto& address : listen) shown.push_back(to_string(address));
   return list_of(shown);
 }

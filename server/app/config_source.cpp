@@ -216,7 +216,7 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
     const auto url = parse_base_url(*base_url);
     const auto* parsed = std::get_if<BaseUrl>(&url);
     if (parsed && provider_of_host(parsed->host) == shipped_provider(upstream.name)) continue;
-    warnings.push_back(
+    warnings.emplace_back(
         "OPENAI_API_KEY is taken for a key of OpenAI, though OPENAI_BASE_URL names another server; unset it if it is "
         "for that one");
   }
@@ -238,7 +238,7 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
                          ": no model leads to it; name those it serves in `models`");
   }
   if (config.clients.open_anywhere && settings.clients.mode == proxy::ClientMode::open && !is_loopback(config.listen)) {
-    warnings.push_back("clients.open is anywhere: whoever can connect spends the provider key");
+    warnings.emplace_back("clients.open is anywhere: whoever can connect spends the provider key");
   }
   return warnings;
 }

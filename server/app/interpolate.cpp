@@ -87,7 +87,7 @@ Interpolated expand(std::string_view text, const Environment& environment, int n
       result.error = "'${' is not closed; for a plain '${' write '$${'";
       return result;
     }
-    const Interpolated value = value_of(text.substr(start + 2, end - start - 2), environment, nesting);
+    Interpolated value = value_of(text.substr(start + 2, end - start - 2), environment, nesting);
     if (!value.error.empty()) return value;
     result.changed = true;
     result.text += value.text;

@@ -97,6 +97,7 @@ class Resolver {
     const LimitsConfig* tier = look(config_.tiers);
     if (!tier && provider) tier = look(provider->tiers);
     std::vector<std::string> names;
+    names.reserve(config_.tiers.size());
     for (const auto& [name, limits] : config_.tiers) names.push_back(name);
     for (const auto& shipped : shipped_providers()) {
       if (!tier) tier = look(shipped->tiers);
@@ -202,6 +203,7 @@ class Resolver {
 
   void unknown_base_model(const Name& name, const ProviderProfile& provider) {
     std::vector<std::string> names;
+    names.reserve(provider.models.size());
     for (const ProviderModel& known : provider.models) names.push_back(known.profile.name);
     problem(name.place, "base_model: the provider '" + provider.name + "' knows no model " + shown(name) +
                             suggestion(name.text, names));

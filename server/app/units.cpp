@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -74,7 +75,7 @@ std::optional<milliseconds> parse_duration(std::string_view text) {
     previous_unit = unit;
     if (static_cast<std::int64_t>(*whole) > unlimited_duration.count() / unit) return std::nullopt;
     total += static_cast<std::int64_t>(*whole) * unit +
-             static_cast<std::int64_t>(fraction * static_cast<double>(unit) + 0.5);
+             static_cast<std::int64_t>(std::llround(fraction * static_cast<double>(unit)));
     if (total > unlimited_duration.count()) return std::nullopt;
   }
   return milliseconds(total);

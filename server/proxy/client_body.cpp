@@ -18,10 +18,10 @@ constexpr std::size_t slowest_bytes_per_second = 64 * 1024;
 
 void BodyBuffer::reserve(std::size_t capacity) {
   if (capacity <= capacity_) return;
-  void* grown = std::realloc(data_.get(), capacity + protocol::RequestReader::padding);
+  char* old = data_.release();
+  void* grown = std::realloc(old, capacity + protocol::RequestReader::padding);
+  data_.reset(grown ? static_cast<char*>(grown) : old);
   if (!grown) throw std::bad_alloc();
-  static_cast<void>(data_.release());
-  data_.reset(static_cast<char*>(grown));
   capacity_ = capacity;
 }
 

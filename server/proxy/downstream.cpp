@@ -22,7 +22,7 @@ void Downstream::send(std::span<const std::string_view> data, End end) {
     pieces.insert(pieces.end(), data.begin(), data.end());
     if (chunked) pieces.push_back(end == End::complete ? std::string_view("\r\n0\r\n\r\n") : std::string_view("\r\n"));
   } else if (chunked) {
-    pieces.push_back("0\r\n\r\n");
+    pieces.emplace_back("0\r\n\r\n");
   }
   session_.client().write(pieces);
   committed_ = true;

@@ -315,7 +315,7 @@ std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string
   } else if (!keep_alive || refusal.close) {
     out += "connection: close\r\n";
   }
-  for (const auto& [name, value] : refusal.headers) out += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : refusal.headers) out.append(name).append(": ").append(value).append("\r\n");
   out += extra_headers;
   out += "\r\n";
   if (!head_request) out += body;
