@@ -88,8 +88,11 @@ class Process:
             self._process.kill()
             raise
 
+    def send_signal(self, number: signal.Signals):
+        self._process.send_signal(number)
+
     def stop(self):
-        self._process.send_signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
         try:
             status = self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
