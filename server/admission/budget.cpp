@@ -1,0 +1,238 @@
+#include "admission/budget.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace weir::admission {
+namespace {
+
+constexpr Meter window_meters[] = {Meter::requests, Meter::tokens, Meter::input, Meter::output};
+
+constexpr std::size_t index_of(Meter meter) {
+  return static_cast<std::size_t>(meter);
+}
+
+}  // namespace
+
+Budget::Budget(BudgetLimits limits) : limits_(std::move(limits)) {
+  // Those without a limit remember too, coarsely: one may be set while what passed still counts.
+  for (const Meter meter : window_meters) windows_.emplace_back(window_limit(meter));
+  requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
+  tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
+}
+
+void Budget::configure(BudgetLimits limits, Instant now) {
+  limits_ = std::move(limits);
+  for (const Meter meter : window_meters) window(meter).configure(window_limit(meter), now);
+  requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
+  tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
+}
+
+WindowLimit Budget::window_limit(Meter meter) const {
+  WindowLimit limit;
+  limit.limit = limits_.limit(meter);
+  limit.window = limits_.window;
+  limit.guard = limits_.guard;
+  limit.pacing = limits_.pacing;
+  if (meter != Meter::requests) limit.burst = limits_.burst;
+  return limit;
+}
+
+void Budget::advance(Instant now) {
+  for (WindowMeter& each : windows_) each.advance(now);
+  requests_day_.advance(now);
+  tokens_day_.advance(now);
+}
+
+Tokens Budget::on_arrival(Meter meter, const Cost& cost) {
+  switch (meter) {
+    case Meter::requests:
+      return 1;
+    case Meter::tokens:
+      return cost.tokens;
+    case Meter::input:
+      return cost.input;
+    default:
+      return cost.output;
+  }
+}
+
+std::optional<Outlook> Budget::later_of(Meter meter, const Expectation& expectation) {
+  Outlook outlook = expectation.output;
+  switch (meter) {
+    case Meter::requests:
+      return std::nullopt;
+    case Meter::tokens:
+      outlook.amount += expectation.input;
+      break;
+    case Meter::input:
+      outlook.amount = expectation.input;
+      break;
+    default:
+      break;
+  }
+  if (outlook.amount == 0) return std::nullopt;
+  return outlook;
+}
+
+std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* later, Instant now) const {
+  if (const auto limit = limits_.limit(Meter::in_flight); limit && in_flight_ >= *limit)
+    return Blocked{Meter::in_flight, never};
+  for (const Meter meter : window_meters) {
+    if (!window(meter).limit().limit) continue;
+    const auto outlook = later ? later_of(meter, *later) : std::nullopt;
+    if (const auto when = window(meter).blocked(on_arrival(meter, cost), outlook ? &*outlook : nullptr, now))
+      return Blocked{meter, *when};
+  }
+  if (const auto when = requests_day_.blocked(1)) return Blocked{Meter::requests_day, *when};
+  const Tokens day = cost.tokens + (later ? later->input + later->output.amount : 0);
+  if (const auto when = tokens_day_.blocked(day)) return Blocked{Meter::tokens_day, *when};
+  return std::nullopt;
+}
+
+std::optional<Meter> Budget::oversize(const Cost& cost) const {
+  for (const Meter meter : {Meter::tokens, Meter::input, Meter::output, Meter::tokens_day}) {
+    const auto limit = limits_.limit(meter);
+    if (limit && on_arrival(meter == Meter::tokens_day ? Meter::tokens : meter, cost) > *limit) return meter;
+  }
+  return std::nullopt;
+}
+
+Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
+  Blocked last{Meter::requests, now};
+  const auto consider = [&](Meter meter, Instant when) {
+    if (when > last.when) last = {meter, when};
+  };
+  consider(Meter::requests, window(Meter::requests).predict(requests, now));
+  consider(Meter::tokens, window(Meter::tokens).predict(tokens, now));
+  if (const auto limit = limits_.limit(Meter::in_flight); limit && in_flight_ + requests > *limit) {
+    consider(Meter::in_flight, now + held_ * (in_flight_ + requests - *limit) / std::max<Tokens>(1, *limit));
+  }
+  if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
+  if (const auto day = tokens_day_.blocked(tokens)) consider(Meter::tokens_day, *day);
+  return last;
+}
+
+void Budget::admit(const Cost& cost, Instant now) {
+  ++in_flight_;
+  for (const Meter meter : window_meters) window(meter).reserve(on_arrival(meter, cost), now);
+  requests_day_.reserve(1);
+  tokens_day_.reserve(cost.tokens);
+}
+
+void Budget::give_up(const Cost& cost) {
+  --in_flight_;
+  for (const Meter meter : window_meters) window(meter).release(on_arrival(meter, cost));
+  requests_day_.release(1);
+  tokens_day_.release(cost.tokens);
+}
+
+void Budget::send(const Cost& cost, Instant now) {
+  for (const Meter meter : window_meters) window(meter).send(on_arrival(meter, cost), now);
+  requests_day_.release(1);
+  requests_day_.charge(1, now);
+  tokens_day_.release(cost.tokens);
+  tokens_day_.charge(cost.tokens, now);
+}
+
+void Budget::finish(Duration held) {
+  --in_flight_;
+  held_ = held_ == Duration::zero() ? held : held_ + (held - held_) / 8;
+}
+
+// Meters without a limit need no forecast.
+template <typename Each>
+void Budget::each_limited(const Expectation& expectation, Each each) {
+  for (const Meter meter : window_meters) {
+    if (!window(meter).limit().limit) continue;
+    if (const auto outlook = later_of(meter, expectation)) each(window(meter), *outlook);
+  }
+}
+
+void Budget::plan(const Expectation& expectation) {
+  each_limited(expectation, [](WindowMeter& meter, const Outlook& outlook) { meter.plan(outlook); });
+  tokens_day_.reserve(expectation.input + expectation.output.amount);
+}
+
+void Budget::unplan(const Expectation& expectation) {
+  each_limited(expectation, [](WindowMeter& meter, const Outlook& outlook) { meter.unplan(outlook); });
+  tokens_day_.release(expectation.input + expectation.output.amount);
+}
+
+void Budget::charge(Tokens input, Tokens output, Instant now) {
+  window(Meter::tokens).charge(input + output, now);
+  window(Meter::input).charge(input, now);
+  window(Meter::output).charge(output, now);
+  tokens_day_.charge(input + output, now);
+}
+
+void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) {
+  window(Meter::tokens).correct(sent_at, tokens, now);
+  window(Meter::input).correct(sent_at, input, now);
+  tokens_day_.correct(sent_at, tokens);
+}
+
+void Budget::uncount(Instant sent_at, Instant now) {
+  window(Meter::requests).correct(sent_at, -1, now);
+  requests_day_.correct(sent_at, -1);
+}
+
+void Budget::assume_spent(Instant until, Instant now) {
+  until = std::min(until, now + limits_.window);
+  for (WindowMeter& each : windows_) each.assume_spent(until);
+}
+
+void Budget::note_used_by_others(Meter meter, Tokens tokens, Instant now) {
+  if (index_of(meter) < windows && tokens > 0) window(meter).charge(tokens, now);
+}
+
+MeterView Budget::view(Meter meter, Instant now) const {
+  MeterView view;
+  view.limit = limits_.limit(meter);
+  if (meter == Meter::in_flight) {
+    view.used = in_flight_;
+  } else if (meter == Meter::requests_day || meter == Meter::tokens_day) {
+    const DayMeter& day = meter == Meter::requests_day ? requests_day_ : tokens_day_;
+    view.used = day.used();
+    view.reserved = day.reserved();
+    if (day.resets() != never) view.full_in = std::max(Duration::zero(), day.resets() - now);
+    if (view.limit) view.debt = std::max<Tokens>(0, view.used - *view.limit);
+  } else {
+    const WindowMeter& one = window(meter);
+    view.used = one.used();
+    view.reserved = one.reserved();
+    view.debt = one.debt();
+    if (view.used > 0) view.full_in = std::max(Duration::zero(), one.empty_at() - now);
+  }
+  return view;
+}
+
+std::vector<Budget::Charge> Budget::charges(Instant now) const {
+  std::vector<Charge> list;
+  for (const Meter meter : window_meters) {
+    for (const WindowLog::Entry& entry : window(meter).log().entries()) {
+      if (entry.amount > 0) list.push_back({meter, entry.leaves - now, entry.amount});
+    }
+    // What is on its way counts as if it were sent now.
+    if (const Tokens open = window(meter).reserved(); open > 0)
+      list.push_back({meter, limits_.window + limits_.guard, open});
+  }
+  for (const Meter meter : {Meter::requests_day, Meter::tokens_day}) {
+    const DayMeter& day = meter == Meter::requests_day ? requests_day_ : tokens_day_;
+    const Duration left = day.resets() == never ? Duration::max() : day.resets() - now;
+    if (day.used() + day.reserved() > 0) list.push_back({meter, left, day.used() + day.reserved()});
+  }
+  return list;
+}
+
+void Budget::restore(const Charge& charge, Instant now) {
+  if (charge.leaves_in <= Duration::zero()) return;
+  if (charge.meter == Meter::requests_day) return requests_day_.charge(charge.amount, now);
+  if (charge.meter == Meter::tokens_day) return tokens_day_.charge(charge.amount, now);
+  if (index_of(charge.meter) >= windows) return;
+  const Duration left = std::min(charge.leaves_in, limits_.window + limits_.guard);
+  window(charge.meter).restore(now + left, charge.amount);
+}
+
+}  // namespace weir::admission

@@ -1,0 +1,105 @@
+// The meters of one scope: a key, a team, an upstream account, or a model of an account. All meters are asked before
+// any is charged, so a refusal costs nothing. Pure.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admission/day_meter.hpp"
+#include "admission/window_meter.hpp"
+
+namespace weir::admission {
+
+// What a scope may use. Limits by Meter; nullopt: unlimited.
+struct BudgetLimits {
+  Scope scope = Scope::key;
+  std::string name;
+  std::array<std::optional<Tokens>, meter_count> limits{};
+  Duration window = std::chrono::seconds(60);
+  Duration guard = std::chrono::milliseconds(50);
+  Duration pacing{0};
+  std::optional<Tokens> burst;  // of the token meters
+  Instant day_resets = never;
+  std::int64_t weight = 1;  // of a key: its share beside other keys
+  std::optional<Tokens> limit(Meter meter) const { return limits[static_cast<std::size_t>(meter)]; }
+};
+
+// A cost as it stands in time: what is still expected of a running call, in shape and amounts.
+struct Expectation {
+  Outlook output;    // as_produced: over time; at_end: at once
+  Tokens input = 0;  // at_end: charged together with the output
+};
+
+struct Blocked {
+  Meter meter = Meter::requests;
+  Instant when = never;  // when to ask again
+};
+
+struct MeterView {
+  std::optional<Tokens> limit;
+  Tokens used = 0, reserved = 0, debt = 0;
+  Duration full_in{0};  // until nothing is used any more, if nothing else passes
+};
+
+class Budget {
+ public:
+  explicit Budget(BudgetLimits limits);
+  void configure(BudgetLimits limits, Instant now);
+
+  const BudgetLimits& limits() const { return limits_; }
+  void advance(Instant now);
+
+  // REQUIRES for all below: advance(now).
+  std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Instant now) const;
+  // A meter whose limit the cost alone exceeds; nullopt: none.
+  std::optional<Meter> oversize(const Cost& cost) const;
+  // When this many more requests and tokens would have passed, and which meter takes longest: a prediction.
+  Blocked predict(Tokens requests, Tokens tokens, Instant now) const;
+
+  void admit(const Cost& cost, Instant now);
+  void give_up(const Cost& cost);  // admitted and not sent
+  void send(const Cost& cost, Instant now);
+  void finish(Duration held);  // a sent call is over
+  void plan(const Expectation& expectation);
+  void unplan(const Expectation& expectation);
+  // Tokens used beside what was charged on arrival.
+  void charge(Tokens input, Tokens output, Instant now);
+  // The charge on arrival was another by so much.
+  void correct(Instant sent_at, Tokens tokens, Tokens input, Instant now);
+  // A call of then did not count as a request after all.
+  void uncount(Instant sent_at, Instant now);
+  void assume_spent(Instant until, Instant now);
+  void note_used_by_others(Meter meter, Tokens tokens, Instant now);
+
+  Tokens in_flight() const { return in_flight_; }
+  MeterView view(Meter meter, Instant now) const;
+
+  // What is charged, for a file that outlives the process.
+  struct Charge {
+    Meter meter = Meter::requests;
+    Duration leaves_in{0};  // of a day: until midnight
+    Tokens amount = 0;
+  };
+  std::vector<Charge> charges(Instant now) const;
+  void restore(const Charge& charge, Instant now);
+
+ private:
+  static constexpr std::size_t windows = 4;  // requests, tokens, input, output
+  static Tokens on_arrival(Meter meter, const Cost& cost);
+  static std::optional<Outlook> later_of(Meter meter, const Expectation& expectation);
+  template <typename Each>
+  void each_limited(const Expectation& expectation, Each each);
+  WindowLimit window_limit(Meter meter) const;
+  WindowMeter& window(Meter meter) { return windows_[static_cast<std::size_t>(meter)]; }
+  const WindowMeter& window(Meter meter) const { return windows_[static_cast<std::size_t>(meter)]; }
+
+  BudgetLimits limits_;
+  std::vector<WindowMeter> windows_;  // by Meter
+  DayMeter requests_day_, tokens_day_;
+  Tokens in_flight_ = 0;
+  Duration held_{};  // how long a call is in flight, lately
+};
+
+}  // namespace weir::admission

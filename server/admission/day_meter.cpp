@@ -1,0 +1,38 @@
+#include "admission/day_meter.hpp"
+
+#include <algorithm>
+
+namespace weir::admission {
+
+void DayMeter::configure(std::optional<Tokens> limit, Instant resets, Duration guard) {
+  limit_ = limit;
+  resets_ = resets;
+  guard_ = guard;
+}
+
+void DayMeter::advance(Instant now) {
+  // The provider's clock may be behind by the guard: until then its old day goes on.
+  while (resets_ != never && now >= resets_ + guard_) {
+    used_ = late_;
+    late_ = 0;
+    began_ = resets_;
+    resets_ += std::chrono::hours(24);
+  }
+}
+
+std::optional<Instant> DayMeter::blocked(Tokens amount) const {
+  if (!limit_ || (used_ == 0 && reserved_ == 0)) return std::nullopt;
+  if (used_ + reserved_ + amount <= *limit_) return std::nullopt;
+  return resets_ == never ? never : resets_ + guard_;
+}
+
+void DayMeter::charge(Tokens amount, Instant now) {
+  used_ += amount;
+  if (resets_ != never && now >= resets_ - guard_) late_ += amount;
+}
+
+void DayMeter::correct(Instant sent_at, Tokens difference) {
+  if (sent_at >= began_) used_ = std::max<Tokens>(0, used_ + difference);
+}
+
+}  // namespace weir::admission

@@ -1,0 +1,39 @@
+// One limit over a calendar day: used starts again at the provider's midnight. Pure; the caller knows the calendar.
+#pragma once
+
+#include <optional>
+
+#include "admission/units.hpp"
+
+namespace weir::admission {
+
+class DayMeter {
+ public:
+  // `resets`: the next midnight; `never`: it does not start again.
+  void configure(std::optional<Tokens> limit, Instant resets, Duration guard);
+  std::optional<Tokens> limit() const { return limit_; }
+
+  void advance(Instant now);
+  // nullopt: there is room. Otherwise when it starts again.
+  std::optional<Instant> blocked(Tokens amount) const;
+
+  void reserve(Tokens amount) { reserved_ += amount; }
+  void release(Tokens amount) { reserved_ -= amount; }
+  void charge(Tokens amount, Instant now);
+  void correct(Instant sent_at, Tokens difference);
+
+  Tokens used() const { return used_; }
+  Tokens reserved() const { return reserved_; }
+  Instant resets() const { return resets_; }
+
+ private:
+  std::optional<Tokens> limit_;
+  Duration guard_{};
+  Instant began_ = Instant::min();
+  Instant resets_ = never;
+  Tokens used_ = 0;
+  Tokens late_ = 0;  // charged within the guard before midnight: the provider may count it in the new day
+  Tokens reserved_ = 0;
+};
+
+}  // namespace weir::admission

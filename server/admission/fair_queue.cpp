@@ -1,0 +1,222 @@
+#include "admission/fair_queue.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace weir::admission {
+namespace {
+
+// What a lane is served while another one moves on by `distance` of virtual time.
+Tokens served_within(Tag distance, std::int64_t weight, Tokens queued) {
+  if (distance <= 0) return 0;
+  const Tag tokens = distance / tag_scale;
+  if (tokens >= queued) return queued;  // before multiplying: the product could not be told from a large queue
+  return std::min(queued, tokens * weight);
+}
+
+Tokens part_of(Tokens count, Tokens part, Tokens whole) {
+  return whole == 0 ? 0 : (count * part + whole - 1) / whole;
+}
+
+}  // namespace
+
+bool LaneOrder::empty() const {
+  return std::all_of(heaps_.begin(), heaps_.end(), [](const Heap& heap) { return heap.empty(); });
+}
+
+void LaneOrder::push(Lane& lane) {
+  of(lane).push(lane);
+  lane.in = this;
+}
+
+void LaneOrder::remove(Lane& lane) {
+  of(lane).remove(lane);
+  lane.in = nullptr;
+}
+
+Lane* LaneOrder::first(Instant now, Duration age_step) const {
+  Lane* best = nullptr;
+  std::int64_t best_class = 0;
+  for (std::size_t i = 0; i < priority_count; ++i) {
+    Lane* lane = heaps_[i].top();
+    if (!lane) continue;
+    const std::int64_t aged = std::max<Duration>(Duration::zero(), now - lane->head().arrived) / age_step;
+    const std::int64_t rank = std::max<std::int64_t>(0, static_cast<std::int64_t>(i) - aged);
+    const bool better =
+        !best || rank < best_class || (rank == best_class && lane->head().arrived < best->head().arrived);
+    if (!better) continue;
+    best = lane;
+    best_class = rank;
+  }
+  return best;
+}
+
+Share& FairQueue::share_of(const LaneAddress& address) {
+  const std::uint64_t index = (std::uint64_t{address.key} << 8) | static_cast<std::uint64_t>(address.priority);
+  Share*& share = share_index_[index];
+  if (!share) {
+    shares_.push_back(std::make_unique<Share>());
+    share = shares_.back().get();
+    share->key = address.key;
+    share->priority = address.priority;
+  }
+  share->weight = std::max<std::int64_t>(1, address.weight);
+  return *share;
+}
+
+Lane& FairQueue::lane_of(const LaneAddress& address) {
+  Share& share = share_of(address);
+  for (Lane* lane : share.lanes) {
+    if (lane->model == address.model && lane->team == address.team) return *lane;
+  }
+  lanes_.push_back(std::make_unique<Lane>());
+  Lane& lane = *lanes_.back();
+  lane.share = &share;
+  lane.team = address.team;
+  lane.account = address.account;
+  lane.model = address.model;
+  share.lanes.push_back(&lane);
+  return lane;
+}
+
+SubLane& FairQueue::sub_lane_of(Lane& lane, std::string_view name) {
+  if (const auto found = lane.sub_lanes.find(std::string(name)); found != lane.sub_lanes.end()) return *found->second;
+  if (lane.sub_lanes.size() >= sub_lanes_max) {
+    // One that has nothing to remember makes room; if none has, the newcomer joins the shared one.
+    for (auto each = lane.sub_lanes.begin(); each != lane.sub_lanes.end(); ++each) {
+      const SubLane& old = *each->second;
+      if (old.waiting > 0 || old.running > 0 || old.tag > lane.sub_time) continue;
+      lane.sub_lanes.erase(each);
+      break;
+    }
+    if (lane.sub_lanes.size() >= sub_lanes_max) {
+      if (!name.empty()) return sub_lane_of(lane, {});
+    }
+  }
+  auto made = std::make_unique<SubLane>();
+  made->name = name;
+  made->lane = &lane;
+  return *(lane.sub_lanes[made->name] = std::move(made));
+}
+
+Lane& FairQueue::push(Waiting& request, const LaneAddress& address) {
+  assert(!request.sub && request.size > 0);
+  Lane& lane = lane_of(address);
+  SubLane& sub = sub_lane_of(lane, address.sub_lane);
+  Share& share = *lane.share;
+  if (share.waiting == 0 && share.tag < time_of(share)) move_tag(share, time_of(share));
+  request.sub = &sub;
+  request.mark = sub.entered;
+  Waiting* place = sub.last;  // behind this one
+  while (place && place->arrived > request.arrived) place = place->before;
+  request.before = place;
+  request.after = place ? place->after : sub.first;
+  (request.after ? request.after->before : sub.last) = &request;
+  (place ? place->after : sub.first) = &request;
+
+  sub.entered += request.size;
+  sub.queued += request.size;
+  lane.queued += request.size;
+  queued_ += request.size;
+  ++lane.waiting;
+  ++share.waiting;
+  ++waiting_;
+  if (sub.waiting++ == 0) {
+    sub.tag = std::max(sub.tag, lane.sub_time);
+    lane.ready.push(sub);
+  } else if (sub.first == &request) {
+    lane.ready.update(sub);
+    if (lane.in) lane.in->update(lane);
+  }
+  return lane;
+}
+
+void FairQueue::unlink(Waiting& request) {
+  SubLane& sub = *request.sub;
+  Lane& lane = *sub.lane;
+  const bool was_first = sub.first == &request;
+  if (lane.waiting == 1 && lane.in) lane.in->remove(lane);
+  if (sub.waiting == 1) lane.ready.remove(sub);
+  (request.before ? request.before->after : sub.first) = request.after;
+  (request.after ? request.after->before : sub.last) = request.before;
+  request.before = request.after = nullptr;
+  request.sub = nullptr;
+  --sub.waiting;
+  --lane.waiting;
+  --lane.share->waiting;
+  --waiting_;
+  sub.left += request.size;
+  sub.queued -= request.size;
+  lane.queued -= request.size;
+  queued_ -= request.size;
+  if (was_first && sub.waiting > 0) lane.ready.update(sub);
+}
+
+void FairQueue::remove(Waiting& request) {
+  Lane& lane = *request.sub->lane;
+  unlink(request);
+  if (lane.in) lane.in->update(lane);
+}
+
+SubLane& FairQueue::serve(Lane& lane) {
+  SubLane& sub = *lane.ready.top();
+  Share& share = *lane.share;
+  const Tokens size = sub.first->size;
+  time_of(share) = std::max(time_of(share), share.tag);
+  lane.sub_time = std::max(lane.sub_time, sub.tag);
+  unlink(*sub.first);
+  sub.tag += size * tag_scale;
+  if (sub.waiting > 0) lane.ready.update(sub);
+  ++sub.running;
+  move_tag(share, share.tag + size * tag_scale / share.weight);
+  return sub;
+}
+
+void FairQueue::settle(SubLane& sub, Tokens difference) {
+  Lane& lane = *sub.lane;
+  assert(sub.running > 0);
+  --sub.running;
+  if (difference == 0) return;
+  sub.tag += difference * tag_scale;
+  if (sub.waiting > 0) lane.ready.update(sub);
+  move_tag(*lane.share, lane.share->tag + difference * tag_scale / lane.share->weight);
+}
+
+void FairQueue::move_tag(Share& share, Tag tag) {
+  share.tag = tag;
+  for (Lane* lane : share.lanes) {
+    if (lane->in) lane->in->update(*lane);
+  }
+}
+
+FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
+  const SubLane& own = *request.sub;
+  const Lane& lane = *own.lane;
+  Ahead ahead;
+  const Tokens before = std::clamp<Tokens>(request.mark - own.left, 0, own.queued - request.size);
+  ahead.tokens_of_key = before;
+  ahead.requests_of_key = part_of(own.waiting, before, own.queued);
+  for (const SubLane* other : lane.ready.items()) {
+    if (other == &own) continue;
+    const Tokens served = served_within(own.tag + before * tag_scale - other->tag, 1, other->queued);
+    ahead.tokens_of_key += served;
+    ahead.requests_of_key += part_of(other->waiting, served, other->queued);
+  }
+  ahead.tokens = ahead.tokens_of_key;
+  ahead.requests = ahead.requests_of_key;
+  const Tag start = lane.share->tag + ahead.tokens_of_key * tag_scale / lane.share->weight;
+  const auto own_class = static_cast<std::size_t>(lane.share->priority);
+  for (std::size_t i = 0; i <= own_class; ++i) {
+    for (const Lane* other : order_.heap(i).items()) {
+      if (other == &lane) continue;
+      const Share& share = *other->share;
+      const Tokens served =
+          i < own_class ? other->queued : served_within(start - share.tag, share.weight, other->queued);
+      ahead.tokens += served;
+      ahead.requests += part_of(other->waiting, served, other->queued);
+    }
+  }
+  return ahead;
+}
+
+}  // namespace weir::admission

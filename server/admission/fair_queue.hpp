@@ -1,0 +1,173 @@
+// Who is next at one upstream account: weighted fair by tokens between keys, equal between the sub-lanes of a key,
+// first come first served inside a sub-lane, more important classes before less important ones until those have aged.
+//
+// Start-time fair queueing on two levels. A share (one key in one class) has a tag: the virtual time at which its next
+// request starts; serving c tokens moves it by c / weight; the smallest tag is next. A share that was idle starts at
+// the present virtual time, so it can neither save up nor owe what it did not use. A share has a lane for each model it
+// waits for, all with the share's tag: a model without room does not hold up the others, and asking for two models
+// gains nothing.
+//
+// Pure; owns lanes, not requests. Knows no budgets: the scheduler takes lanes that cannot go out of the order and puts
+// them back.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "admission/indexed_heap.hpp"
+#include "admission/units.hpp"
+
+namespace weir::admission {
+
+struct Lane;
+struct SubLane;
+class LaneOrder;
+
+// The part of a request that waits. `size` is what it counts for in fairness: its expected tokens, at least one.
+struct Waiting {
+  SubLane* sub = nullptr;  // nullptr: not in a queue
+  Waiting* before = nullptr;
+  Waiting* after = nullptr;
+  Instant arrived{};
+  std::uint64_t sequence = 0;
+  Tokens size = 1;
+  Tokens mark = 0;  // tokens that had entered the sub-lane before it
+};
+
+using Tag = std::int64_t;
+constexpr Tag tag_scale = 1024;  // a token at weight 1; leaves room for weights up to about a thousand
+
+struct SubLane {
+  std::string name;
+  Lane* lane = nullptr;
+  Tag tag = 0;
+  Waiting* first = nullptr;
+  Waiting* last = nullptr;
+  Tokens queued = 0;
+  std::uint32_t waiting = 0;
+  std::uint32_t running = 0;     // served, not yet settled: keeps its tag alive
+  Tokens entered = 0, left = 0;  // ever, in tokens
+  std::uint32_t place = not_in_heap;
+};
+
+struct Share {
+  BudgetId key = no_budget;
+  Priority priority = Priority::interactive;
+  std::int64_t weight = 1;
+  Tag tag = 0;
+  std::uint32_t waiting = 0;
+  std::vector<Lane*> lanes;
+};
+
+struct SubLaneBefore {
+  bool operator()(const SubLane& a, const SubLane& b) const {
+    if (a.tag != b.tag) return a.tag < b.tag;
+    return a.first->sequence < b.first->sequence;
+  }
+};
+
+// Requests of one key, one class, one model: they stand or wait together.
+struct Lane {
+  Share* share = nullptr;
+  BudgetId team = no_budget, account = no_budget, model = no_budget;
+  Tag sub_time = 0;  // virtual time among the sub-lanes
+  IndexedHeap<SubLane, &SubLane::place, SubLaneBefore> ready;
+  std::unordered_map<std::string, std::unique_ptr<SubLane>> sub_lanes;
+  Tokens queued = 0;
+  std::uint32_t waiting = 0;
+  LaneOrder* in = nullptr;  // in one at most
+  std::uint32_t place = not_in_heap;
+  BudgetId parked_on = no_budget;      // waits for room there instead of standing in its account's order
+  BudgetId released_from = no_budget;  // has just been let go from there: may go first
+
+  const Waiting& head() const { return *ready.top()->first; }
+};
+
+struct LaneBefore {
+  bool operator()(const Lane& a, const Lane& b) const {
+    if (a.share->tag != b.share->tag) return a.share->tag < b.share->tag;
+    return a.head().sequence < b.head().sequence;
+  }
+};
+
+// Lanes in fair order, by class.
+class LaneOrder {
+ public:
+  bool empty() const;
+  void push(Lane& lane);
+  void remove(Lane& lane);
+  void update(Lane& lane) { of(lane).update(lane); }
+  // The next: of the most important class, where waiting for `age_step` counts as one class more; nullptr: none.
+  Lane* first(Instant now, Duration age_step) const;
+
+  using Heap = IndexedHeap<Lane, &Lane::place, LaneBefore>;
+  const Heap& heap(std::size_t priority) const { return heaps_[priority]; }
+
+ private:
+  Heap& of(const Lane& lane) { return heaps_[static_cast<std::size_t>(lane.share->priority)]; }
+  std::array<Heap, priority_count> heaps_;
+};
+
+// Where a request goes in the queue.
+struct LaneAddress {
+  BudgetId key = no_budget, team = no_budget, account = no_budget, model = no_budget;
+  Priority priority = Priority::interactive;
+  std::int64_t weight = 1;
+  std::string_view sub_lane;
+};
+
+class FairQueue {
+ public:
+  // Sub-lanes alive at a time in a lane; further names share one.
+  static constexpr std::size_t sub_lanes_max = 256;
+
+  // Queues a request, behind all of its sub-lane that arrived before it. The lane is returned: if it was empty before,
+  // the caller puts it into an order.
+  Lane& push(Waiting& request, const LaneAddress& address);
+  // Takes it out unserved; a lane that becomes empty leaves its order.
+  void remove(Waiting& request);
+  // The first of a lane goes, and tags move; a lane that becomes empty leaves its order. Returns the sub-lane, which
+  // counts it as running.
+  SubLane& serve(Lane& lane);
+  // A served request came to so many tokens more (or less) than it was counted for, and is over.
+  void settle(SubLane& sub, Tokens difference);
+
+  LaneOrder& order() { return order_; }
+  const LaneOrder& order() const { return order_; }
+  std::uint32_t waiting() const { return waiting_; }
+  Tokens queued() const { return queued_; }
+
+  // Tokens and requests that are served before this one, by the tags of now. Linear in lanes.
+  struct Ahead {
+    Tokens tokens_of_key = 0, requests_of_key = 0;
+    Tokens tokens = 0, requests = 0;  // of the account, the key's included
+  };
+  Ahead ahead_of(const Waiting& request) const;
+
+  template <typename Each>
+  void each_lane(Each each) const {
+    for (const auto& lane : lanes_) each(*lane);
+  }
+
+ private:
+  SubLane& sub_lane_of(Lane& lane, std::string_view name);
+  Share& share_of(const LaneAddress& address);
+  Lane& lane_of(const LaneAddress& address);
+  void unlink(Waiting& request);
+  void move_tag(Share& share, Tag tag);
+  Tag& time_of(const Share& share) { return time_[static_cast<std::size_t>(share.priority)]; }
+
+  std::array<Tag, priority_count> time_{};  // virtual time of each class
+  std::vector<std::unique_ptr<Share>> shares_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::unordered_map<std::uint64_t, Share*> share_index_;  // by key and class
+  LaneOrder order_;
+  std::uint32_t waiting_ = 0;
+  Tokens queued_ = 0;
+};
+
+}  // namespace weir::admission

@@ -1,0 +1,241 @@
+// Who may send now. Requests wait here until requests, tokens and concurrency of their key, their team, the upstream
+// account and its model all have room, in one decision, fair by tokens; what was used is settled here too.
+//
+// One for the process, not thread-safe (the gate locks). Pure: never looks at a clock, does no I/O, has no globals; the
+// same calls with the same instants and seed give the same decisions. docs/shaping.md explains the algorithm.
+//
+// Order: lanes of an account stand in fair order (fair_queue.hpp). The first one is asked first, and if the account has
+// no room for it, nobody overtakes it: what would starve it waits. A lane that its key, its team or its model hold up
+// is parked there, so that others may pass; there too the first waits for its room and is not overtaken.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "admission/budget.hpp"
+#include "admission/fair_queue.hpp"
+
+namespace weir::admission {
+
+enum class Oversize : std::uint8_t {
+  alone,   // a request larger than a whole budget runs when nothing else counts, and leaves a debt
+  refuse,  // it is refused at once
+};
+
+struct Limits {
+  std::vector<BudgetLimits> budgets;             // those not named are unlimited
+  std::size_t requests_max = 10'000;             // waiting
+  std::size_t bytes_max = 256u << 20;            // of their bodies
+  Duration age_step = std::chrono::seconds(30);  // waiting that long lifts a request by one class
+  Oversize oversize = Oversize::alone;
+};
+
+struct Submission {
+  BudgetId key = no_budget, team = no_budget, account = no_budget, model = no_budget;
+  std::string sub_lane;
+  Priority priority = Priority::interactive;
+  Cost own;       // counts against key and team
+  Cost upstream;  // counts against account and model
+  OutputPace pace;
+  std::size_t bytes = 0;
+  Instant arrived{};  // of the first try: a retry keeps its place
+  Instant not_before = Instant::min();
+  Instant deadline = never;  // nothing is sent at or after it
+};
+
+enum class Refusal : std::uint8_t { queue_full, bytes_full, deadline, day, oversize };
+
+struct Rejection {
+  Refusal reason = Refusal::deadline;
+  BudgetId budget = no_budget;  // what there was no room in; no_budget: the queue itself
+  Meter meter = Meter::requests;
+  Instant room_at = never;  // predicted start had it waited; `never`: unknown
+  Tokens requests_ahead = 0;
+};
+
+struct Decision {
+  Ticket ticket;
+  std::optional<Rejection> rejection;  // nullopt: admitted
+};
+
+// What an upstream said about its own budgets.
+struct UpstreamReport {
+  BudgetId budget = no_budget;
+  std::optional<Instant> pause_until;  // a 429 or 503 holds up the whole budget
+  Duration jitter{0};                  // added at random, so that not all come back at once
+  struct Remaining {
+    Meter meter = Meter::requests;
+    Tokens limit = 0;
+    Tokens remaining = 0;
+  };
+  std::vector<Remaining> remaining;  // its own count; what it has seen beyond ours is charged here too
+};
+
+// For those who look on.
+struct WaitingView {
+  Ticket ticket;
+  BudgetId key = no_budget, account = no_budget, model = no_budget;
+  std::string sub_lane;
+  Priority priority = Priority::interactive;
+  Tokens position = 0;  // 1: next
+  Instant starts_at{};  // predicted
+  BudgetId blocked_on = no_budget;
+  Meter meter = Meter::requests;
+  Instant arrived{};
+  std::size_t bytes = 0;
+};
+
+// What has to outlive the process.
+struct Snapshot {
+  struct Entry {
+    Scope scope = Scope::key;
+    std::string name;
+    std::vector<Budget::Charge> charges;
+  };
+  std::vector<Entry> budgets;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(Limits limits, Instant now);
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // The budget of this name; made, unlimited, if there is none. Ids stay valid for ever.
+  BudgetId budget(Scope scope, std::string_view name);
+
+  std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
+  // Admitted in fair order, and expired. Nothing else admits.
+  std::vector<Decision> dispatch(Instant now);
+  // When dispatch() next has work; nullopt: only an event helps. Current after dispatch().
+  std::optional<Instant> next_wakeup() const;
+
+  // Left before anything was sent: costs nothing. REQUIRES: waiting or admitted.
+  void withdraw(Ticket ticket, Instant now);
+  // REQUIRES: admitted. The charge counts from admission on and leaves one window and guard after this instant.
+  void sent(Ticket ticket, Instant now);
+  // So many tokens of output in all have come. REQUIRES: sent.
+  void progress(Ticket ticket, Tokens produced, Instant now);
+  // The end. REQUIRES: admitted or sent; admitted only is a withdrawal.
+  void settle(Ticket ticket, const Usage& usage, Ending ending, Instant now);
+
+  void observe(const UpstreamReport& report, Instant now, Rng& rng);
+  // Limits change; what is spent stays spent, and who waits keeps their place.
+  void reconfigure(Limits limits, Instant now);
+  // A start without knowledge: behaves as if the accounts' limits were used up until then.
+  void assume_spent(Instant until, Instant now);
+
+  Snapshot snapshot(Instant now);
+  void restore(const Snapshot& snapshot, Duration age, Instant now);
+
+  // Views. `at_most` bounds the work.
+  std::vector<WaitingView> waiting(Instant now, std::size_t at_most);
+  std::optional<WaitingView> place_of(Ticket ticket, Instant now);
+  MeterView view(BudgetId budget, Meter meter, Instant now);
+  const BudgetLimits& limits_of(BudgetId budget) const;
+  std::size_t budget_count() const { return budgets_.size(); }
+  std::size_t queued() const { return queued_; }
+  std::size_t queued_bytes() const { return queued_bytes_; }
+  std::size_t running() const { return running_; }
+
+  // Counts everything again and asserts that the books agree; slow, for tests. Returns what is wrong, "" for nothing.
+  std::string verify(Instant now);
+
+ private:
+  // A request from submission to settlement.
+  struct Call : Waiting {
+    enum class State : std::uint8_t { free, timed, queued, admitted, sent } state = State::free;
+    Submission submission;
+    Ticket ticket;
+    SubLane* served_by = nullptr;  // admitted or sent
+    Instant admitted_at{}, sent_at{}, first_output_at{};
+    Tokens produced = 0;
+    Expectation own_plan, upstream_plan;
+    std::uint32_t deadline_place = not_in_heap, start_place = not_in_heap;
+  };
+  // Lanes of one account that wait for room in a budget of a key, a team or a model.
+  struct Parking {
+    BudgetId account = no_budget;
+    LaneOrder order;
+    Lane* out = nullptr;  // stands in the account's order again, to be asked; the others wait for what comes of it
+  };
+  // A budget, and who waits for it.
+  struct Place {
+    Place(BudgetId i, BudgetLimits limits) : id(i), budget(std::move(limits)) {}
+    BudgetId id;
+    Budget budget;
+    std::deque<Parking> parkings;      // of a key, team or model, by account
+    std::unique_ptr<FairQueue> queue;  // of an account
+    Instant paused_until = Instant::min();
+    Instant wake = never;
+    std::uint32_t wake_place = not_in_heap;
+    bool marked = false;
+  };
+  struct Obstacle {
+    BudgetId budget = no_budget;
+    Blocked blocked;
+    bool behind_others = false;  // not asked: others wait there already
+  };
+  struct SoonerDeadline {
+    bool operator()(const Call& a, const Call& b) const { return a.submission.deadline < b.submission.deadline; }
+  };
+  struct SoonerStart {
+    bool operator()(const Call& a, const Call& b) const { return a.submission.not_before < b.submission.not_before; }
+  };
+  struct SoonerWake {
+    bool operator()(const Place& a, const Place& b) const { return a.wake < b.wake; }
+  };
+
+  Call& make_call();
+  void free_call(Call& call);
+  Call& call_of(Ticket ticket);
+  // Calls each(place, cost, expectation) for the budgets of a call, its own first.
+  template <typename AnyCall, typename Each>
+  void each_budget(AnyCall& call, Each each);
+  Place& place(BudgetId id) { return budgets_[id]; }
+  FairQueue& queue_of(const Call& call) { return *place(call.submission.account).queue; }
+
+  void enqueue(Call& call, Instant now);
+  void leave_queue(Call& call);
+  void leave_heaps(Call& call);
+  void expire(Instant now, std::vector<Decision>& decisions);
+  void serve(Place& account, Instant now, std::vector<Decision>& decisions);
+  std::optional<Obstacle> obstacle(Lane& lane, Call& call, Instant now);
+  void admit(Place& account, Lane& lane, Call& call, Instant now);
+  void park(Place& account, Lane& lane, const Obstacle& obstacle, Instant now);
+  Parking& parking_of(Place& place, const Lane& lane);
+  void release(Place& from, Instant now);
+  void decided(Lane& lane);
+  void wake_at(Place& place, Instant when);
+  void mark(Place& place);
+  void mark_budgets_of(Call& call);
+  void plan(Call& call, Instant now);
+  void unplan(Call& call);
+  void give_up(Call& call, Instant now);
+  Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now);
+  Rejection predict(const Call& call, Instant now) { return predict(call, queue_of(call).ahead_of(call), now); }
+  WaitingView view_of(const Call& call, Instant now);
+
+  Limits limits_;
+  Instant now_{};
+  std::deque<Call> calls_;
+  std::vector<std::uint32_t> free_calls_;
+  std::deque<Place> budgets_;
+  std::unordered_map<std::string, BudgetId> names_;
+  std::vector<Place*> marked_;  // have news since the last dispatch
+  IndexedHeap<Call, &Call::deadline_place, SoonerDeadline> deadlines_;
+  IndexedHeap<Call, &Call::start_place, SoonerStart> starts_;
+  IndexedHeap<Place, &Place::wake_place, SoonerWake> wakes_;
+  std::uint64_t sequence_ = 0;
+  std::size_t queued_ = 0;
+  std::size_t queued_bytes_ = 0;
+  std::size_t running_ = 0;
+};
+
+}  // namespace weir::admission

@@ -1,0 +1,80 @@
+// One limit over one sliding window: what is reserved, what is charged, what is forecast. The base of weir's guarantee
+// (docs/shaping.md): in no window of its length does what passes exceed the limit, for charges known on arrival.
+// Pure; asked first, charged after. May be in debt.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "admission/horizon.hpp"
+#include "admission/window_log.hpp"
+
+namespace weir::admission {
+
+struct WindowLimit {
+  std::optional<Tokens> limit;  // nullopt: unlimited, but what passes is still remembered, coarsely
+  Duration window = std::chrono::seconds(60);
+  Duration guard = std::chrono::milliseconds(50);
+  std::optional<Tokens> burst;  // at once above the even rate; nullopt: the whole limit
+  Duration pacing{0};           // a slice over which the even rate must hold too; 0: none
+  friend bool operator==(const WindowLimit&, const WindowLimit&) = default;
+};
+
+class WindowMeter {
+ public:
+  explicit WindowMeter(const WindowLimit& limit);
+
+  // Keeps what is charged; plans are forgotten and have to be made again.
+  void configure(const WindowLimit& limit, Instant now);
+  const WindowLimit& limit() const { return limit_; }
+
+  void advance(Instant now);
+
+  // REQUIRES for all below: advance(now).
+  // nullopt: there is room for a charge on arrival and what comes later. Otherwise when to ask again, later than now.
+  std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Instant now) const;
+  // When `amount` more would have fitted in, if everything up to then were used evenly: a prediction.
+  Instant predict(Tokens amount, Instant now) const;
+
+  void reserve(Tokens arrival, Instant now);  // admitted, not yet sent
+  void release(Tokens arrival);               // will not be sent
+  void send(Tokens arrival, Instant now);     // a reserved charge becomes one of this instant
+  void plan(const Outlook& outlook) { horizon_.plan(outlook); }
+  void unplan(const Outlook& outlook) { horizon_.unplan(outlook); }
+  void charge(Tokens amount, Instant now);  // always succeeds; may leave a debt
+  // A charge made at `sent_at` was another amount: in its own window, as far as it is still there.
+  void correct(Instant sent_at, Tokens difference, Instant now);
+  // Behaves as if the limit had been used up until then.
+  void assume_spent(Instant until);
+
+  Tokens used() const { return log_.used() + debt_; }
+  Tokens reserved() const { return reserved_ + horizon_.planned(); }
+  Tokens debt() const;
+  // When everything charged has left.
+  Instant empty_at() const { return log_.empty_at(); }
+  const WindowLog& log() const { return log_; }
+  void restore(Instant leaves, Tokens amount);
+
+ private:
+  bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && horizon_.planned() == 0; }
+  void book(Instant at, Tokens amount);
+  void book_slices(Instant at, Tokens amount);
+  Duration time_for(Tokens amount) const;  // at the even rate
+  Tokens slice_limit() const;
+  Instant earliest_retry(Instant now) const { return now + log_.shape().slot; }
+
+  WindowLimit limit_;
+  WindowLog log_;
+  Horizon horizon_;
+  std::optional<WindowLog> slices_;
+  Instant even_until_{};  // burst: where the even rate has got to
+  Tokens reserved_ = 0;
+  struct Debt {
+    Instant due;
+    Tokens amount = 0;
+  };
+  std::deque<Debt> debts_;  // what one call took beyond the whole limit, window by window
+  Tokens debt_ = 0;
+};
+
+}  // namespace weir::admission
