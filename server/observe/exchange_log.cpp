@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -14,21 +15,50 @@ namespace {
 // size is a tenth of a second at the highest rate measured.
 constexpr std::size_t queue_lines = 2048;
 
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+// How many bytes the character at the start of `text` has; 0: they are not UTF-8.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Forms that are longer than needed, halves of pairs, and what is beyond Unicode.
+  if (first < 0xC2 || first > 0xF4) return 0;
+  if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
+  if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F)) return 0;
+  return length;
+}
+
+// Paths and names come from outside: a line must stay one line of valid JSON whatever bytes they hold.
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+  while (!text.empty()) {
+    const char c = text.front();
+    const std::size_t length = utf8_length(text);
+    if (length == 0) {
+      out += "\\ufffd";
+    } else if (is_control(c)) {
       std::array<char, 8> escaped{};
       std::snprintf(escaped.data(), escaped.size(), "\\u%04x", static_cast<unsigned>(c));
       out += escaped.data();
     } else {
-      out += c;
+      if (c == '"' || c == '\\') out += '\\';
+      out += text.substr(0, length);
     }
+    text.remove_prefix(length == 0 ? 1 : length);
   }
   out += '"';
+}
+
+bool needs_quotes(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return is_control(c) || c == ' ' || c == '"' || c == '='; });
 }
 
 // Writes `name=value` or `"name":value`, skipping what is empty.
@@ -39,11 +69,15 @@ class LineWriter {
   void text(std::string_view name, std::string_view value) {
     if (value.empty()) return;
     begin(name);
-    if (json_ || value.find_first_of(" \"=\t\r\n") != std::string_view::npos) {
+    if (json_ || needs_quotes(value)) {
       append_json_string(line_, value);
     } else {
       line_ += value;
     }
+  }
+  void yes(std::string_view name) {
+    begin(name);
+    line_ += "true";
   }
   void number(std::string_view name, std::uint64_t value) {
     begin(name);
@@ -90,7 +124,7 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   line.text("outcome", record.outcome);
   line.text("error", record.error);
   line.text("detail", record.detail);
-  if (record.stream) line.text("stream", "true");
+  if (record.stream) line.yes("stream");
   line.number("attempts", record.attempts);
   line.milliseconds("duration_ms", record.duration);
   line.milliseconds("first_byte_ms", record.first_byte);
