@@ -121,8 +121,8 @@ TEST(RequestSyntax, AllowsNestingUpToTheLimitAndNoDeeper) {
             "parameter messages[0]@13");
   EXPECT_EQ(outcome_of(R"({"b":1,"messages":)" + std::string(256, '[') + std::string(256, ']') + "}"),
             "json messages@273");
-  EXPECT_EQ(outcome_of(nested(2000), Api::chat, {2000, 1024}), "valid");
-  EXPECT_EQ(outcome_of(nested(2001), Api::chat, {2000, 1024}), "json a@2004");
+  EXPECT_EQ(outcome_of(nested(1024), Api::chat, {1024, 1024}), "valid");
+  EXPECT_EQ(outcome_of(nested(1025), Api::chat, {1024, 1024}), "json a@1028");
   EXPECT_EQ(outcome_of("{}", Api::chat, {1, 1024}), "valid");
   EXPECT_EQ(outcome_of(R"({"a":[]})", Api::chat, {1, 1024}), "json a@5");
   EXPECT_EQ(outcome_of(std::string(100000, '[')), "json @0");
