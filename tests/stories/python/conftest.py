@@ -5,10 +5,15 @@ import os
 
 import pytest
 
-from harness import CountingRelay, Simulator, Weir, clean_environment, run_weir
+from harness import CountingRelay, HeldProvider, Simulator, Weir, clean_environment, run_weir
 
 # Models are named in no configuration here: with one upstream, weir sends every name there.
 MODEL = "deepseek-chat"
+
+
+def text_of(chunk) -> str:
+    """What one chunk of a chat stream says."""
+    return "".join(choice.delta.content or "" for choice in chunk.choices)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +36,13 @@ def weir(simulator):
     server = Weir("--upstream", simulator.origin)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def held_provider():
+    provider = HeldProvider()
+    yield provider
+    provider.close()
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""Starts what the stories talk to: weir, its simulated provider, and a relay that counts connections.
+"""Starts what the stories talk to: weir, its simulated provider, one that holds its streams, and a relay that counts.
 
 Processes listen on free ports of 127.0.0.1, start with an environment free of settings, and must end with status 0
 when told to: a sanitizer's report or a crash at shutdown fails the story that started them.
 """
 
 import contextlib
+import http.server
+import json
 import os
 import pathlib
 import signal
@@ -93,12 +95,15 @@ class Process:
 
     def stop(self):
         self.send_signal(signal.SIGTERM)
+        self.wait_until_ended()
+
+    def wait_until_ended(self):
         try:
             status = self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            status = "none within 60 s of SIGTERM"
+            status = "none within 60 s of the signal"
         assert status == 0, f"{self._process.args} ended with status {status}:\n{self.log()}"
 
 
@@ -177,3 +182,59 @@ class CountingRelay:
 
     def close(self):
         self._listener.close()
+
+
+class HeldProvider:
+    """A provider whose streams begin at once and end when the story says so."""
+
+    def __init__(self):
+        go_on = self.go_on = threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                call = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                self.send_response(200)
+                if call.get("stream"):
+                    self.send_header("content-type", "text/event-stream")
+                    self.send_header("transfer-encoding", "chunked")
+                    self.end_headers()
+                    with contextlib.suppress(OSError):  # weir may have left: that is for the story to notice
+                        self.event(self.part({"content": "before "}))
+                        go_on.wait(WAIT_SECONDS_MAX)
+                        self.event(self.part({"content": "after"}))
+                        self.event(self.part({}, "stop"))
+                        self.event("[DONE]")
+                        self.wfile.write(b"0\r\n\r\n")
+                else:
+                    message = {"role": "assistant", "content": "now"}
+                    body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "held",
+                                       "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+                    self.send_header("content-type", "application/json")
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            @staticmethod
+            def part(delta: dict, finish_reason=None) -> str:
+                return json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "held",
+                                   "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
+
+            def event(self, data: str):
+                event = f"data: {data}\n\n".encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                self.wfile.flush()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.go_on.set()
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,73 +1,16 @@
 """Reloading while somebody listens: a stream goes on, new calls follow the new file, and a bad file changes nothing."""
 
-import http.server
 import json
 import os
 import signal
-import threading
 
 import httpx
 import openai
 import pytest
-from conftest import MODEL
-from harness import WAIT_SECONDS_MAX, Weir, wait_until
+from conftest import MODEL, text_of
+from harness import Weir, wait_until
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-class HeldProvider:
-    """A provider whose streams begin at once and end when the story says so."""
-
-    def __init__(self):
-        held = self.held = threading.Event()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                call = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                self.send_response(200)
-                if call.get("stream"):
-                    self.send_header("content-type", "text/event-stream")
-                    self.send_header("transfer-encoding", "chunked")
-                    self.end_headers()
-                    self.event(self.part({"content": "before "}))
-                    assert held.wait(WAIT_SECONDS_MAX)
-                    self.event(self.part({"content": "after"}))
-                    self.event(self.part({}, "stop"))
-                    self.event("[DONE]")
-                    self.wfile.write(b"0\r\n\r\n")
-                else:
-                    message = {"role": "assistant", "content": "now"}
-                    body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [
-                        {"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
-                    self.send_header("content-type", "application/json")
-                    self.send_header("content-length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            @staticmethod
-            def part(delta: dict, finish_reason=None) -> str:
-                return json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
-                                   "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
-
-            def event(self, data: str):
-                event = f"data: {data}\n\n".encode()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-                self.wfile.flush()
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.held.set()
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class Operated:
@@ -125,43 +68,32 @@ class Operated:
         return self.client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
 
 
-@pytest.fixture
-def provider():
-    held_provider = HeldProvider()
-    yield held_provider
-    held_provider.close()
-
-
 @pytest.fixture(params=["signal", "request", "watch"])
-def operated(request, provider, tmp_path):
-    made = Operated(provider, tmp_path, request.param)
+def operated(request, held_provider, tmp_path):
+    made = Operated(held_provider, tmp_path, request.param)
     with made.client:
         yield made
     made.server.stop()
 
 
-def content(chunk) -> str:
-    return chunk.choices[0].delta.content or ""
-
-
-def test_a_stream_outlives_a_reload(operated, provider):
+def test_a_stream_outlives_a_reload(operated, held_provider):
     stream = iter(operated.stream())
-    assert content(next(stream)) == "before "
+    assert text_of(next(stream)) == "before "
     operated.write("second")
     answer = operated.reload()
     if answer is not None:
         assert (answer.status_code, answer.json()) == (200, {"schema": 1, "reloaded": True})
     # Workers learn of it by a message each; with two of them, one may be a moment behind.
     wait_until(lambda: operated.account_of_a_new_call() == "second", "new calls go to the new account")
-    provider.held.set()
+    held_provider.go_on.set()
     rest = list(stream)
-    assert "".join(map(content, rest)) == "after"
+    assert "".join(map(text_of, rest)) == "after"
     assert rest[-1].choices[0].finish_reason == "stop"
 
 
-def test_a_bad_file_at_reload_changes_nothing_and_says_why(operated, provider):
+def test_a_bad_file_at_reload_changes_nothing_and_says_why(operated, held_provider):
     stream = iter(operated.stream())
-    assert content(next(stream)) == "before "
+    assert text_of(next(stream)) == "before "
     problem = operated.spoil()
     answer = operated.reload()
     if answer is not None:
@@ -170,8 +102,8 @@ def test_a_bad_file_at_reload_changes_nothing_and_says_why(operated, provider):
     wait_until(lambda: json.dumps(problem)[1:-1] in operated.server.log(), "the log says why")
     for _ in range(10):
         assert operated.account_of_a_new_call() == "first"
-    provider.held.set()
-    assert "".join(map(content, stream)) == "after"
+    held_provider.go_on.set()
+    assert "".join(map(text_of, stream)) == "after"
     # And once the mistake is mended, the same server takes the file.
     operated.write("second")
     assert operated.reload_by_request().status_code == 200
