@@ -19,13 +19,13 @@ import time
 import httpx
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+NAMED_BINARY = os.environ.get("WEIR_BIN")  # read here: each story runs in an environment without it
 START_SECONDS_MAX = 60  # a sanitized binary on a busy machine
 WAIT_SECONDS_MAX = 30   # for something that a test expects to happen
 
 
 def weir_binary() -> str:
-    named = os.environ.get("WEIR_BIN")
-    for candidate in [named] if named else [ROOT / "build/dev/weir", ROOT / "build/release/weir"]:
+    for candidate in [NAMED_BINARY] if NAMED_BINARY else [ROOT / "build/dev/weir", ROOT / "build/release/weir"]:
         if os.access(candidate, os.X_OK):
             return str(candidate)
     raise RuntimeError("no weir binary: build one with ./dev build, or name one in WEIR_BIN")
