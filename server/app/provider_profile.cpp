@@ -289,7 +289,8 @@ ProviderProfile read_provider(std::string_view text, const std::string& file, co
   const std::size_t before = problems.size();
   const YamlNode tree = parse_yaml(text, file, problems);
   if (tree.kind == YamlNode::Kind::null) {
-    if (problems.size() == before) problems.push_back({{file, 0, 0}, "the provider file is empty"});
+    const Place whole_file{file, 0, 0};
+    if (problems.size() == before) problems.push_back({whole_file, "the provider file is empty"});
     return provider;
   }
   ReadContext context{environment, problems, nullptr};

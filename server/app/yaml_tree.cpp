@@ -196,12 +196,13 @@ std::string line_of(std::string_view text, int line) {
 }  // namespace
 
 YamlNode parse_yaml(std::string_view text, const std::string& name, Problems& problems) {
+  const Place whole_file{name, 0, 0};
   if (text.size() > document_bytes_max) {
-    problems.push_back({{name, 0, 0}, "the file is larger than " + std::to_string(document_bytes_max >> 20) + " MiB"});
+    problems.push_back({whole_file, "the file is larger than " + std::to_string(document_bytes_max >> 20) + " MiB"});
     return {};
   }
   if (text.find('\0') != std::string_view::npos) {
-    problems.push_back({{name, 0, 0}, "not a YAML file: it has NUL bytes in it"});
+    problems.push_back({whole_file, "not a YAML file: it has NUL bytes in it"});
     return {};
   }
   if (only_comments(text)) return {};
@@ -212,7 +213,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& name, Problems& pr
     parser.HandleNextDocument(builder);
     TreeBuilder second(name, problems);
     if (parser.HandleNextDocument(second)) {
-      problems.push_back({{name, 0, 0}, "the file holds more than one YAML document ('---'); put all settings in one"});
+      problems.push_back({whole_file, "the file holds more than one YAML document ('---'); put all settings in one"});
     }
   } catch (const YAML::Exception& error) {
     const Place place{name, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};
@@ -223,7 +224,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& name, Problems& pr
     problems.push_back({place, message});
     return {};
   } catch (const std::exception& error) {
-    problems.push_back({{name, 0, 0}, std::string("invalid YAML: ") + error.what()});
+    problems.push_back({whole_file, std::string("invalid YAML: ") + error.what()});
     return {};
   }
   return std::move(builder.root);

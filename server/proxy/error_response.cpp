@@ -9,7 +9,8 @@ constexpr std::string_view invalid_request = "invalid_request_error";
 constexpr std::string_view server_error = "api_error";
 
 // What comes from outside stands in a message only shortened and without control characters.
-std::string quoted(std::string_view text) {
+// Not `quoted`: for a std::string that would also be std::quoted, where some other header brings it.
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t shown_max = 200;
   std::string out = "'";
   for (const char c : text.substr(0, shown_max)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
@@ -67,7 +68,7 @@ Refusal refuse_body(const protocol::BodyError& error) {
   const std::string at = " (byte " + std::to_string(error.offset) + " of the body)";
   switch (error.kind) {
     case protocol::BodyError::Kind::invalid_json: {
-      const std::string where = error.field.empty() ? std::string() : " in " + quoted(error.field);
+      const std::string where = error.field.empty() ? std::string() : " in " + in_quotes(error.field);
       Refusal refusal = make(400, "invalid_json", invalid_request,
                              "The body is not valid JSON" + where + ": " + error.reason + at + ".");
       refusal.param = error.field;
@@ -75,7 +76,7 @@ Refusal refuse_body(const protocol::BodyError& error) {
     }
     case protocol::BodyError::Kind::duplicate_key: {
       Refusal refusal = make(400, "duplicate_key", invalid_request,
-                             "The key " + quoted(error.field) + " stands twice in the body" + at +
+                             "The key " + in_quotes(error.field) + " stands twice in the body" + at +
                                  "; weir and the provider could read different values. Send it once.");
       refusal.param = error.field;
       return refusal;
@@ -84,7 +85,7 @@ Refusal refuse_body(const protocol::BodyError& error) {
       break;
   }
   Refusal refusal =
-      make(400, "invalid_parameter", invalid_request, quoted(error.field) + ": " + error.reason + at + ".");
+      make(400, "invalid_parameter", invalid_request, in_quotes(error.field) + ": " + error.reason + at + ".");
   refusal.param = error.field;
   return refusal;
 }
@@ -106,7 +107,7 @@ Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit) {
 
 Refusal refuse_expectation(std::string_view value) {
   return make(417, "invalid_parameter", invalid_request,
-              "Expect: " + quoted(value) + " is not supported; only 100-continue is.");
+              "Expect: " + in_quotes(value) + " is not supported; only 100-continue is.");
 }
 
 Refusal refuse_websocket() {
@@ -119,19 +120,19 @@ Refusal refuse_websocket() {
 Refusal refuse_media(std::string_view content_type) {
   return final(make(415, "weir_unsupported_media", invalid_request,
                     "This route takes Content-Type: application/json, not " +
-                        (content_type.empty() ? std::string("a body without a type") : quoted(content_type)) + "."));
+                        (content_type.empty() ? std::string("a body without a type") : in_quotes(content_type)) + "."));
 }
 
 Refusal refuse_host(std::string_view host) {
   return final(make(403, "origin_not_allowed", invalid_request,
-                    "Host " + quoted(host) +
+                    "Host " + in_quotes(host) +
                         " is not a loopback name. This weir is open to local clients only; list the host under "
                         "clients.hosts or configure keys."));
 }
 
 Refusal refuse_origin(std::string_view origin) {
   return final(make(403, "origin_not_allowed", invalid_request,
-                    "Web pages of " + quoted(origin) +
+                    "Web pages of " + in_quotes(origin) +
                         " may not use this weir; list the origin under clients.origins to allow them."));
 }
 
@@ -146,7 +147,7 @@ Refusal refuse_key(bool missing) {
 Refusal refuse_model(std::string_view model) {
   Refusal refusal =
       final(make(403, "model_not_allowed", invalid_request,
-                 "This key may not use the model " + quoted(model) + "; GET /v1/models lists those it may."));
+                 "This key may not use the model " + in_quotes(model) + "; GET /v1/models lists those it may."));
   refusal.param = "model";
   return refusal;
 }
@@ -154,7 +155,7 @@ Refusal refuse_model(std::string_view model) {
 Refusal unknown_model(std::string_view model) {
   Refusal refusal =
       final(make(404, "model_not_found", invalid_request,
-                 "No upstream serves the model " + quoted(model) + "; GET /v1/models lists the models there are."));
+                 "No upstream serves the model " + in_quotes(model) + "; GET /v1/models lists the models there are."));
   refusal.param = "model";
   return refusal;
 }
@@ -166,20 +167,20 @@ Refusal missing_model() {
 }
 
 Refusal unknown_route(std::string_view method, std::string_view path) {
-  return final(
-      make(404, "weir_unknown_route", invalid_request,
-           "weir has no route " + std::string(method.substr(0, 16)) + " " + quoted(path) + "; the API is under /v1."));
+  return final(make(
+      404, "weir_unknown_route", invalid_request,
+      "weir has no route " + std::string(method.substr(0, 16)) + " " + in_quotes(path) + "; the API is under /v1."));
 }
 
 Refusal api_not_served(std::string_view path, std::string_view upstream) {
   return final(make(404, "weir_api_not_served", invalid_request,
-                    "The upstream " + quoted(upstream) + " does not serve " + quoted(path) +
+                    "The upstream " + in_quotes(upstream) + " does not serve " + in_quotes(path) +
                         ", and weir does not translate between API shapes. Use an API it serves, or another model."));
 }
 
 Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices) {
   Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
-                               "x-weir-upstream names " + quoted(name) +
+                               "x-weir-upstream names " + in_quotes(name) +
                                    ", which this key cannot use; choose one of: " + list_of(choices) + "."));
   refusal.param = "x-weir-upstream";
   return refusal;
@@ -195,9 +196,9 @@ Refusal choose_an_upstream(const std::vector<std::string>& choices) {
 }
 
 Refusal unsupported_parameter(std::string_view name, std::string_view model) {
-  Refusal refusal =
-      final(make(400, "unsupported_parameter", invalid_request,
-                 "The model " + quoted(model) + " does not take the parameter " + quoted(name) + "; leave it out."));
+  Refusal refusal = final(
+      make(400, "unsupported_parameter", invalid_request,
+           "The model " + in_quotes(model) + " does not take the parameter " + in_quotes(name) + "; leave it out."));
   refusal.param = std::string(name);
   return refusal;
 }
@@ -205,7 +206,7 @@ Refusal unsupported_parameter(std::string_view name, std::string_view model) {
 Refusal text_only(std::string_view model) {
   Refusal refusal =
       final(make(400, "unsupported_parameter", invalid_request,
-                 "The model " + quoted(model) + " takes text only; leave out image, audio and file parts."));
+                 "The model " + in_quotes(model) + " takes text only; leave out image, audio and file parts."));
   refusal.param = "messages";
   return refusal;
 }
@@ -228,7 +229,7 @@ Refusal no_upstream(std::string_view why) {
 
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) {
   const auto answer = [&](int status, std::string_view code) {
-    return make(status, code, server_error, "Upstream " + quoted(upstream) + ": " + failure.detail + ".");
+    return make(status, code, server_error, "Upstream " + in_quotes(upstream) + ": " + failure.detail + ".");
   };
   using Kind = net::Failure::Kind;
   switch (failure.kind) {
@@ -259,7 +260,7 @@ Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) 
 }
 
 Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream) {
-  const std::string who = "Upstream " + quoted(upstream);
+  const std::string who = "Upstream " + in_quotes(upstream);
   const std::string within = " within " + in_words(limit) + ".";
   switch (which) {
     case TimeLimit::first_byte:
