@@ -165,20 +165,23 @@ void read_model(Section& section, ModelConfig& config) {
   section.require("upstreams");
   section.text("name", config.name);
   if (section.has("name") && config.name.empty()) section.problem("name", "is empty");
+  bool some = false;
   section.list(
       "upstreams",
       [&](Section& item) {
+        some = true;
         RouteTargetConfig target;
         std::optional<Name> name;
         item.require("name");
         item.name("name", name);
-        if (name) target.upstream = *name;
         item.text("model", target.model);
         item.count("weight", target.weight, 1, weight_max);
+        if (!name) return;  // which has been reported
+        target.upstream = *name;
         config.upstreams.push_back(std::move(target));
       },
       "name");
-  if (section.has("upstreams") && config.upstreams.empty()) section.problem("upstreams", "names none");
+  if (section.has("upstreams") && !some) section.problem("upstreams", "names none");
   section.text("upstream_model", config.upstream_model);
   section.name("base_model", config.base_model);
   section.flag("listed", config.listed);

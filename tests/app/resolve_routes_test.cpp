@@ -94,6 +94,12 @@ TEST(ResolvedRoutes, WithoutModelsServersOfOnesOwnAreNotTakenForOnePool) {
   EXPECT_EQ(loaded.warnings[1], "upstream c: no model leads to it; name those it serves in `models`");
 }
 
+TEST(ResolvedRoutes, ATargetWithoutANameIsOneProblemWithAPlace) {
+  EXPECT_EQ(refusal(with_config("upstreams: [{name: a, provider: openai}]\nmodels:\n  - name: m\n    upstreams:\n"
+                                "      - {model: x}\n")),
+            "/etc/weir/weir.yaml:5:9: models[0].upstreams[0]: 'name' is missing\n");
+}
+
 TEST(ResolvedRoutes, ModelsOfAnAccountAreServed) {
   const std::string text =
       routes_of(load(with_config("upstreams:\n  - {name: a, provider: openai}\n  - name: b\n    base_url: "
