@@ -36,15 +36,15 @@ void WindowLog::book_until(Instant leaves, Tokens amount) {
   }
 }
 
-Tokens WindowLog::take_back(Instant leaves, Tokens amount) {
+WindowLog::Entry WindowLog::take_back(Instant leaves, Tokens amount) {
   auto place = std::upper_bound(entries_.begin(), entries_.end(), leaves,
                                 [](Instant instant, const Entry& entry) { return instant < entry.leaves; });
-  if (place == entries_.begin()) return 0;
+  if (place == entries_.begin()) return {};
   --place;
   const Tokens taken = std::min(amount, place->amount);
   place->amount -= taken;
   used_ -= taken;
-  return taken;
+  return {place->leaves, taken};
 }
 
 Instant WindowLog::when_at_most(Tokens level) const {

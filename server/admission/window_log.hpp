@@ -19,6 +19,11 @@ struct WindowShape {
 
 class WindowLog {
  public:
+  struct Entry {
+    Instant leaves;
+    Tokens amount = 0;
+  };
+
   explicit WindowLog(WindowShape shape) : shape_(shape) {}
 
   const WindowShape& shape() const { return shape_; }
@@ -33,8 +38,8 @@ class WindowLog {
   // Books an entry that leaves at this instant, whatever the window.
   void book_until(Instant leaves, Tokens amount);
   // Takes back up to `amount` from the entry that leaves then, or the nearest one before: the charge it corrects stands
-  // there, unless it has left already. Returns what was taken.
-  Tokens take_back(Instant leaves, Tokens amount);
+  // there, unless it has left already. Returns what was taken, and from which entry.
+  Entry take_back(Instant leaves, Tokens amount);
 
   // Lets go of what leaves until `now`; each entry is shown to `gone` first.
   template <typename Gone>
@@ -52,10 +57,6 @@ class WindowLog {
   // When everything has left: `Instant::min()` for an empty log.
   Instant empty_at() const { return entries_.empty() ? Instant::min() : entries_.back().leaves; }
 
-  struct Entry {
-    Instant leaves;
-    Tokens amount = 0;
-  };
   const std::deque<Entry>& entries() const { return entries_; }  // in order of leaving
 
  private:

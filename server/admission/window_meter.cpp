@@ -52,15 +52,15 @@ void WindowMeter::configure(const WindowLimit& limit, Instant now) {
 }
 
 void WindowMeter::advance(Instant now) {
+  // What leaves has to be taken out of the forecast before the forecast moves on.
+  log_.expire(now, [this](const WindowLog::Entry& entry) { horizon_.remove_leaving(entry.leaves, entry.amount); });
+  horizon_.advance(now);
   while (!debts_.empty() && debts_.front().due <= now) {
     const Debt due = debts_.front();
     debts_.pop_front();
     debt_ -= due.amount;
-    horizon_.advance(now);
-    book(due.due, due.amount);
+    if (log_.leaves_after(due.due) > now) book(due.due, due.amount);  // else it has left again
   }
-  log_.expire(now, [this](const WindowLog::Entry& entry) { horizon_.remove_leaving(entry.leaves, entry.amount); });
-  horizon_.advance(now);
   if (slices_) slices_->expire(now, [](const WindowLog::Entry&) {});
 }
 
@@ -147,8 +147,8 @@ void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
     log_.book_until(leaves, difference);
     horizon_.add_leaving(leaves, difference);
   } else if (difference < 0) {
-    const Tokens taken = log_.take_back(leaves, -difference);
-    horizon_.remove_leaving(leaves, taken);
+    const WindowLog::Entry taken = log_.take_back(leaves, -difference);
+    if (taken.amount > 0) horizon_.remove_leaving(taken.leaves, taken.amount);
   }
 }
 
