@@ -1,0 +1,364 @@
+#include "protocol/token_estimator.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "protocol/estimate_corrections.hpp"
+#include "protocol/media_tokens.hpp"
+#include "protocol/model_family.hpp"
+#include "protocol/prompt_parts.hpp"
+#include "protocol/text_profile.hpp"
+#include "protocol/token_weights.hpp"
+
+namespace weir::protocol {
+namespace {
+
+using Prior = EstimateCorrections::Prior;
+
+// Models of which something is learned. Each costs 3 KiB; a deployment that uses more forgets the idlest.
+constexpr std::size_t models_max = 256;
+constexpr std::size_t model_name_max = 256;
+
+// Longer texts are read in blocks: so many of so many bytes, spread evenly.
+constexpr std::size_t sampled_above = 64 * 1024;
+constexpr std::size_t block_bytes = 512, block_count = 128;
+
+// --- From counts of characters to tokens -----------------------------------------------------------------------------
+
+constexpr std::array<TokenClass, char_class_count> make_classes() {
+  std::array<TokenClass, char_class_count> classes{};
+  for (std::size_t c = 0; c < char_class_count; ++c) {
+    classes[c] = c <= class_upper_consonant ? TokenClass::words
+                 : c == class_digit         ? TokenClass::digits
+                 : c <= class_sign          ? TokenClass::marks
+                 : c <= class_arabic        ? TokenClass::alphabets
+                 : c <= class_han_rare      ? TokenClass::han
+                 : c <= class_hangul        ? TokenClass::syllables
+                 : c == class_cjk_mark      ? TokenClass::han
+                                            : TokenClass::others;
+  }
+  return classes;
+}
+constexpr auto class_groups = make_classes();
+constexpr std::array<TokenClass, char_kind_count> kind_groups{
+    TokenClass::words,     TokenClass::digits,    TokenClass::marks,  TokenClass::marks,
+    TokenClass::marks,     TokenClass::alphabets, TokenClass::han,    TokenClass::syllables,
+    TokenClass::syllables, TokenClass::han,       TokenClass::others, TokenClass::others};
+
+void add_tokens(const TextProfile& profile, const TokenWeights& weights, double scale, TokenFeatures& features) {
+  TokenFeatures sums{};
+  for (std::size_t c = 0; c < char_class_count; ++c) {
+    const std::uint32_t* const counts = &profile.pairs[c * char_class_count];
+    const float* const row = &weights.pairs[c * char_class_count];
+    std::array<float, 8> lanes{};  // independent sums, which the compiler keeps in vector registers
+    for (std::size_t i = 0; i < char_class_count; i += lanes.size()) {
+      for (std::size_t k = 0; k < lanes.size(); ++k)
+        lanes[k] += static_cast<float>(static_cast<std::int32_t>(counts[i + k])) * row[i + k];
+    }
+    for (const float lane : lanes) sums[static_cast<std::size_t>(class_groups[c])] += lane;
+  }
+  for (std::size_t i = 0; i < profile.runs.size(); ++i) {
+    const auto group = static_cast<std::size_t>(kind_groups[i / TextProfile::run_positions]);
+    sums[group] += static_cast<float>(profile.runs[i]) * weights.runs[i];
+  }
+  for (std::size_t i = 0; i < features.size(); ++i) features[i] += static_cast<float>(sums[i] * scale);
+}
+
+// --- Which bytes are read --------------------------------------------------------------------------------------------
+
+// How much text there is.
+class Measure final : public PromptVisitor {
+ public:
+  void text(std::string_view inside, TextUse) override { bytes += inside.size(); }
+  void json(std::string_view raw, TextUse) override { bytes += raw.size(); }
+  void media(const MediaPart&) override {}
+  std::size_t bytes = 0;
+};
+
+// The stretches of a long text that are read. They lie at odd places within their share of it, so that a text with a
+// rhythm of its own is not met at the same beat each time.
+class Sampling {
+ public:
+  explicit Sampling(std::size_t total) : period_(total > sampled_above ? total / block_count : 0) {}
+
+  bool all() const { return period_ == 0; }
+  double scale() const { return all() || read_ == 0 ? 1 : static_cast<double>(seen_) / static_cast<double>(read_); }
+
+  // Calls read(stretch) for what is to be read of the next piece of text.
+  template <typename Read>
+  void next(std::string_view piece, Read read) {
+    if (all()) return read(piece);
+    const std::size_t begin = seen_;
+    seen_ += piece.size();
+    for (std::size_t block = begin / period_; block * period_ < seen_; ++block) {
+      const std::size_t from = std::max(block_begin(block), begin);
+      const std::size_t to = std::min(block_begin(block) + block_bytes, seen_);
+      if (from >= to) continue;
+      read_ += to - from;
+      read(piece.substr(from - begin, to - from));
+    }
+  }
+
+ private:
+  std::size_t block_begin(std::size_t block) const {
+    const std::size_t room = period_ - std::min(period_, block_bytes);
+    return block * period_ + (room == 0 ? 0 : (block * 2654435761U) % room);
+  }
+
+  std::size_t period_ = 0;
+  std::size_t seen_ = 0, read_ = 0;
+};
+
+// Without the rest of a character that began before.
+std::string_view from_character(std::string_view stretch) {
+  std::size_t skip = 0;
+  while (skip < 3 && skip < stretch.size() && (static_cast<unsigned char>(stretch[skip]) & 0xC0U) == 0x80U) ++skip;
+  return stretch.substr(skip);
+}
+
+class Reader final : public PromptVisitor {
+ public:
+  Reader(std::size_t total, const ImageRule& images) : sampling_(total), images_(images) {}
+
+  void text(std::string_view inside, TextUse use) override {
+    sampling_.next(inside, [&](std::string_view stretch) { profile(use).read_json(from_character(stretch)); });
+  }
+  void json(std::string_view raw, TextUse use) override {
+    sampling_.next(raw, [&](std::string_view stretch) { profile(use).read_plain(from_character(stretch)); });
+  }
+  void media(const MediaPart& part) override {
+    (part.kind == MediaPart::Kind::image ? image_tokens_ : other_tokens_) += media_tokens(part, images_);
+  }
+
+  const TextProfile& text_profile() const { return text_; }
+  const std::optional<TextProfile>& tools_profile() const { return tools_; }
+  const Sampling& sampling() const { return sampling_; }
+  std::uint64_t image_tokens_ = 0, other_tokens_ = 0;
+
+ private:
+  TextProfile& profile(TextUse use) {
+    if (use == TextUse::text) return text_;
+    if (!tools_) tools_.emplace();
+    return *tools_;
+  }
+
+  Sampling sampling_;
+  const ImageRule& images_;
+  TextProfile text_;
+  std::optional<TextProfile> tools_;
+};
+
+// --- What a template adds --------------------------------------------------------------------------------------------
+
+struct Framing {
+  double per_message, per_prompt, per_tool, per_tool_list;
+};
+
+// OpenAI: providers.md §9.1 (the role is a token of the four). DeepSeek: one mark per message, one before all, one or
+// two to start the answer. Qwen: ChatML. Of the others the usual; of tools what their templates say around them.
+Framing framing_of(TokenizerFamily family, Api api) {
+  if (api == Api::messages) return {4, 4, 4, 340};  // Anthropic's page on tools: 313 to 346 tokens
+  switch (family) {
+    case TokenizerFamily::o200k:
+      return {4, 3, 7, 12};
+    case TokenizerFamily::cl100k:
+      return {4, 3, 10, 12};
+    case TokenizerFamily::deepseek:
+      return {1.3, 2.5, 10, 150};
+    case TokenizerFamily::qwen:
+      return {5, 3, 2, 110};
+    case TokenizerFamily::generic:
+      return {4, 3, 4, 80};
+  }
+  return {4, 3, 4, 80};
+}
+
+bool is_conversation(Api api) {
+  return api == Api::chat || api == Api::responses || api == Api::messages;
+}
+
+double framing_tokens(const PromptCounts& counts, const Framing& framing, Api api) {
+  if (!is_conversation(api)) return 0;
+  constexpr double per_call = 6;
+  return framing.per_message * static_cast<double>(counts.messages) + static_cast<double>(counts.names) +
+         per_call * static_cast<double>(counts.tool_calls) + framing.per_prompt;
+}
+
+// OpenAI's rule: properties 3, each key 3, an enumeration -3, each of its items 3. Elsewhere tools are given as JSON.
+double tool_tokens(const PromptCounts& counts, const Framing& framing, ToolText style) {
+  if (counts.functions == 0) return 0;
+  double tokens = framing.per_tool_list + framing.per_tool * static_cast<double>(counts.functions);
+  if (style == ToolText::words) {
+    tokens += 3 * static_cast<double>(counts.property_lists + counts.properties + counts.enum_items);
+    tokens -= 3 * static_cast<double>(counts.enums);
+  }
+  return std::max(tokens, 0.0);
+}
+
+float& feature(TokenFeatures& features, TokenClass which) {
+  return features[static_cast<std::size_t>(which)];
+}
+
+std::uint64_t rounded(double tokens) {
+  return static_cast<std::uint64_t>(std::llround(std::max(tokens, 0.0)));
+}
+
+Prior prior_of(TokenizerFamily family) {
+  return family == TokenizerFamily::generic ? Prior::unknown_family : Prior::known_family;
+}
+
+// What is known of a model at this moment.
+struct Known {
+  Factors factors = EstimateCorrections::neutral();
+  double margin = 1, requested_margin = 1;
+};
+
+void apply(const Known& known, const TokenFeatures& text, const TokenFeatures& tools, double images,
+           PromptEstimate& into) {
+  const auto at = [](TokenClass which) { return static_cast<std::size_t>(which); };
+  TokenFeatures all = tools;
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] += text[i];
+  into.features = all;
+  const double media = static_cast<double>(all[at(TokenClass::media)]);
+  const double total = EstimateCorrections::expected(known.factors, all);
+  TokenFeatures text_only = text;
+  feature(text_only, TokenClass::framing) = feature(text_only, TokenClass::media) =
+      feature(text_only, TokenClass::constant) = 0;
+  into.text = rounded(EstimateCorrections::expected(known.factors, text_only));
+  into.framing = rounded(known.factors[at(TokenClass::framing)] * static_cast<double>(all[at(TokenClass::framing)]));
+  into.tools = rounded(EstimateCorrections::expected(known.factors, tools));
+  into.images = rounded(known.factors[at(TokenClass::media)] * images);
+  into.other =
+      rounded(known.factors[at(TokenClass::media)] * (media - images) + known.factors[at(TokenClass::constant)]);
+  into.input = rounded(total) + into.token_ids;
+  const auto with = [&](double margin) {
+    return std::max(into.input,
+                    rounded(total * margin + (total > 0 ? EstimateCorrections::slack_tokens : 0)) + into.token_ids);
+  };
+  into.upper = with(known.margin);
+  into.on_arrival = with(known.requested_margin);
+}
+
+}  // namespace
+
+struct TokenEstimator::Impl {
+  struct Model {
+    explicit Model(Prior prior) : corrections(prior) {}
+    EstimateCorrections corrections;
+    double margin = 1, requested_margin = 1;  // of the corrections, looked up more often than they change
+    std::uint64_t used = 0;
+  };
+
+  Known known(std::string_view model, TokenizerFamily family) {
+    Known result;
+    result.margin = result.requested_margin =
+        family == TokenizerFamily::generic ? unknown_family_margin : known_family_margin;
+    const std::lock_guard lock(mutex);
+    const auto found = models.find(std::string(model.substr(0, model_name_max)));
+    if (found == models.end()) return result;
+    result.factors = found->second.corrections.factors();
+    result.margin = found->second.margin;
+    result.requested_margin = found->second.requested_margin;
+    return result;
+  }
+
+  template <typename Learn>
+  void teach(std::string_view model, Learn learn) {
+    const std::string name(model.substr(0, model_name_max));
+    const std::lock_guard lock(mutex);
+    auto found = models.find(name);
+    if (found == models.end()) {
+      if (models.size() >= models_max) forget_idlest();
+      found = models.try_emplace(name, prior_of(family_of_model(name))).first;
+    }
+    found->second.used = ++uses;
+    learn(found->second.corrections);
+    found->second.margin = found->second.corrections.margin();
+    found->second.requested_margin = found->second.corrections.requested_margin();
+  }
+
+  void forget_idlest() {
+    models.erase(std::min_element(models.begin(), models.end(),
+                                  [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+  }
+
+  const double known_family_margin = untaught_margin(Prior::known_family);
+  const double unknown_family_margin = untaught_margin(Prior::unknown_family);
+  std::mutex mutex;  // held for a look-up or a few hundred multiplications, never while a text is read
+  std::unordered_map<std::string, Model> models;
+  std::uint64_t uses = 0;
+};
+
+TokenEstimator::TokenEstimator() : impl_(std::make_unique<Impl>()) {}
+TokenEstimator::~TokenEstimator() = default;
+
+PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView& view, std::string_view model) const {
+  const TokenizerFamily family = family_of_model(model);
+  const bool rule_for_tools = family == TokenizerFamily::o200k || family == TokenizerFamily::cl100k;
+  const ToolText style = rule_for_tools ? ToolText::words : ToolText::json;
+  const ImageRule images = image_rule_of(model);
+
+  std::size_t text_bytes = 0;
+  if (body.size() > sampled_above) {
+    Measure measure;
+    visit_prompt(body, view, style, measure);
+    text_bytes = measure.bytes;
+  }
+  Reader reader(text_bytes, images);
+  const PromptCounts counts = visit_prompt(body, view, style, reader);
+
+  const TokenWeights& weights = weights_of(family);
+  const double scale = reader.sampling().scale();
+  const Framing framing = framing_of(family, view.api);
+  TokenFeatures text{}, tools{};
+  add_tokens(reader.text_profile(), weights, scale, text);
+  if (reader.tools_profile()) add_tokens(*reader.tools_profile(), weights, scale, tools);
+  feature(text, TokenClass::framing) = static_cast<float>(framing_tokens(counts, framing, view.api));
+  feature(tools, TokenClass::tools) = static_cast<float>(tool_tokens(counts, framing, style));
+  const double image_tokens = static_cast<double>(reader.image_tokens_);
+  feature(text, TokenClass::media) = static_cast<float>(image_tokens + static_cast<double>(reader.other_tokens_));
+  feature(text, TokenClass::constant) = is_conversation(view.api) ? 1 : 0;
+
+  PromptEstimate result;
+  result.token_ids = counts.token_ids;
+  result.sampled = !reader.sampling().all();
+  apply(impl_->known(model, family), text, tools, image_tokens, result);
+  return result;
+}
+
+PromptEstimate TokenEstimator::estimate_text(std::string_view utf8, std::string_view model) const {
+  const TokenizerFamily family = family_of_model(model);
+  const ImageRule no_images;
+  Reader reader(utf8.size(), no_images);
+  reader.json(utf8, TextUse::text);
+  TokenFeatures text{};
+  add_tokens(reader.text_profile(), weights_of(family), reader.sampling().scale(), text);
+  PromptEstimate result;
+  result.sampled = !reader.sampling().all();
+  apply(impl_->known(model, family), text, {}, 0, result);
+  return result;
+}
+
+void TokenEstimator::learn(std::string_view model, const PromptEstimate& estimate, std::uint64_t actual_input) {
+  if (actual_input <= estimate.token_ids) return;  // nothing but ids, or a report that says nothing
+  const auto actual = static_cast<double>(actual_input - estimate.token_ids);
+  impl_->teach(model, [&](EstimateCorrections& corrections) { corrections.learn(estimate.features, actual); });
+}
+
+void TokenEstimator::learn_requested(std::string_view model, const PromptEstimate& estimate,
+                                     std::uint64_t requested_input) {
+  if (requested_input <= estimate.token_ids) return;
+  const auto requested = static_cast<double>(requested_input - estimate.token_ids);
+  impl_->teach(model,
+               [&](EstimateCorrections& corrections) { corrections.learn_requested(estimate.features, requested); });
+}
+
+double TokenEstimator::margin(std::string_view model) const {
+  return impl_->known(model, family_of_model(model)).margin;
+}
+
+}  // namespace weir::protocol
