@@ -158,9 +158,9 @@ void read_model(Section& section, std::vector<ProviderModel>& models) {
   Charge charge;
   const bool charges = section.has("charge");
   section.section("charge", [&](Section& inner) { read_charge(inner, charge); });
-  if (charges) model.charge = charge;
-  if (section.has("output_cap")) model.output_caps.clear();
-  read_output_caps(section, model.output_caps);
+  if (charges) profile.charge = charge;
+  if (section.has("output_cap")) profile.output_caps.clear();
+  read_output_caps(section, profile.output_caps);
   std::vector<proxy::Price> prices;
   const bool priced = section.has("prices");
   read_prices(section, "prices", prices);

@@ -2,7 +2,7 @@
 // rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
 // Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
 //
-// Read and kept for later parts of the server: charge, output_cap, pacing, keep_alive, rate_limit_headers, errors,
+// Read and kept for later parts of the server: pacing, keep_alive, rate_limit_headers, errors,
 // peak.
 #pragma once
 
@@ -21,25 +21,9 @@
 
 namespace weir::app {
 
-// When and how much a request counts against the token limits. The words are those of `weir simulate --charge`.
-enum class ChargeRule {
-  max_or_estimate,    // on arrival: the larger of max output x n and the estimated input
-  estimate_plus_max,  // on arrival: estimated input + max output x max(n, best_of)
-  input_then_output,  // input on arrival, output as it is produced
-  actual,             // what `usage` says, at the end
-  none,               // tokens are not limited
-};
-
-struct Charge {
-  ChargeRule rule = ChargeRule::actual;
-  bool cached_input_free = false;
-};
-
-// What a cap on the output covers, by the parameter that carries it.
-struct OutputCap {
-  std::string parameter;          // "max_tokens", "max_completion_tokens", "max_output_tokens"
-  bool includes_thinking = true;  // false: the answer only
-};
+using proxy::Charge;
+using proxy::ChargeRule;
+using proxy::OutputCap;
 
 // What a refusal or a failure means for whoever sends the next request.
 enum class Cause {
@@ -66,8 +50,6 @@ struct ErrorRule {
 struct ProviderModel {
   proxy::ModelProfile profile;  // its limits are those of `limits` below
   LimitsConfig limits;
-  std::optional<Charge> charge;        // nullopt: the provider's
-  std::vector<OutputCap> output_caps;  // empty: the provider's
   std::vector<proxy::Price> batch_prices;
   bool listed = true;  // in GET /v1/models when the upstream is not asked
 };

@@ -143,6 +143,8 @@ class Resolver {
     upstream.native_prefixes = provider->native_prefixes;
     upstream.limits = to_limits(overlay(provider->limits, limits_of(from.limits, provider.get())));
     upstream.share = from.share;
+    upstream.charge = charge_of(*provider, upstream.limits);
+    upstream.output_caps = provider->output_caps;
     upstream.timeouts = timeouts_of(from.timeouts, provider->timeouts);
     upstream.ca_file = from.ca_file;
     upstream.verify_tls = from.verify_tls;
@@ -150,6 +152,14 @@ class Resolver {
     check_share(from, upstream.limits, "");
     for (const ModelProfile& model : upstream.models) check_share(from, model.limits, " of model " + model.name);
     return upstream;
+  }
+
+  // Token limits of an account whose provider counts no tokens are the operator's own wish: they count what is used.
+  static Charge charge_of(const ProviderProfile& provider, const proxy::Limits& limits) {
+    Charge charge = provider.charge;
+    const bool counts_tokens = limits.tpm || limits.tpd || limits.input_tpm || limits.output_tpm;
+    if (charge.rule == ChargeRule::none && counts_tokens) charge.rule = ChargeRule::input_then_output;
+    return charge;
   }
 
   // A part of a limit that comes to less than one would never let anything through.
@@ -215,6 +225,7 @@ class Resolver {
       const ProviderModel* known = provider.find_model(own.base_model ? own.base_model->text : own.id);
       if (own.base_model && !known) unknown_base_model(*own.base_model, provider);
       ModelProfile profile = profile_for(own.id, known);
+      if (own.base_model) profile.base_model = own.base_model->text;
       profile.limits = to_limits(overlay(known ? known->limits : LimitsConfig{}, limits_of(own.limits, &provider)));
       for (const proxy::ParameterRule& rule : own.parameters) {
         std::erase_if(profile.parameters, [&](const proxy::ParameterRule& other) { return other.name == rule.name; });
@@ -232,7 +243,9 @@ class Resolver {
         if (target.upstream.text != from.name) continue;
         const ProviderModel* known = provider.find_model(model.base_model->text);
         if (!known) unknown_base_model(*model.base_model, provider);
-        (is_pattern(sent) ? patterns : exact).push_back(profile_for(sent, known));
+        ModelProfile profile = profile_for(sent, known);
+        profile.base_model = model.base_model->text;
+        (is_pattern(sent) ? patterns : exact).push_back(std::move(profile));
       }
     }
     for (const ProviderModel& known : provider.models) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "protocol/api.hpp"
+#include "proxy/charge_rules.hpp"
 
 namespace weir::proxy {
 
@@ -54,6 +55,9 @@ struct ModelProfile {
   std::optional<std::uint64_t> context_tokens, input_tokens_max, output_tokens_max, output_tokens_default,
       thinking_tokens_max;
   std::vector<Price> prices;
+  std::string base_model;              // what `name` is an alias of; empty: itself
+  std::optional<Charge> charge;        // nullopt: the upstream's
+  std::vector<OutputCap> output_caps;  // empty: the upstream's
 };
 
 enum class AuthStyle { bearer, api_key_header, x_api_key, none };
@@ -89,6 +93,8 @@ struct Upstream {
   std::vector<std::string> native_prefixes;  // "/api/v3", "/beta", "/anthropic", "/user/": paths of this provider's own
   Limits limits;
   double share = 1.0;
+  Charge charge;
+  std::vector<OutputCap> output_caps;
   UpstreamTimeouts timeouts;
   std::string ca_file;  // empty: the system's
   bool verify_tls = true;
