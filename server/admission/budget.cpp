@@ -107,7 +107,9 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
   consider(Meter::requests, window(Meter::requests).predict(requests, now));
   consider(Meter::tokens, window(Meter::tokens).predict(tokens, now));
   if (const auto limit = limits_.limit(Meter::in_flight); limit && in_flight_ + requests > *limit) {
-    consider(Meter::in_flight, now + held_ * (in_flight_ + requests - *limit) / std::max<Tokens>(1, *limit));
+    const Duration held =
+        held_ > Duration::zero() ? held_ : std::chrono::seconds(1);  // before any call was seen to end
+    consider(Meter::in_flight, now + held * (in_flight_ + requests - *limit) / std::max<Tokens>(1, *limit));
   }
   if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
   if (const auto day = tokens_day_.blocked(tokens)) consider(Meter::tokens_day, *day);

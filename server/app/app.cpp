@@ -108,6 +108,8 @@ class Server {
     shared_.via = "weir-" + hex(random_bits(), 8);
     shared_.mint_id = [] { return "req_" + hex(random_bits(), 12) + hex(random_bits(), 12); };
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
+    shared_.gate.reconfigure(*loaded.settings);
+    if (config_.start_guard > Duration::zero()) shared_.gate.assume_spent(config_.start_guard);
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
     const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
@@ -191,6 +193,7 @@ class Server {
       auto result = request_.source.load();
       if (auto* loaded = std::get_if<Loaded>(&result)) {
         const proxy::SnapshotPtr snapshot = snapshot_of(*loaded);
+        shared_.gate.reconfigure(*loaded->settings);
         for (auto& thread : workers_) {
           thread->worker.post([&thread = *thread, snapshot] { thread.context->snapshot = snapshot; });
         }

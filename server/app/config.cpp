@@ -153,6 +153,8 @@ void read_upstream(Section& section, UpstreamConfig& config) {
   }
   read_limited_by(section, config.limits);
   section.fraction("share", config.share, 0.000001, 1.0);
+  section.choice("reserve", config.reserves_cap,
+                 std::vector<std::pair<std::string, bool>>{{"forecast", false}, {"cap", true}});
   section.section("timeouts", [&](Section& timeouts) { read_upstream_timeouts(timeouts, config.timeouts); });
   read_account_models(section, config.models);
   section.text("ca_file", config.ca_file);
@@ -237,6 +239,8 @@ void read_timeouts(Section& section, TimeoutsConfig& config) {
 void read_queue(Section& section, QueueConfig& config) {
   section.duration("wait_max", config.wait_max, {.min = 0ms, .max = unlimited_duration, .may_be_unlimited = true});
   section.count("requests_max", config.requests_max, 0, 10'000'000);
+  section.choice("oversize", config.refuse_oversize,
+                 std::vector<std::pair<std::string, bool>>{{"alone", false}, {"refuse", true}});
   std::size_t bytes_max = 0;
   const bool said = section.has("bytes_max");
   section.size("bytes_max", bytes_max, 0, std::size_t{1} << 40);
@@ -333,7 +337,8 @@ std::string shown(const Name& name) {
 }
 
 bool LimitsConfig::empty() const {
-  return !rpm && !rpd && !tpm && !tpd && !input_tpm && !output_tpm && !concurrency && !window && !guard;
+  return !rpm && !rpd && !tpm && !tpd && !input_tpm && !output_tpm && !concurrency && !window && !guard && !pacing &&
+         !burst && !day_reset;
 }
 
 LimitsConfig overlay(const LimitsConfig& base, const LimitsConfig& over) {
@@ -350,6 +355,9 @@ LimitsConfig overlay(const LimitsConfig& base, const LimitsConfig& over) {
   put(result.concurrency, over.concurrency);
   put(result.window, over.window);
   put(result.guard, over.guard);
+  put(result.pacing, over.pacing);
+  put(result.burst, over.burst);
+  put(result.day_reset, over.day_reset);
   return result;
 }
 

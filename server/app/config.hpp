@@ -46,8 +46,11 @@ std::string shown(const Name& name);  // for messages: 'alice', or "the value th
 
 struct LimitsConfig {
   std::optional<std::uint64_t> rpm, rpd, tpm, tpd, input_tpm, output_tpm, concurrency;
-  std::optional<Duration> window;  // what "per minute" means; default 60s, 1s to 1 day
-  std::optional<Duration> guard;   // later: how much the delay to the provider may vary; default 50ms
+  std::optional<Duration> window;      // what "per minute" means; default 60s, 1s to 1 day
+  std::optional<Duration> guard;       // how much the delay to the provider may vary; default 50ms
+  std::optional<Duration> pacing;      // a slice of the window over which the even rate must hold too; default none
+  std::optional<std::uint64_t> burst;  // tokens at once above the even rate; default the whole limit
+  std::optional<Duration> day_reset;   // when a day begins, after midnight UTC; default 0s
 
   bool empty() const;
 };
@@ -102,7 +105,8 @@ struct UpstreamConfig {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string query;
   LimitedBy limits;
-  double share = 1.0;  // this instance's part of every limit, in (0, 1]
+  double share = 1.0;         // this instance's part of every limit, in (0, 1]
+  bool reserves_cap = false;  // `reserve: cap`
   UpstreamTimeoutsConfig timeouts;
   std::vector<AccountModelConfig> models;
   std::string ca_file;
@@ -140,15 +144,16 @@ struct KeyConfig {
   std::vector<std::string> models;  // patterns; empty: all
   std::vector<Name> upstreams;      // that x-weir-upstream may name; empty: all
   std::optional<Name> default_upstream;
-  unsigned weight = 1;                   // later: share of the team or account under contention
-  std::string priority = "interactive";  // later: interactive, normal or background
+  unsigned weight = 1;                   // share of the account under contention
+  std::string priority = "interactive";  // interactive, normal or background
   bool heartbeat = true;                 // later
   Place place;
 };
 
-struct QueueConfig {          // later
+struct QueueConfig {
   Duration wait_max = 10min;  // 0s: refuse instead of queueing
   std::size_t requests_max = 10'000;
+  bool refuse_oversize = false;  // `oversize: refuse`; else a request larger than a budget runs alone and leaves a debt
   std::optional<std::size_t> bytes_max;  // nullopt: the smaller of 256MiB and 40 % of the cgroup's memory limit
 };
 
@@ -216,8 +221,8 @@ struct Config {
   LogConfig log;
   ShutdownConfig shutdown;
   std::optional<unsigned> workers;  // nullopt: the smaller of CPU affinity and CPU quota, rounded up
-  std::string state_file;           // later; empty: none
-  Duration start_guard = 10s;       // later: without a state file a restart treats the tier as spent for so long
+  std::string state_file;           // empty: none
+  Duration start_guard = 10s;       // without a state file a restart treats the tier as spent for so long
 };
 
 // Reads the text of a configuration file. What can be read is read, so that `problems` is complete; the Config is only

@@ -247,7 +247,6 @@ void read_file(Section& file, ProviderProfile& provider) {
   file.entries("tiers", [&](const std::string& name, Section& section) { read_limits(section, provider.tiers[name]); });
   file.section("charge", [&](Section& section) { read_charge(section, provider.charge); });
   read_output_caps(file, provider.output_caps);
-  file.duration("pacing", provider.pacing, {.min = 100ms, .max = 24h});
   file.section("keep_alive", [&](Section& section) {
     section.choice("stream", provider.keep_alive_stream, words({"comment", "ping", "none"}));
     section.choice("json", provider.keep_alive_json, words({"blank-lines", "none"}));

@@ -2,8 +2,7 @@
 // rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
 // Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
 //
-// Read and kept for later parts of the server: pacing, keep_alive, rate_limit_headers, errors,
-// peak.
+// Read and kept for later parts of the server: keep_alive, rate_limit_headers, peak.
 #pragma once
 
 #include <array>
@@ -21,31 +20,11 @@
 
 namespace weir::app {
 
+using proxy::Cause;
 using proxy::Charge;
 using proxy::ChargeRule;
+using proxy::ErrorRule;
 using proxy::OutputCap;
-
-// What a refusal or a failure means for whoever sends the next request.
-enum class Cause {
-  minute_budget,  // a per-minute (or per-day) meter is full: wait for the hint
-  ramp,           // too steep, though within the limits: slow the slope
-  concurrency,    // too many in flight
-  overload,       // the provider is short of capacity: back off
-  quota,          // money or quota: never retry
-  caller,         // the request itself is at fault: pass through
-  fault,          // the provider failed: another try may work
-};
-
-// First match wins. Empty fields match anything.
-struct ErrorRule {
-  std::optional<int> status;
-  std::string code, type;  // patterns over the error body's fields
-  std::string words;       // lower case, somewhere in the message
-  std::string source;      // OpenRouter's metadata.limit_source, Anthropic's details.error_code
-  Cause cause = Cause::fault;
-  std::string meter;  // a limit word, when the code names one
-  std::string scope;  // "account" or "model", when the code names one
-};
 
 struct ProviderModel {
   proxy::ModelProfile profile;  // its limits are those of `limits` below
@@ -80,7 +59,6 @@ struct ProviderProfile {
   std::map<std::string, LimitsConfig> tiers;
   Charge charge;
   std::vector<OutputCap> output_caps;
-  std::optional<Duration> pacing;  // the slice over which the provider checks its limits; nullopt: the window
   std::string keep_alive_stream, keep_alive_json;  // "comment", "ping", "blank-lines", "none"
   std::string rate_limit_headers;                  // "openai", "anthropic", "none"
   std::vector<ErrorRule> errors;                   // tried before those of the generic provider

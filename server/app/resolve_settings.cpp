@@ -37,7 +37,11 @@ proxy::Limits to_limits(const LimitsConfig& config) {
   limits.input_tpm = finite(config.input_tpm);
   limits.output_tpm = finite(config.output_tpm);
   limits.concurrency = finite(config.concurrency);
+  limits.burst = finite(config.burst);
   if (config.window) limits.window = *config.window;
+  if (config.guard) limits.guard = *config.guard;
+  if (config.pacing) limits.pacing = *config.pacing;
+  if (config.day_reset) limits.day_reset = *config.day_reset;
   return limits;
 }
 
@@ -141,17 +145,32 @@ class Resolver {
     }
     upstream.asks_usage = provider->asks_usage;
     upstream.native_prefixes = provider->native_prefixes;
-    upstream.limits = to_limits(overlay(provider->limits, limits_of(from.limits, provider.get())));
+    LimitsConfig limits = overlay(provider->limits, limits_of(from.limits, provider.get()));
+    upstream.limits = to_limits(limits);
     upstream.share = from.share;
+    upstream.reserves_cap = from.reserves_cap;
+    upstream.error_rules = provider->errors;
+    const auto& common = shipped_provider("generic")->errors;
+    upstream.error_rules.insert(upstream.error_rules.end(), common.begin(), common.end());
     upstream.charge = charge_of(*provider, upstream.limits);
     upstream.output_caps = provider->output_caps;
     upstream.timeouts = timeouts_of(from.timeouts, provider->timeouts);
     upstream.ca_file = from.ca_file;
     upstream.verify_tls = from.verify_tls;
     upstream.models = models_of(from, *provider);
+    for (ModelProfile& model : upstream.models) take_shape(model.limits, upstream.limits);
     check_share(from, upstream.limits, "");
     for (const ModelProfile& model : upstream.models) check_share(from, model.limits, " of model " + model.name);
     return upstream;
+  }
+
+  // How a provider counts is the same for its models: what they do not say themselves holds as for the account.
+  static void take_shape(proxy::Limits& model, const proxy::Limits& account) {
+    const proxy::Limits unsaid;
+    if (model.window == unsaid.window) model.window = account.window;
+    if (model.guard == unsaid.guard) model.guard = account.guard;
+    if (model.pacing == unsaid.pacing) model.pacing = account.pacing;
+    if (model.day_reset == unsaid.day_reset) model.day_reset = account.day_reset;
   }
 
   // Token limits of an account whose provider counts no tokens are the operator's own wish: they count what is used.
@@ -341,7 +360,7 @@ class Resolver {
     std::vector<std::string> teams;
     for (const TeamConfig& team : config_.teams) {
       teams.push_back(team.name);
-      limits_of(team.limits, nullptr);  // a wrong tier is a problem even before a key uses the team
+      settings_->clients.teams.push_back({team.name, to_limits(limits_of(team.limits, nullptr))});
     }
     for (const KeyConfig& from : config_.keys) {
       proxy::ClientKey key;
@@ -362,6 +381,7 @@ class Resolver {
         key.default_upstream = from.default_upstream->text;
       key.weight = from.weight;
       key.priority = from.priority;
+      key.heartbeat = from.heartbeat;
       settings_->clients.keys.push_back(std::move(key));
     }
   }
@@ -382,6 +402,12 @@ class Resolver {
     settings_->heartbeat.stream_every = config_.heartbeat.stream_every;
     settings_->heartbeat.json_after = config_.heartbeat.json_after;
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
+    settings_->retry.enabled = config_.retry.enabled;
+    settings_->retry.after_send = config_.retry.after_send;
+    settings_->queue.wait_max = config_.queue.wait_max;
+    settings_->queue.requests_max = config_.queue.requests_max;
+    settings_->queue.bytes_max = config_.queue.bytes_max.value_or(256u << 20);
+    settings_->queue.refuse_oversize = config_.queue.refuse_oversize;
     settings_->operator_token = config_.operators.token;
     if (!is_loopback(config_.operators.listen) && config_.operators.token.empty()) {
       problem(config_.operators.place,

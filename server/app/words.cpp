@@ -85,6 +85,9 @@ void read_limits(Section& section, LimitsConfig& into) {
   section.limit("concurrency", into.concurrency);
   section.duration("window", into.window, {.min = 1s, .max = 24h});
   section.duration("guard", into.guard, {.min = 0ms, .max = 10s});
+  section.duration("pacing", into.pacing, {.min = 100ms, .max = 24h});
+  section.limit("burst", into.burst);
+  section.duration("day_reset", into.day_reset, {.min = 0ms, .max = 24h});
 }
 
 void read_limited_by(Section& section, LimitedBy& into) {

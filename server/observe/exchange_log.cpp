@@ -122,11 +122,13 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   line.text("upstream", record.upstream);
   line.number("status", static_cast<std::uint64_t>(record.status));
   line.text("outcome", record.outcome);
+  line.text("cause", record.cause);
   line.text("error", record.error);
   line.text("detail", record.detail);
   if (record.stream) line.yes("stream");
   line.number("attempts", record.attempts);
   line.milliseconds("duration_ms", record.duration);
+  line.milliseconds("queue_ms", record.queued);
   line.milliseconds("first_byte_ms", record.first_byte);
   line.milliseconds("first_content_ms", record.first_content);
   line.number("bytes_in", record.bytes_in);
@@ -134,6 +136,7 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   if (record.stream) line.number("events", record.events);
   if (record.keepalives_absorbed) line.number("keepalives_absorbed", record.keepalives_absorbed);
   if (record.heartbeats_sent) line.number("heartbeats_sent", record.heartbeats_sent);
+  line.number("reserved_tokens", record.reserved_tokens);
   line.number("input_tokens", record.input_tokens);
   line.number("cached_tokens", record.cached_tokens);
   line.number("output_tokens", record.output_tokens);

@@ -13,7 +13,11 @@
 #include "net/worker.hpp"
 #include "observe/exchange_log.hpp"
 #include "protocol/request_view.hpp"
+#include "protocol/token_estimator.hpp"
+#include "proxy/admission_gate.hpp"
 #include "proxy/issued_ids.hpp"
+#include "proxy/old_places.hpp"
+#include "proxy/retries.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/upstream_models.hpp"
 
@@ -26,6 +30,10 @@ struct Shared {
   explicit Shared(observe::Log& l) : log(l) {}
   observe::Log& log;
   IssuedIds issued;
+  AdmissionGate gate;
+  OldPlaces old_places;
+  Retries retries;
+  protocol::TokenEstimator estimator;
   std::string via;  // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
   std::atomic<bool> draining{false};    // no new requests: shutdown has begun
   std::atomic<bool> announcing{false};  // /readyz says no, requests are still taken

@@ -275,6 +275,14 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
   return make(504, "weir_total_timeout", server_error, who + " did not finish" + within);
 }
 
+Refusal upstream_error(int status, const protocol::UpstreamError& error) {
+  Refusal refusal =
+      make(status, error.code.empty() ? "upstream_error" : error.code, error.type.empty() ? server_error : error.type,
+           error.message.empty() ? "The upstream answered " + std::to_string(status) + "." : error.message);
+  refusal.param = error.param;
+  return refusal;
+}
+
 std::string_view error_type(const Refusal& refusal, protocol::Api api) {
   if (api != protocol::Api::messages) return refusal.type;
   switch (refusal.status) {

@@ -11,6 +11,7 @@
 #include "net/failure.hpp"
 #include "net/head.hpp"
 #include "protocol/api.hpp"
+#include "protocol/error_body.hpp"
 #include "protocol/request_view.hpp"
 
 namespace weir::proxy {
@@ -18,10 +19,10 @@ namespace weir::proxy {
 // An answer that weir gives instead of an upstream.
 struct Refusal {
   int status = 500;
-  std::string_view code;  // stable (contract); also x-weir-error
-  std::string_view type;  // OpenAI's word
-  std::string message;    // what is wrong and what to do
-  std::string param;      // the field at fault; empty: none
+  std::string code;     // stable (contract); also x-weir-error
+  std::string type;     // OpenAI's word
+  std::string message;  // what is wrong and what to do
+  std::string param;    // the field at fault; empty: none
   std::vector<std::pair<std::string, std::string>> headers;
   bool close = false;  // the connection cannot go on after it
 };
@@ -53,6 +54,8 @@ Refusal refuse_loop();
 Refusal shutting_down();
 Refusal no_upstream(std::string_view why);
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream);
+// An upstream's own error, for a client that can no longer be given it as it came.
+Refusal upstream_error(int status, const protocol::UpstreamError& error);
 enum class TimeLimit { first_byte, first_content, stall, total };
 Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream);
 

@@ -3,15 +3,21 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "protocol/error_body.hpp"
 #include "proxy/authenticate.hpp"
+#include "proxy/cause.hpp"
 #include "proxy/choose_upstream.hpp"
 #include "proxy/client_body.hpp"
 #include "proxy/downstream.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/parameter_rules.hpp"
+#include "proxy/patience.hpp"
 #include "proxy/relay.hpp"
 #include "proxy/route.hpp"
+#include "proxy/submission.hpp"
+#include "proxy/tell_failure.hpp"
+#include "proxy/turn.hpp"
 #include "proxy/upstream_call.hpp"
 
 namespace weir::proxy {
@@ -24,6 +30,8 @@ using Choice = net::UpstreamPool::Choice;
 
 // A connection that its peer had closed breaks within a round trip.
 constexpr std::chrono::seconds stale_after_send_max{2};
+// Of an answer nobody bounds: about the mean of chat traffic. The budgets settle with what really came.
+constexpr std::uint64_t expected_output_tokens = 500;
 constexpr std::string_view event_stream = "text/event-stream";
 
 class Exchange {
@@ -33,7 +41,9 @@ class Exchange {
         snapshot_(session.context().snapshot),
         settings_(*snapshot_->settings),
         head_(session.head()),
-        downstream_(session) {}
+        downstream_(session),
+        heartbeat_(session, downstream_),
+        turn_(session) {}
 
   net::Task<void> run();
 
@@ -43,7 +53,24 @@ class Exchange {
   net::Task<std::optional<Refusal>> read_request();
   net::Task<std::optional<Refusal>> choose_and_prepare();
   net::Task<std::optional<Refusal>> call_upstream();
-  net::Task<std::optional<Refusal>> relay_answer(UpstreamCall& call);
+  void prepare_turn();
+  void configure_heartbeat();
+  // What one try came to.
+  struct Tried {
+    bool again = false;
+    std::optional<Refusal> refusal;  // not again: what the client is told, if anything
+  };
+  net::Task<Tried> try_once(const OutgoingRequest& request);
+  Tried take_failure(const Failure& failure, const OutgoingRequest& request);
+  Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
+  bool try_again(admission::Trouble trouble, std::optional<Duration> hint);
+  net::Task<Tried> relay_answer(UpstreamCall& call);
+  RelayOptions relay_options(UpstreamCall& call);
+  void note_relayed(const Relay& relay);
+  void settle(const Relay& relay, int status);
+  ChargePlan plan_charge();
+  std::string_view tokenizer_model() const;
+  void learn(const protocol::Usage& usage);
   OutgoingRequest outgoing();
   void leave_body();
   net::Task<void> answer(std::string text);
@@ -58,12 +85,17 @@ class Exchange {
   const Settings& settings_;
   const net::RequestHead& head_;
   Downstream downstream_;
+  Heartbeat heartbeat_;
+  Turn turn_;
+  net::Instant next_try_{};
+  unsigned tries_in_vain_ = 0;
   Route route_;
   Client client_;
   net::BodyFraming framing_;
   std::optional<ClientBody> body_;
   BodyBuffer body_bytes_;
   protocol::RequestView view_;
+  protocol::PromptEstimate estimate_;
   Destination destination_;
   PreparedBody prepared_;
   std::vector<std::string_view> body_pieces_;
@@ -82,7 +114,12 @@ net::Task<void> Exchange::run() {
   note_outcome(refusal);
   // A client that is told to go by shutdown hears why.
   const bool listens = !session_.client_left() && !session_.client().write_failed();
-  if (refusal && !downstream_.committed() && listens) co_await refuse(*refusal);
+  if (refusal && listens && !downstream_.committed()) {
+    co_await refuse(*refusal);
+  } else if (refusal && listens) {
+    const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
+    tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
+  }
   log();
 }
 
@@ -205,24 +242,116 @@ OutgoingRequest Exchange::outgoing() {
   return request;
 }
 
+// What the call will cost and whom, where its caller stands in line, and what the caller hears while it waits.
+void Exchange::prepare_turn() {
+  const bool counted = route_.reads_body() || head_.method == "POST";
+  Turn::Request request;
+  request.names = budget_names(client_, destination_);
+  const ChargePlan plan = plan_charge();
+  const std::uint64_t expected = std::min(expected_output_tokens, plan.output_cap.value_or(expected_output_tokens));
+  if (counted) {
+    request.own = own_cost(plan, expected);
+    request.upstream = upstream_cost(plan, expected, destination_.upstream->reserves_cap);
+  }
+  request.sub_lane = sub_lane_of(head_, view_, !client_.key, session_.client().wire().peer_address());
+  request.priority = priority_of(head_, client_);
+  request.bytes = body_bytes_.size();
+  request.arrived = session_.head_read_at();
+  const bool again =
+      !head_.value_of("x-stainless-retry-count").empty() && head_.value_of("x-stainless-retry-count") != "0";
+  if (again && route_.reads_body()) {
+    const auto old = session_.context().shared.old_places.take(client_.name, body_bytes_.view(), Clock::now());
+    if (old) request.arrived = std::min(request.arrived, *old);
+  }
+  configure_heartbeat();
+  request.since = session_.head_read_at();
+  request.wait_bound = wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
+  record_.reserved_tokens = reserved_tokens(request.upstream);
+  turn_.prepare(std::move(request));
+}
+
+ChargePlan Exchange::plan_charge() {
+  if (route_.reads_body()) {
+    estimate_ = session_.context().shared.estimator.estimate(body_bytes_.view(), view_, tokenizer_model());
+  }
+  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
+  return proxy::plan_charge(view_, input, *destination_.upstream, destination_.profile);
+}
+
+// The upstream's own name for the model decides about its tokenizer.
+std::string_view Exchange::tokenizer_model() const {
+  return destination_.model.empty() ? std::string_view(view_.model) : destination_.model;
+}
+
+void Exchange::learn(const protocol::Usage& usage) {
+  if (usage.input && *usage.input > 0) {
+    session_.context().shared.estimator.learn(tokenizer_model(), estimate_, *usage.input);
+  }
+}
+
+void Exchange::configure_heartbeat() {
+  Heartbeat::Form form = Heartbeat::Form::none;
+  if (route_.reads_body()) {
+    form = !view_.stream                 ? Heartbeat::Form::space
+           : route_.api == Api::messages ? Heartbeat::Form::ping
+                                         : Heartbeat::Form::comment;
+  }
+  if (head_.value_of("x-weir-heartbeat") == "off" || (client_.key && !client_.key->heartbeat))
+    form = Heartbeat::Form::none;
+  heartbeat_.configure(form, settings_.heartbeat, session_.head_read_at());
+  heartbeat_.set_head(record_.request_id, cors_origin());
+}
+
 net::Task<std::optional<Refusal>> Exchange::call_upstream() {
-  const Upstream& upstream = *destination_.upstream;
-  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  prepare_turn();
+  Shared& shared = session_.context().shared;
   const OutgoingRequest request = outgoing();
-  // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
-  Choice choice = request.stream ? Choice::fresh_only : Choice::any;
+  next_try_ = net::Instant::min();
   for (;;) {
-    ++record_.attempts;
-    UpstreamCall call(session_, endpoint, upstream.timeouts);
-    const Failure failure = co_await call.start(request, choice);
-    if (call.refusal()) co_return std::move(*call.refusal());
+    auto refused = co_await turn_.take(next_try_, heartbeat_);
+    record_.queued = turn_.queued();
+    record_.heartbeats_sent = heartbeat_.sent();
+    if (refused) {
+      if (route_.reads_body() && refused->status == 429) {
+        shared.old_places.remember(client_.name, body_bytes_.view(), turn_.arrived(), Clock::now());
+      }
+      co_return refused;
+    }
     if (session_.gone()) {
       if (session_.insisted()) co_return shutting_down();
       co_return std::nullopt;
     }
+    if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
+    auto tried = co_await try_once(request);
+    record_.heartbeats_sent = heartbeat_.sent();
+    if (!tried.again) co_return std::move(tried.refusal);
+  }
+}
+
+net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
+  const Upstream& upstream = *destination_.upstream;
+  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
+  Choice choice = request.stream ? Choice::fresh_only : Choice::any;
+  for (;;) {
+    UpstreamCall call(session_, endpoint, upstream.timeouts, heartbeat_);
+    Failure failure = co_await call.connect(choice);
+    if (!failure && !session_.gone()) {
+      turn_.sent();
+      failure = co_await call.start(request);
+    }
+    Tried tried;
+    if (call.refusal()) {
+      tried.refusal = std::move(*call.refusal());
+      co_return tried;
+    }
+    if (session_.gone()) {
+      if (session_.insisted()) tried.refusal = shutting_down();
+      co_return tried;
+    }
     if (!failure) {
-      auto refusal = co_await relay_answer(call);
-      co_return refusal;
+      tried = co_await relay_answer(call);
+      co_return tried;
     }
     // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
     // One that breaks only later may have broken under the work, which may have been billed.
@@ -230,38 +359,108 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
     const bool stale =
         failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
     if (!stale) {
-      record_.detail = failure.detail;
-      if (failure.kind == Failure::Kind::timeout && !failure.request_sent) {
-        co_return upstream_too_slow(TimeLimit::stall, upstream.timeouts.byte_gap, upstream.name);
-      }
-      if (failure.kind == Failure::Kind::timeout) {
-        co_return upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
-      }
-      co_return upstream_failed(failure, upstream.name);
+      tried = take_failure(failure, request);
+      co_return tried;
     }
     choice = Choice::fresh_only;
+    ++record_.attempts;
   }
 }
 
-net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
+// No answer came.
+Exchange::Tried Exchange::take_failure(const Failure& failure, const OutgoingRequest& request) {
+  const Upstream& upstream = *destination_.upstream;
+  record_.detail = failure.detail;
+  Tried tried;
+  const bool timeout = failure.kind == Failure::Kind::timeout;
+  if (!failure.request_sent) {
+    turn_.withdraw();
+  } else {
+    turn_.settle({}, admission::Ending::lost);
+  }
+  if (timeout && failure.request_sent) {
+    tried.refusal = upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
+  } else if (timeout) {
+    tried.refusal = upstream_too_slow(TimeLimit::stall, upstream.timeouts.byte_gap, upstream.name);
+  } else {
+    tried.refusal = upstream_failed(failure, upstream.name);
+  }
+  const bool may_repeat = !request.stream && !timeout;
+  const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
+  if (may_repeat) tried.again = try_again(trouble, std::nullopt);
+  return tried;
+}
+
+bool Exchange::try_again(admission::Trouble trouble, std::optional<Duration> hint) {
+  if (!route_.reads_body()) return false;
+  if (trouble != admission::Trouble::refused) ++tries_in_vain_;
+  admission::Attempted attempted;
+  attempted.trouble = trouble;
+  attempted.tries = record_.attempts;
+  attempted.tries_in_vain = std::max(1u, tries_in_vain_);
+  attempted.hint = hint;
+  attempted.side_effects = view_.has_side_effects;
+  attempted.deadline = turn_.deadline();
+  const admission::RetryRules rules{settings_.retry.enabled, settings_.retry.after_send};
+  const auto when =
+      session_.context().shared.retries.next_try(destination_.upstream->name, attempted, rules, Clock::now());
+  if (when) next_try_ = *when;
+  return when.has_value();
+}
+
+net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
+  const net::ResponseHead& answer_head = call.head();
+  record_.status = answer_head.status;
+  record_.upstream_request_id = answer_head.value_of("x-request-id");
+  if (call.first_byte_at()) {
+    record_.first_byte =
+        std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
+  }
+  Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
+  auto refusal = co_await relay.run();
+  if (relay.upstream_done()) {
+    call.give_back();
+  } else {
+    call.discard();
+  }
+  note_relayed(relay);
+  settle(relay, answer_head.status);
+
+  Tried tried;
+  if (relay.holds_error() && !session_.gone()) {
+    tried = take_error(relay, answer_head);
+    if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
+  } else if (refusal) {
+    const bool early = !relay.opened() && !session_.gone() && refusal->status != 504;
+    tried.again = early && try_again(admission::Trouble::failed, std::nullopt);
+    tried.refusal = std::move(refusal);
+  } else if (relay.complete()) {
+    record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
+  }
+  if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
+  co_return tried;
+}
+
+RelayOptions Exchange::relay_options(UpstreamCall& call) {
   const net::ResponseHead& answer_head = call.head();
   const std::string_view type = answer_head.value_of("content-type");
   const bool success = answer_head.status >= 200 && answer_head.status < 300;
-  const bool readable = route_.reads_body() && success && answer_head.value_of("content-encoding").empty();
+  const bool plain = route_.reads_body() && answer_head.value_of("content-encoding").empty();
 
   RelayOptions options;
   options.api = route_.api;
   options.hide_usage = prepared_.asks_usage;
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
-  options.heartbeat = settings_.heartbeat;
   options.timeouts = destination_.upstream->timeouts;
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
-  if (readable && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
+  if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
     options.kind = AnswerKind::events;
-  } else if (readable || (options.wants_id && type.starts_with("application/json"))) {
+  } else if ((plain && success) || (options.wants_id && type.starts_with("application/json"))) {
     options.kind = AnswerKind::json;
+  } else if (plain && answer_head.status >= 400) {
+    options.kind = AnswerKind::error;
   }
 
   DownstreamResponse response;
@@ -286,22 +485,15 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
   response.attempts = record_.attempts;
   response.event_stream = options.kind == AnswerKind::events;
   response.cors_origin = cors_origin();
-  record_.status = answer_head.status;
-  record_.upstream_request_id = answer_head.value_of("x-request-id");
-  if (call.first_byte_at()) {
-    record_.first_byte =
-        std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
-  }
-  downstream_.begin(write_downstream_head(response, answer_head), response.body);
+  const std::string lines = turn_.header_lines();
+  response.budget_lines = lines;
+  response.has_own_limits = turn_.has_own_limits();
+  options.head = write_downstream_head(response, answer_head);
+  options.framing = response.body;
+  return options;
+}
 
-  Relay relay(session_, call, downstream_, options);
-  auto refusal = co_await relay.run();
-  if (relay.upstream_done()) {
-    call.give_back();
-  } else {
-    call.discard();
-  }
-  if (downstream_.committed() && !downstream_.finished()) session_.close_after_this();
+void Exchange::note_relayed(const Relay& relay) {
   if (const auto usage = relay.usage()) {
     record_.input_tokens = usage->input;
     record_.cached_tokens = usage->cached;
@@ -312,12 +504,62 @@ net::Task<std::optional<Refusal>> Exchange::relay_answer(UpstreamCall& call) {
     record_.first_content =
         std::chrono::duration_cast<std::chrono::microseconds>(*relay.first_content_at() - session_.head_read_at());
   }
-  record_.events = relay.filter().events();
-  record_.keepalives_absorbed = relay.filter().keepalives_absorbed();
-  record_.heartbeats_sent = relay.heartbeats_sent();
+  record_.events += relay.filter().events();
+  record_.keepalives_absorbed += relay.filter().keepalives_absorbed();
   if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
-  if (relay.complete()) record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
-  co_return refusal;
+}
+
+// The budgets get what was really used, as far as anybody knows.
+void Exchange::settle(const Relay& relay, int status) {
+  admission::Usage used;
+  if (status >= 400) {
+    // Turned away: no tokens. A failure of the upstream's own has read its input.
+    const bool refused = status < 500 || status == 503 || status == 529;
+    used.known = !refused;
+    used.input = turn_.input();
+    return turn_.settle(used, refused ? admission::Ending::refused : admission::Ending::complete);
+  }
+  const auto reported = relay.usage();
+  if (reported && (reported->input || reported->output)) {
+    used.known = true;
+    used.input = static_cast<admission::Tokens>(reported->input.value_or(static_cast<std::uint64_t>(turn_.input())));
+    used.cached = static_cast<admission::Tokens>(reported->cached.value_or(0));
+    used.output = static_cast<admission::Tokens>(reported->output.value_or(relay.filter().contents()));
+    learn(*reported);
+  } else if (!relay.complete()) {
+    // Cut off or left: what was produced is charged.
+    used.known = true;
+    used.input = turn_.input();
+    used.output = static_cast<admission::Tokens>(relay.filter().contents());
+  }
+  turn_.settle(used, admission::Ending::complete);
+}
+
+// The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
+Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head) {
+  const protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
+  const Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
+                                       destination_.upstream->error_rules, std::chrono::system_clock::now());
+  record_.cause = name_of(diagnosis.cause);
+  record_.detail = error.message.substr(0, 200);
+  Tried tried;
+  if (diagnosis.cause != Cause::caller && diagnosis.cause != Cause::quota) {
+    const bool at_the_door = diagnosis.cause != Cause::fault;
+    tried.again = try_again(at_the_door ? admission::Trouble::refused : admission::Trouble::failed, diagnosis.hint);
+    if (at_the_door) {
+      // It holds for all who want to go there, not for this call alone.
+      const auto pause = tried.again ? next_try_ : Clock::now() + diagnosis.hint.value_or(Duration(1000));
+      turn_.pause(pause, diagnosis.of_model);
+    }
+  }
+  if (tried.again) return tried;
+  record_.outcome = "upstream_error";
+  if (!downstream_.committed() || answer_head.status < 400) {
+    relay.release();
+  } else {
+    tried.refusal = upstream_error(answer_head.status, error);
+  }
+  return tried;
 }
 
 // A request whose body is not wanted leaves it on the line: there is no telling where the next request begins.

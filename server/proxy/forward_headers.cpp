@@ -147,6 +147,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     if (starts_with_ignoring_case(field.name, "x-weir-")) continue;
     // Who may read an answer from a web page is for weir's own configuration to say.
     if (starts_with_ignoring_case(field.name, "access-control-")) continue;
+    if (response.has_own_limits && starts_with_ignoring_case(field.name, "x-ratelimit-")) continue;
     if (equals_ignoring_case(field.name, "cache-control")) has_cache_control = true;
     add(out, field.name, field.value);
   }
@@ -159,6 +160,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   if (!upstream_id.empty()) add(out, "x-weir-upstream-request-id", upstream_id);
   add(out, "x-weir-attempts", std::to_string(response.attempts));
   if (!response.ignored_params.empty()) add(out, "x-weir-ignored-params", response.ignored_params);
+  out += response.budget_lines;
   if (!response.cors_origin.empty()) {
     add(out, "access-control-allow-origin", response.cors_origin);
     add(out, "access-control-expose-headers", "*");

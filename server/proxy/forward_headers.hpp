@@ -37,6 +37,9 @@ struct DownstreamResponse {
   unsigned attempts = 1;
   bool event_stream = false;
   std::string_view cors_origin;  // empty: none
+  // Whole lines that weir adds: what the call waited and reserved, and where its caller's budget stands.
+  std::string_view budget_lines;
+  bool has_own_limits = false;  // the x-ratelimit fields are the caller's own, not the upstream's
 };
 
 // The head to send downstream for an upstream's answer.

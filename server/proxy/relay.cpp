@@ -5,6 +5,7 @@
 
 #include "protocol/error_body.hpp"
 #include "protocol/issued_id.hpp"
+#include "proxy/tell_failure.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -19,22 +20,44 @@ constexpr std::size_t answer_bytes_max = 8u << 20;
 // upstream's body are worth a moment, since they keep its connection usable.
 constexpr std::chrono::milliseconds read_out_max{500};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
+// What may wait for the first content: role chunks, message_start, response.created with its whole prompt.
+constexpr std::size_t held_bytes_max = 64 * 1024;
+// Often enough for a forecast over a window of seconds.
+constexpr std::chrono::milliseconds progress_every{250};
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+// An object whose first member is `error` is the form in which errors come inside a 200.
+enum class Beginning { unknown, error, answer };
+
+Beginning beginning_of(std::string_view json) {
+  for (const std::string_view part : {"{", "\"error\"", ":"}) {
+    while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
+    if (json.size() < part.size() && part.starts_with(json)) return Beginning::unknown;
+    if (!json.starts_with(part)) return Beginning::answer;
+    json.remove_prefix(part.size());
+  }
+  while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
+  if (json.empty()) return Beginning::unknown;
+  return json.front() == 'n' ? Beginning::answer : Beginning::error;  // "error": null is none
+}
+
 }  // namespace
 
-Relay::Relay(Session& session, UpstreamCall& call, Downstream& downstream, const RelayOptions& options)
+Relay::Relay(Session& session, UpstreamCall& call, Downstream& downstream, Heartbeat& heartbeat, Turn& turn,
+             RelayOptions options)
     : session_(session),
       call_(call),
       downstream_(downstream),
-      options_(options),
+      heartbeat_(heartbeat),
+      turn_(turn),
+      options_(std::move(options)),
       decoder_(call.framing()),
-      filter_(protocol::FilterOptions{options.api, options.hide_usage}),
+      filter_(protocol::FilterOptions{options_.api, options_.hide_usage}),
       started_(call.sent_at()) {
-  last_byte_ = last_content_ = last_sent_ = Clock::now();
+  last_byte_ = last_content_ = last_progress_ = Clock::now();
 }
 
 std::optional<protocol::Usage> Relay::usage() const {
@@ -68,10 +91,19 @@ std::size_t Relay::take(std::span<char> raw) {
     case AnswerKind::json:
       relay_json(data);
       break;
+    case AnswerKind::error:
+      if (!data.empty()) note_content(last_byte_);
+      held_.append(data);
+      if (held_.size() > held_bytes_max) {
+        options_.kind = AnswerKind::raw;  // too large to be an error object: it crosses as it is
+        open();
+      }
+      if (decoder_.complete()) take_end();
+      break;
     case AnswerKind::raw: {
       if (!data.empty()) note_content(last_byte_);
       const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
-      downstream_.send(std::span<const std::string_view>(&data, 1), end);
+      send(std::span<const std::string_view>(&data, 1), end);
       break;
     }
   }
@@ -82,25 +114,80 @@ void Relay::relay_events(std::string_view data) {
   std::vector<std::string_view>& out = session_.context().slices;
   out.clear();
   filter_.feed(data, out);
-  if (!out.empty()) {
-    if (options_.wants_id && issued_id_.empty()) issued_id_ = protocol::id_of_events(out.front());
-    downstream_.send(out, Downstream::End::open);
-    last_sent_ = last_byte_;
+  if (!out.empty() && options_.wants_id && issued_id_.empty()) issued_id_ = protocol::id_of_events(out.front());
+  if (!opened_) {
+    early_error_ = !filter_.error_event().empty() && !filter_.content_seen();
+    std::size_t size = held_.size();
+    for (const std::string_view slice : out) size += slice.size();
+    const bool speaks = filter_.content_seen() || (filter_.terminal_seen() && !early_error_);
+    if (speaks || size > held_bytes_max) {
+      open();
+    } else {
+      for (const std::string_view slice : out) held_.append(slice);
+      out.clear();
+    }
   }
-  if (decoder_.complete()) {
-    out.clear();
-    filter_.finish(out);
-    downstream_.send(out, Downstream::End::complete);
-  }
+  if (opened_) send(out, Downstream::End::open);
   if (filter_.contents() != contents_seen_ || filter_.terminal_seen()) {
     contents_seen_ = filter_.contents();
     note_content(last_byte_);
   }
+  if (decoder_.complete()) take_end();
+}
+
+// The body is over.
+void Relay::take_end() {
+  if (options_.kind == AnswerKind::events) {
+    std::vector<std::string_view>& out = session_.context().slices;
+    out.clear();
+    filter_.finish(out);
+    if (opened_) return send(out, Downstream::End::complete);
+    for (const std::string_view slice : out) held_.append(slice);
+  } else if (opened_) {
+    send({}, Downstream::End::complete);
+  }
+}
+
+// The first word: what was held goes out in one write with what follows.
+void Relay::open() {
+  opened_ = true;
+  if (options_.kind != AnswerKind::events) heartbeat_.stop();
+  if (!downstream_.begun()) downstream_.begin(std::move(options_.head), options_.framing);
+}
+
+void Relay::send(std::span<const std::string_view> data, Downstream::End end) {
+  if (!opened_) open();
+  heartbeat_.note_said(last_byte_);
+  if (held_.empty()) return downstream_.send(data, end);
+  std::vector<std::string_view> all;
+  all.reserve(data.size() + 1);
+  all.emplace_back(held_);
+  all.insert(all.end(), data.begin(), data.end());
+  downstream_.send(all, end);
+  std::string().swap(held_);
+}
+
+std::string_view Relay::held_error() const {
+  return options_.kind == AnswerKind::events ? std::string_view(filter_.error_event()) : std::string_view(held_);
+}
+
+void Relay::release() {
+  early_error_ = false;
+  send({}, Downstream::End::complete);
+}
+
+// Every answer tells its tokens at its end, some as they come; until then a content event counts as a token.
+void Relay::report_progress(Instant now) {
+  if (now < last_progress_ + progress_every || contents_seen_ == 0) return;
+  last_progress_ = now;
+  std::uint64_t tokens = contents_seen_;
+  if (const auto& usage = filter_.usage(); usage && usage->output) tokens = *usage->output;
+  turn_.progress(tokens);
 }
 
 void Relay::relay_json(std::string_view data) {
   // White space before the JSON is a keep-alive; it crosses only where a length has been promised.
-  if (!body_begun_ && decoder_.framing().kind != net::BodyFraming::Kind::length) {
+  if (!body_begun_ && (downstream_.begun() || options_.framing.kind != net::BodyFraming::Kind::length)) {
     while (!data.empty() && is_space(data.front())) data.remove_prefix(1);
   }
   if (!data.empty()) {
@@ -118,9 +205,21 @@ void Relay::relay_json(std::string_view data) {
     answer_too_large_ = true;
     std::string().swap(answer_);
   }
+  if (!opened_) {
+    if (!held_.empty()) held_.append(data);
+    const std::string_view seen = held_.empty() ? data : std::string_view(held_);
+    const Beginning beginning = beginning_of(seen);
+    early_error_ = beginning == Beginning::error;
+    const bool nothing = decoder_.complete() && seen.empty();
+    const bool undecided = beginning == Beginning::unknown && !decoder_.complete();
+    if (nothing || undecided || (early_error_ && seen.size() <= held_bytes_max)) {
+      if (held_.empty()) held_.assign(data);
+      return;
+    }
+    if (!held_.empty()) data = {};
+  }
   const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
-  downstream_.send(std::span<const std::string_view>(&data, 1), end);
-  if (!data.empty()) last_sent_ = last_byte_;
+  send(std::span<const std::string_view>(&data, 1), end);
 }
 
 void Relay::note_answer() {
@@ -155,43 +254,7 @@ Instant Relay::next_deadline() const {
   const UpstreamTimeouts& limits = options_.timeouts;
   Instant next = std::min(started_ + limits.total, last_byte_ + limits.byte_gap);
   next = std::min(next, content_deadline());
-  if (options_.kind == AnswerKind::events) {
-    next = std::min(
-        next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after));
-  }
-  if (options_.kind == AnswerKind::json && !body_begun_) {
-    next = std::min(
-        next, last_sent_ + (heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after));
-  }
-  return next;
-}
-
-void Relay::beat(Instant now) {
-  const bool chunked = call_.framing().kind != net::BodyFraming::Kind::length;
-  if (options_.kind == AnswerKind::events && chunked) {
-    // Inside an event that is too large to be held, nothing may be put in between.
-    const auto gap = heartbeats_sent_ > 0 ? options_.heartbeat.stream_every : options_.heartbeat.first_after;
-    if (now < last_sent_ + gap) return;
-    if (filter_.mid_event()) {
-      last_sent_ = now;
-      return;
-    }
-    // One line feed: the blank line after a comment breaks older openai-go.
-    const std::string_view beat = options_.api == protocol::Api::messages
-                                      ? std::string_view("event: ping\ndata: {\"type\": \"ping\"}\n\n")
-                                      : std::string_view(": keep-alive\n");
-    downstream_.send(std::span<const std::string_view>(&beat, 1), Downstream::End::open);
-  } else if (options_.kind == AnswerKind::json && chunked && !body_begun_) {
-    const auto gap = heartbeats_sent_ > 0 ? options_.heartbeat.json_every : options_.heartbeat.json_after;
-    if (now < last_sent_ + gap) return;
-    const std::string_view filler = " ";
-    downstream_.send(std::span<const std::string_view>(&filler, 1), Downstream::End::open);
-  } else {
-    last_sent_ = now;
-    return;
-  }
-  last_sent_ = now;
-  ++heartbeats_sent_;
+  return std::min(next, heartbeat_.next());
 }
 
 std::optional<Refusal> Relay::end_of_connection(IoStep::Status how) {
@@ -208,30 +271,32 @@ std::optional<Refusal> Relay::end_of_connection(IoStep::Status how) {
     std::vector<std::string_view>& out = session_.context().slices;
     out.clear();
     if (clean) filter_.finish(out);
-    downstream_.send(out, Downstream::End::complete);
+    if (early_error_) {
+      for (const std::string_view slice : out) held_.append(slice);
+    } else {
+      send(out, Downstream::End::complete);
+    }
   } else {
     if (!clean) return upstream_failed(failure, options_.upstream);
     note_answer();
-    downstream_.finish();
+    if (options_.kind != AnswerKind::error && !early_error_) send({}, Downstream::End::complete);
   }
   complete_ = true;
   return std::nullopt;
 }
 
-// What a client that has begun to read an answer is told: in its stream if there is a way to say it, else by an ending
-// that cannot be taken for a complete answer.
+Refusal Relay::no_content() const {
+  net::Failure failure;
+  failure.kind = net::Failure::Kind::truncated;
+  failure.detail = "its answer ended before any content";
+  return upstream_failed(failure, options_.upstream);
+}
+
 void Relay::tell(const Refusal& refusal) {
-  if (!downstream_.committed() || downstream_.finished()) return;
-  if (options_.kind != AnswerKind::events || filter_.mid_event()) return downstream_.break_off();
-  protocol::ErrorAnswer error;
-  error.type = error_type(refusal, options_.api);
-  error.code = refusal.code;
-  error.message = refusal.message;
-  const std::string event = protocol::write_error_event(error, options_.api, options_.request_id);
-  const std::string_view data = event;
-  downstream_.send(std::span<const std::string_view>(&data, 1), Downstream::End::complete);
-  // A connection whose answer ended in good order may go on, unless weir itself is the reason.
-  if (session_.insisted()) session_.close_after_this();
+  if (!opened_) return;  // there may be another try
+  const bool events = options_.kind == AnswerKind::events && !filter_.mid_event();
+  tell_failure(session_, downstream_, events ? FailureForm::event : FailureForm::broken, refusal, options_.api,
+               options_.request_id);
 }
 
 // The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
@@ -260,7 +325,10 @@ net::Task<void> Relay::read_out() {
 net::Task<std::optional<Refusal>> Relay::run() {
   net::Connection& upstream = call_.connection();
   if (decoder_.complete()) {
-    downstream_.finish();
+    const bool nothing = call_.framing().kind != net::BodyFraming::Kind::none &&
+                         (options_.kind == AnswerKind::events || options_.kind == AnswerKind::json);
+    if (nothing) co_return no_content();
+    if (options_.kind != AnswerKind::error) send({}, Downstream::End::complete);
     complete_ = true;
     co_return std::nullopt;
   }
@@ -288,6 +356,8 @@ net::Task<std::optional<Refusal>> Relay::run() {
       }
     }
     if (decoder_.complete()) {
+      // Keep-alives and nothing else are no answer.
+      if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) co_return no_content();
       complete_ = true;
       break;
     }
@@ -316,12 +386,19 @@ net::Task<std::optional<Refusal>> Relay::run() {
       co_return late;
     }
     reads = 0;
+    report_progress(last_byte_);
     session_.arm(next_deadline());
     upstream.wire().wait_readable(session_.bell(Session::upstream_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
     if (session_.gone()) break;
     if ((rang & Session::upstream_in) != 0) drained = false;
-    if ((rang & Session::time) != 0) beat(Clock::now());
+    if ((rang & Session::time) == 0) continue;
+    // Inside an event that is too large to be held, nothing may be put in between.
+    if (filter_.mid_event()) {
+      heartbeat_.note_said(Clock::now());
+    } else {
+      heartbeat_.beat(Clock::now());
+    }
   }
   if (session_.insisted() && !complete_) {
     const Refusal refusal = shutting_down();

@@ -1,7 +1,8 @@
 // An upstream's answer to the client, with back-pressure: event streams through the filter, JSON and everything else as
 // raw bytes. Reads into the worker's buffer and writes from it; what is kept per stream does not grow with its length.
-// Nothing is committed before there is something to say: until the first event (the first byte of a JSON answer that is
-// not white space) the head waits, unless a heartbeat is due.
+// Late commit: head and events wait until the first content (text, reasoning, refusal, tool call, audio, finish reason;
+// the first bytes of a JSON answer), so that a call that dies before it can be tried again as if nothing had happened.
+// Only heartbeats go out before, and they promise nothing but that an answer comes.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,8 @@
 
 #include "protocol/stream_filter.hpp"
 #include "proxy/downstream.hpp"
+#include "proxy/heartbeat.hpp"
+#include "proxy/turn.hpp"
 #include "proxy/upstream_call.hpp"
 
 namespace weir::proxy {
@@ -18,6 +21,7 @@ namespace weir::proxy {
 enum class AnswerKind {
   events,  // a server-sent-events stream of a known API
   json,    // a complete JSON answer of a known API
+  error,   // a refusal or failure that may be worth another try: held until it is complete, if it is small
   raw,     // anything else
 };
 
@@ -28,23 +32,30 @@ struct RelayOptions {
   bool wants_id = false;      // remember the id that a JSON answer or the first event names
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
-  HeartbeatSettings heartbeat;
   UpstreamTimeouts timeouts;
+  std::string head;          // to the client, with the first content
+  net::BodyFraming framing;  // of it
 };
 
 class Relay {
  public:
-  Relay(Session& session, UpstreamCall& call, Downstream& downstream, const RelayOptions& options);
+  Relay(Session& session, UpstreamCall& call, Downstream& downstream, Heartbeat& heartbeat, Turn& turn,
+        RelayOptions options);
 
-  // Nothing: the answer is complete, or the client has left (session().gone()). A refusal: what went wrong; if
-  // downstream is not committed it can still be the answer, otherwise the client has been told in the stream or by a
-  // broken ending.
+  // Nothing: the answer is complete (or held, see below), or the client has left (session().gone()). A refusal: what
+  // went wrong; once opened() the client has been told in the stream or by a broken ending, before that nobody has.
   net::Task<std::optional<Refusal>> run();
+
+  // Content has gone to the client: from here on there is no other try.
+  bool opened() const { return opened_; }
+  // A complete answer that is an error, not given to the client yet: the error's JSON. release() gives it after all.
+  bool holds_error() const { return !opened_ && complete_ && (options_.kind == AnswerKind::error || early_error_); }
+  std::string_view held_error() const;
+  void release();
 
   const protocol::StreamFilter& filter() const { return filter_; }
   std::optional<protocol::Usage> usage() const;
   std::optional<net::Instant> first_content_at() const { return first_content_at_; }
-  std::uint64_t heartbeats_sent() const { return heartbeats_sent_; }
   // The client has been given, or would have been given, all that there is to say.
   bool complete() const { return complete_; }
   // Every byte of the answer has been read: the upstream's connection can serve another call.
@@ -61,14 +72,20 @@ class Relay {
   std::optional<Refusal> check_clocks(net::Instant now);
   net::Instant content_deadline() const;
   net::Instant next_deadline() const;
-  void beat(net::Instant now);
+  void open();
+  void send(std::span<const std::string_view> data, Downstream::End end);
+  void take_end();
   std::optional<Refusal> end_of_connection(net::IoStep::Status how);
+  Refusal no_content() const;
   void tell(const Refusal& refusal);
+  void report_progress(net::Instant now);
   net::Task<void> read_out();
 
   Session& session_;
   UpstreamCall& call_;
   Downstream& downstream_;
+  Heartbeat& heartbeat_;
+  Turn& turn_;
   RelayOptions options_;
   net::BodyDecoder decoder_;
   protocol::StreamFilter filter_;
@@ -78,9 +95,11 @@ class Relay {
   std::string issued_id_;
   bool body_begun_ = false;  // a byte that is not white space has been seen (JSON)
   bool complete_ = false;
+  bool opened_ = false;
+  bool early_error_ = false;  // a 200 whose first word is an error
+  std::string held_;          // what waits for the first content; bounded
   std::uint64_t contents_seen_ = 0;
-  std::uint64_t heartbeats_sent_ = 0;
-  net::Instant started_, last_byte_, last_content_, last_sent_;
+  net::Instant started_, last_byte_, last_content_, last_progress_;
   std::optional<net::Instant> first_content_at_;
 };
 

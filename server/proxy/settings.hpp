@@ -15,6 +15,7 @@
 
 #include "protocol/api.hpp"
 #include "proxy/charge_rules.hpp"
+#include "proxy/error_rules.hpp"
 
 namespace weir::proxy {
 
@@ -23,7 +24,13 @@ using Duration = std::chrono::milliseconds;
 // Limits in the words of the configuration; nullopt: unlimited.
 struct Limits {
   std::optional<std::uint64_t> rpm, rpd, tpm, tpd, input_tpm, output_tpm, concurrency;
-  Duration window{60'000};  // what "per minute" means
+  Duration window{60'000};             // what "per minute" means
+  Duration guard{50};                  // by how much the delay to the provider may vary
+  Duration pacing{0};                  // a slice of the window over which the even rate must hold too; 0: none
+  std::optional<std::uint64_t> burst;  // tokens at once above the even rate; nullopt: the whole limit
+  Duration day_reset{0};               // when a day begins, after midnight UTC
+
+  bool any() const { return rpm || rpd || tpm || tpd || input_tpm || output_tpm || concurrency; }
 };
 
 // What happens to a parameter a model does not take.
@@ -95,10 +102,12 @@ struct Upstream {
   double share = 1.0;
   Charge charge;
   std::vector<OutputCap> output_caps;
+  bool reserves_cap = false;  // budgets hold the most a call can produce, not what it is expected to
   UpstreamTimeouts timeouts;
   std::string ca_file;  // empty: the system's
   bool verify_tls = true;
-  std::vector<ModelProfile> models;  // first match wins
+  std::vector<ModelProfile> models;    // first match wins
+  std::vector<ErrorRule> error_rules;  // first match wins
 };
 
 // One way from a model name to an account.
@@ -124,15 +133,23 @@ struct ClientKey {
   std::string default_upstream;        // for paths without a model; may be empty
   unsigned weight = 1;
   std::string priority = "interactive";
+  bool heartbeat = true;
 };
 
 enum class ClientMode { keys, pass_through, open };
+
+// A group of keys with a budget of its own.
+struct Team {
+  std::string name;
+  Limits limits;
+};
 
 struct ClientPolicy {
   ClientMode mode = ClientMode::open;
   std::vector<std::string> hosts;    // Host values accepted in open mode beside loopback names, without port
   std::vector<std::string> origins;  // Origin values allowed; also turns CORS on for them
   std::vector<ClientKey> keys;
+  std::vector<Team> teams;
   bool open_anywhere = false;
 };
 
@@ -151,6 +168,18 @@ struct HeartbeatSettings {
   Duration first_after{15'000}, stream_every{15'000}, json_after{240'000}, json_every{15'000};
 };
 
+struct RetrySettings {
+  bool enabled = true;
+  bool after_send = true;  // false: a call that may have been billed is not repeated
+};
+
+struct QueueSettings {
+  Duration wait_max{600'000};  // zero: refuse instead of queueing
+  std::size_t requests_max = 10'000;
+  std::size_t bytes_max = 256u << 20;
+  bool refuse_oversize = false;  // a request larger than a whole budget: refused, or alone against a full one
+};
+
 struct Settings {
   std::vector<Upstream> upstreams;
   std::vector<ModelRoute> routes;  // first match wins: exact names before patterns
@@ -158,6 +187,8 @@ struct Settings {
   BodyLimits limits;
   ClientTimeouts client_timeouts;
   HeartbeatSettings heartbeat;
+  QueueSettings queue;
+  RetrySettings retry;
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;         // empty: none
   std::string via = "weir";           // the pseudonym in Via

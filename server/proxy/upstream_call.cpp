@@ -31,13 +31,17 @@ Failure UpstreamCall::broken() const {
   return failed(Failure::Kind::reset, "the connection broke before an answer came");
 }
 
-net::Task<Failure> UpstreamCall::start(const OutgoingRequest& request, net::UpstreamPool::Choice choice) {
+net::Task<Failure> UpstreamCall::connect(net::UpstreamPool::Choice choice) {
   net::OpenContext context{session_.signal(), Session::opening, Session::client_in | Session::insist, {}};
   context.still_wanted = [this](net::Signal::Bits bits) { return session_.take_note(bits); };
   session_.client().wire().wait_readable(session_.bell(Session::client_in));
   auto acquired = co_await session_.context().pool.acquire(endpoint_, std::move(context), choice);
   if (auto* failure = std::get_if<Failure>(&acquired)) co_return std::move(*failure);
   lease_ = std::move(std::get<net::Lease>(acquired));
+  co_return Failure{};
+}
+
+net::Task<Failure> UpstreamCall::start(const OutgoingRequest& request) {
   Failure failure = co_await send(request);
   if (failure || session_.gone() || refusal_) co_return failure;
   co_return co_await read_head(request);
@@ -140,7 +144,7 @@ net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
 net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
   net::Connection& upstream = connection();
   sent_at_ = Clock::now();
-  session_.arm(sent_at_ + timeouts_.first_byte);
+  const net::Instant deadline = sent_at_ + timeouts_.first_byte;
   for (int interim = 0;;) {
     if (!upstream.unread().empty()) {
       if (!first_byte_at_) first_byte_at_ = Clock::now();
@@ -171,9 +175,14 @@ net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
     // After a failed write there is only what had arrived before.
     if (!upstream.write_failed()) {
       upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+      session_.arm(std::min(deadline, heartbeat_.next()));
       const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
       if (session_.gone()) co_return Failure{};
-      if ((rang & Session::upstream_in) == 0) co_return failed(Failure::Kind::timeout, "no answer began in time");
+      if ((rang & Session::upstream_in) == 0) {
+        if (Clock::now() >= deadline) co_return failed(Failure::Kind::timeout, "no answer began in time");
+        heartbeat_.beat(Clock::now());
+        continue;
+      }
     }
     const IoStep step = upstream.read_more();
     if (step.status == IoStep::Status::done) continue;

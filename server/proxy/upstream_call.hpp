@@ -9,6 +9,7 @@
 
 #include "net/upstream_pool.hpp"
 #include "proxy/client_body.hpp"
+#include "proxy/heartbeat.hpp"
 #include "proxy/session.hpp"
 
 namespace weir::proxy {
@@ -24,11 +25,14 @@ struct OutgoingRequest {
 
 class UpstreamCall {
  public:
-  UpstreamCall(Session& session, const net::Endpoint& endpoint, const UpstreamTimeouts& timeouts)
-      : session_(session), endpoint_(endpoint), timeouts_(timeouts) {}
+  UpstreamCall(Session& session, const net::Endpoint& endpoint, const UpstreamTimeouts& timeouts, Heartbeat& heartbeat)
+      : session_(session), endpoint_(endpoint), timeouts_(timeouts), heartbeat_(heartbeat) {}
 
-  // From nothing to a response head. Empty failure: head() is there (or the session is gone, or refusal() is set).
-  net::Task<net::Failure> start(const OutgoingRequest& request, net::UpstreamPool::Choice choice);
+  // A connection. Empty failure: it is there, or the session is gone.
+  net::Task<net::Failure> connect(net::UpstreamPool::Choice choice);
+  // From the connection to a response head. Empty failure: head() is there (or the session is gone, or refusal() is
+  // set).
+  net::Task<net::Failure> start(const OutgoingRequest& request);
 
   const net::ResponseHead& head() const { return head_; }
   const net::BodyFraming& framing() const { return framing_; }
@@ -60,6 +64,7 @@ class UpstreamCall {
   Session& session_;
   const net::Endpoint& endpoint_;
   const UpstreamTimeouts& timeouts_;
+  Heartbeat& heartbeat_;
   net::Lease lease_;
   std::string head_bytes_;
   net::ResponseHead head_;

@@ -85,8 +85,11 @@ net::Task<std::vector<std::string>> UpstreamModels::ask(Session& session, const 
   UpstreamTimeouts timeouts = upstream.timeouts;
   timeouts.first_byte = std::min(timeouts.first_byte, answer_max);
   std::vector<std::string> ids;
-  UpstreamCall call(session, hurried, timeouts);
-  const net::Failure failure = co_await call.start(request, net::UpstreamPool::Choice::fresh_only);
+  Downstream nobody(session);
+  Heartbeat silent(session, nobody);  // a list comes quickly or not at all
+  UpstreamCall call(session, hurried, timeouts, silent);
+  net::Failure failure = co_await call.connect(net::UpstreamPool::Choice::fresh_only);
+  if (!failure && !session.gone()) failure = co_await call.start(request);
   if (failure || session.gone() || call.head().status != 200) co_return ids;
 
   net::BodyDecoder decoder(call.framing());

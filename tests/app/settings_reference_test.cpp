@@ -97,8 +97,8 @@ void expect_same(const Keys& in_reference, const Keys& in_code) {
   EXPECT_EQ(unknown, Keys()) << "described in docs/settings.md, not known to weir";
 }
 
-const std::vector<std::string> limit_words = {"rpm",        "rpd",         "tpm",    "tpd",  "input_tpm",
-                                              "output_tpm", "concurrency", "window", "guard"};
+const std::vector<std::string> limit_words = {"rpm",         "rpd",    "tpm",   "tpd",    "input_tpm", "output_tpm",
+                                              "concurrency", "window", "guard", "pacing", "burst",     "day_reset"};
 
 TEST(SettingsReference, DescribesEverySettingAndNoOther) {
   const std::vector<std::string> lines = chapter(reference(), "# Settings");

@@ -3,6 +3,8 @@
 // again, and nothing that is not whole looks whole.
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "net/task.hpp"
 #include "proxy/context.hpp"
 #include "proxy/proxy_support.hpp"
@@ -111,8 +113,11 @@ TEST_F(InMemory, EveryKindOfWireGivesTheSameBytes) {
     MemoryPeer peer(worker);
     kind(peer.wire());
     ASSERT_TRUE(run(peer));
-    if (wanted.empty()) wanted = peer.received();
-    EXPECT_EQ(peer.received(), wanted) << "kind " << &kind - kinds;
+    // What a call reserves is learned from the calls before it.
+    const std::string received = std::regex_replace(peer.received(), std::regex("x-weir-reserved-tokens: [0-9]+"), "");
+    if (wanted.empty()) wanted = received;
+    // Chunks may be cut differently; the bytes of the answers are the same without their framing.
+    EXPECT_EQ(received, wanted) << "kind " << &kind - kinds;
     EXPECT_TRUE(peer.wire_gone());
   }
   EXPECT_NE(wanted.find(json), std::string::npos);

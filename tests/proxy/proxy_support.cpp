@@ -36,6 +36,7 @@ Settings settings_for(std::vector<Upstream> upstreams) {
   }
   if (!upstreams.empty()) settings.routes.push_back(ModelRoute{"*", {Target{0, {}, 1}}, false});
   settings.upstreams = std::move(upstreams);
+  settings.retry.enabled = false;  // a script plays once; stories of retries say so
   return settings;
 }
 
@@ -133,6 +134,7 @@ struct TestProxy::Impl {
       if (reloading.joinable()) reloading.join();
       reloading = std::thread([this, done] { done(reload_handler ? reload_handler() : std::nullopt); });
     };
+    shared.gate.reconfigure(*context.snapshot->settings);
     port = listen(Door::clients);
     operators_port = listen(Door::operators);
     thread = std::thread([this] { worker.run(); });
@@ -195,6 +197,7 @@ void TestProxy::on_worker(const std::function<void(WorkerContext&)>& job) {
 
 void TestProxy::reload(Settings settings) {
   auto snapshot = make_snapshot(std::make_shared<const Settings>(std::move(settings)), net::ProxyRules(), nullptr);
+  impl_->shared.gate.reconfigure(*snapshot->settings);
   on_worker([&](WorkerContext& context) { context.snapshot = std::move(snapshot); });
 }
 

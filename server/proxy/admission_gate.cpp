@@ -1,0 +1,169 @@
+#include "proxy/admission_gate.hpp"
+
+#include <cassert>
+#include <random>
+#include <utility>
+
+#include "proxy/budgets.hpp"
+
+namespace weir::proxy {
+
+using net::Clock;
+
+// What an exchange and the gate share about one submission that waits. `decided` and `rejection` are written under the
+// gate's lock; the bell is only touched on its own worker.
+struct Admission::Wait {
+  net::Worker* worker = nullptr;  // null: the decision is not posted, its maker looks
+  net::Bell bell;                 // empty: the exchange has left
+  bool decided = false;
+  std::optional<admission::Rejection> rejection;
+};
+
+Admission::~Admission() {
+  if (wait_) wait_->bell = {};
+  if (state_ == State::sent) {
+    settle({}, admission::Ending::lost);
+  } else if (state_ == State::waiting || state_ == State::admitted) {
+    gate_->with([&](admission::Scheduler& scheduler) {
+      if (wait_ && wait_->rejection) return;  // expired meanwhile: its ticket is over
+      if (wait_ && !wait_->decided) gate_->waits_[ticket_.index].reset();
+      scheduler.withdraw(ticket_, Clock::now());
+    });
+  }
+}
+
+void Admission::swap(Admission& other) noexcept {
+  std::swap(gate_, other.gate_);
+  std::swap(ticket_, other.ticket_);
+  std::swap(state_, other.state_);
+  std::swap(rejection_, other.rejection_);
+  std::swap(wait_, other.wait_);
+}
+
+Admission::State Admission::look() {
+  if (state_ != State::waiting) return state_;
+  const std::unique_lock lock(gate_->mutex_);
+  if (!wait_->decided) return state_;
+  state_ = wait_->rejection ? State::rejected : State::admitted;
+  if (wait_->rejection) rejection_ = *wait_->rejection;
+  return state_;
+}
+
+std::optional<admission::WaitingView> Admission::place() const {
+  if (state_ != State::waiting) return std::nullopt;
+  const std::unique_lock lock(gate_->mutex_);
+  if (wait_->decided) return std::nullopt;
+  return gate_->scheduler_.place_of(ticket_, Clock::now());
+}
+
+void Admission::mark_sent() {
+  if (state_ != State::admitted) return;
+  state_ = State::sent;
+  gate_->with([&](admission::Scheduler& scheduler) { scheduler.sent(ticket_, Clock::now()); });
+}
+
+void Admission::progress(std::uint64_t tokens) {
+  if (state_ != State::sent) return;
+  // No dispatch: what a forecast gives back is looked at within a bin anyway.
+  const std::unique_lock lock(gate_->mutex_);
+  gate_->scheduler_.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
+}
+
+void Admission::settle(const admission::Usage& usage, admission::Ending ending) {
+  if (state_ != State::sent && state_ != State::admitted) return;
+  state_ = State::settled;
+  gate_->with([&](admission::Scheduler& scheduler) { scheduler.settle(ticket_, usage, ending, Clock::now()); });
+}
+
+AdmissionGate::AdmissionGate()
+    : scheduler_({}, Clock::now()), rng_(std::random_device{}()), timer_([this] { run_timer(); }) {}
+
+AdmissionGate::~AdmissionGate() {
+  {
+    const std::unique_lock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  timer_.join();
+}
+
+void AdmissionGate::reconfigure(const Settings& settings) {
+  const auto now = Clock::now();
+  admission::Limits limits = admission_limits(settings, now, std::chrono::system_clock::now());
+  with([&](admission::Scheduler& scheduler) { scheduler.reconfigure(std::move(limits), now); });
+}
+
+Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell,
+                                const std::function<admission::Submission(admission::Scheduler&)>& make) {
+  Admission admission;
+  admission.gate_ = this;
+  const std::unique_lock lock(mutex_);
+  auto answer = scheduler_.submit(make(scheduler_), Clock::now());
+  if (const auto* rejection = std::get_if<admission::Rejection>(&answer)) {
+    admission.state_ = Admission::State::rejected;
+    admission.rejection_ = *rejection;
+    return admission;
+  }
+  admission.ticket_ = std::get<admission::Ticket>(answer);
+  if (waits_.size() <= admission.ticket_.index) waits_.resize(admission.ticket_.index + 1);
+  const auto wait = std::make_shared<Admission::Wait>();
+  wait->bell = bell;
+  waits_[admission.ticket_.index] = wait;
+  admission.wait_ = wait;
+  pump();
+  if (!wait->decided) {
+    wait->worker = &worker;
+    admission.state_ = Admission::State::waiting;
+  } else if (wait->rejection) {
+    admission.state_ = Admission::State::rejected;
+    admission.rejection_ = *wait->rejection;
+  } else {
+    admission.state_ = Admission::State::admitted;
+  }
+  return admission;
+}
+
+void AdmissionGate::assume_spent(Duration time) {
+  with([&](admission::Scheduler& scheduler) {
+    const auto now = Clock::now();
+    scheduler.assume_spent(now + time, now);
+  });
+}
+
+void AdmissionGate::observe(const admission::UpstreamReport& report) {
+  const std::unique_lock lock(mutex_);
+  scheduler_.observe(report, Clock::now(), rng_);
+  pump();
+}
+
+void AdmissionGate::pump() {
+  for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
+    const std::shared_ptr<Admission::Wait> wait = std::move(waits_[decision.ticket.index]);
+    assert(wait && !wait->decided);
+    wait->decided = true;
+    wait->rejection = decision.rejection;
+    if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
+  }
+  arm();
+}
+
+void AdmissionGate::arm() {
+  const auto next = scheduler_.next_wakeup().value_or(net::Instant::max());
+  const bool sooner = next < armed_;
+  armed_ = next;
+  if (sooner) changed_.notify_all();
+}
+
+void AdmissionGate::run_timer() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (armed_ == net::Instant::max()) {
+      changed_.wait(lock);
+    } else if (changed_.wait_until(lock, armed_) == std::cv_status::timeout || Clock::now() >= armed_) {
+      armed_ = net::Instant::max();
+      pump();
+    }
+  }
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,110 @@
+// The coroutine face of admission::Scheduler: one for the process, with the one lock, the one timer and the clock. An
+// exchange submits, waits for its Admission to be decided, and settles it; a decision made on another thread is posted
+// to the worker the exchange lives on.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "admission/scheduler.hpp"
+#include "net/signal.hpp"
+#include "net/worker.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::proxy {
+
+class AdmissionGate;
+
+// One submission's stay, from the queue to the last token. Its destructor does the pessimistic thing: what waits or was
+// never sent is withdrawn and costs nothing, what was sent and not settled is charged in full.
+class Admission {
+ public:
+  enum class State { none, waiting, admitted, rejected, sent, settled };
+
+  Admission() = default;
+  Admission(Admission&& other) noexcept { swap(other); }
+  Admission& operator=(Admission&& other) noexcept {
+    Admission gone(std::move(other));
+    swap(gone);
+    return *this;
+  }
+  ~Admission();
+
+  State state() const { return state_; }
+  const admission::Rejection& rejection() const { return rejection_; }
+  // Waiting: looks whether it was decided meanwhile; the bell rings when it was.
+  State look();
+  // Waiting: where it stands.
+  std::optional<admission::WaitingView> place() const;
+
+  void mark_sent();
+  void progress(std::uint64_t tokens);  // output in all so far
+  void settle(const admission::Usage& usage, admission::Ending ending);
+
+ private:
+  friend class AdmissionGate;
+  struct Wait;
+  void swap(Admission& other) noexcept;
+
+  AdmissionGate* gate_ = nullptr;
+  admission::Ticket ticket_;
+  State state_ = State::none;
+  admission::Rejection rejection_;
+  std::shared_ptr<Wait> wait_;
+};
+
+class AdmissionGate {
+ public:
+  // Nothing is limited before the first reconfigure().
+  AdmissionGate();
+  ~AdmissionGate();
+  AdmissionGate(const AdmissionGate&) = delete;
+  AdmissionGate& operator=(const AdmissionGate&) = delete;
+
+  void reconfigure(const Settings& settings);
+
+  // The submission is made with the scheduler at hand, since it names budgets by id. The answer may be waiting,
+  // admitted or rejected. `bell` is rung on `worker`, as long as the Admission lives.
+  Admission submit(net::Worker& worker, net::Bell bell,
+                   const std::function<admission::Submission(admission::Scheduler&)>& make);
+
+  // Runs `job` with the scheduler under the lock, then dispatches what it made possible. Keep it short.
+  template <typename Job>
+  auto with(Job job) {
+    const std::unique_lock lock(mutex_);
+    if constexpr (std::is_void_v<decltype(job(scheduler_))>) {
+      job(scheduler_);
+      pump();
+    } else {
+      auto result = job(scheduler_);
+      pump();
+      return result;
+    }
+  }
+  void observe(const admission::UpstreamReport& report);
+  // A start without knowledge: accounts behave as if their limits were used up for so long.
+  void assume_spent(Duration time);
+
+ private:
+  friend class Admission;
+  // REQUIRES for all of these: the lock is held.
+  void pump();
+  void arm();
+  void run_timer();
+
+  std::mutex mutex_;
+  admission::Scheduler scheduler_;
+  admission::Rng rng_;
+  std::vector<std::shared_ptr<Admission::Wait>> waits_;  // by index of the ticket
+  std::condition_variable changed_;
+  net::Instant armed_ = net::Instant::max();
+  bool stopping_ = false;
+  std::thread timer_;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,143 @@
+#include "proxy/admission_refusal.hpp"
+
+#include <algorithm>
+
+namespace weir::proxy {
+namespace {
+
+using admission::Meter;
+using admission::Refusal::bytes_full;
+using admission::Refusal::day;
+using admission::Refusal::deadline;
+using admission::Refusal::oversize;
+using admission::Refusal::queue_full;
+using std::chrono::milliseconds;
+
+std::string_view in_words(Meter meter) {
+  switch (meter) {
+    case Meter::requests:
+      return "requests per minute";
+    case Meter::tokens:
+      return "tokens per minute";
+    case Meter::input:
+      return "input tokens per minute";
+    case Meter::output:
+      return "output tokens per minute";
+    case Meter::requests_day:
+      return "requests per day";
+    case Meter::tokens_day:
+      return "tokens per day";
+    case Meter::in_flight:
+      return "requests in flight";
+  }
+  return {};
+}
+
+std::string seconds(milliseconds duration) {
+  const auto tenths = (duration.count() + 99) / 100;
+  return std::to_string(tenths / 10) + (tenths % 10 ? "." + std::to_string(tenths % 10) : "") + " s";
+}
+
+std::string limit_in_words(const AdmissionFacts& facts, Meter meter) {
+  if (!facts.budget) return "the queue";
+  std::string text = "the " + std::string(word_of(facts.budget->scope)) + " '" + facts.budget->name + "'";
+  if (const auto limit = facts.budget->limit(meter)) {
+    text +=
+        " (" + std::string(word_of(meter)) + ": " + std::to_string(*limit) + " " + std::string(in_words(meter)) + ")";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string_view word_of(Meter meter) {
+  constexpr std::string_view words[] = {"rpm", "tpm", "input_tpm", "output_tpm", "rpd", "tpd", "concurrency"};
+  return words[static_cast<std::size_t>(meter)];
+}
+
+std::string_view word_of(admission::Scope scope) {
+  constexpr std::string_view words[] = {"key", "team", "upstream", "model"};
+  return words[static_cast<std::size_t>(scope)];
+}
+
+Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionFacts& facts, admission::Instant now) {
+  Refusal refusal;
+  refusal.status = 429;
+  refusal.type = "rate_limit_error";
+  std::optional<milliseconds> room_in;
+  if (rejection.room_at != admission::never && rejection.room_at > now) {
+    room_in = std::chrono::ceil<milliseconds>(rejection.room_at - now);
+  }
+  const std::string ahead = std::to_string(rejection.requests_ahead) + " waiting ahead of it";
+  const std::string limit = limit_in_words(facts, rejection.meter);
+  bool retry = true;
+  switch (rejection.reason) {
+    case queue_full:
+    case bytes_full:
+      refusal.code = "weir_queue_full";
+      refusal.message = "weir's queue is full (" + std::to_string(facts.waiting) + " requests wait, " +
+                        (rejection.reason == queue_full ? "queue.requests_max" : "queue.bytes_max") +
+                        "); try again later.";
+      if (!room_in) room_in = milliseconds(1000);
+      break;
+    case deadline:
+      refusal.code = "weir_deadline";
+      refusal.message = "The request may wait " + seconds(facts.wait_bound) + ", and " + limit +
+                        " has room for it in " +
+                        (room_in ? "about " + seconds(*room_in) : std::string("an unknown time")) + " (" + ahead + ").";
+      break;
+    case day:
+      refusal.code = "weir_budget_day";
+      refusal.message = "The budget of the day is used up: " + limit + " has room again in about " +
+                        (room_in ? seconds(*room_in) : std::string("a day")) + ".";
+      retry = false;
+      break;
+    case oversize:
+      refusal.code = "weir_oversize";
+      refusal.message =
+          "The request is larger than a whole budget of " + limit + " and would never fit; send less at once.";
+      room_in.reset();
+      retry = false;
+      break;
+  }
+  if (room_in) {
+    refusal.headers.emplace_back("retry-after-ms", std::to_string(room_in->count()));
+    refusal.headers.emplace_back("Retry-After",
+                                 std::to_string(std::max<milliseconds::rep>(1, (room_in->count() + 999) / 1000)));
+  }
+  refusal.headers.emplace_back("x-should-retry", retry ? "true" : "false");
+  return refusal;
+}
+
+std::string openai_duration(std::chrono::nanoseconds duration) {
+  const auto all = std::chrono::ceil<milliseconds>(duration).count();
+  if (all < 1000) return std::to_string(all) + "ms";
+  const auto hours = all / 3'600'000, minutes = all / 60'000 % 60, rest = all % 60'000;
+  std::string text;
+  if (hours > 0) text += std::to_string(hours) + "h";
+  if (hours > 0 || minutes > 0) text += std::to_string(minutes) + "m";
+  text += std::to_string(rest / 1000);
+  if (rest % 1000 != 0) {
+    std::string fraction = std::to_string(rest % 1000);
+    fraction.insert(0, 3 - fraction.size(), '0');
+    text += "." + fraction.substr(0, fraction.find_last_not_of('0') + 1);
+  }
+  return text + "s";
+}
+
+std::string rate_limit_lines(const std::optional<admission::MeterView>& requests,
+                             const std::optional<admission::MeterView>& tokens) {
+  std::string lines;
+  const auto add = [&](std::string_view what, const std::optional<admission::MeterView>& view) {
+    if (!view || !view->limit) return;
+    const auto left = std::max<admission::Tokens>(0, *view->limit - view->used - view->reserved);
+    lines += "x-ratelimit-limit-" + std::string(what) + ": " + std::to_string(*view->limit) + "\r\n";
+    lines += "x-ratelimit-remaining-" + std::string(what) + ": " + std::to_string(left) + "\r\n";
+    lines += "x-ratelimit-reset-" + std::string(what) + ": " + openai_duration(view->full_in) + "\r\n";
+  };
+  add("requests", requests);
+  add("tokens", tokens);
+  return lines;
+}
+
+}  // namespace weir::proxy

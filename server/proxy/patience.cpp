@@ -1,0 +1,48 @@
+#include "proxy/patience.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace weir::proxy {
+namespace {
+
+// Seconds, whole or with a fraction; nonsense is as good as nothing.
+std::optional<Duration> seconds_of(std::string_view text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 0) || seconds > 1e9) return std::nullopt;
+  return Duration(static_cast<Duration::rep>(seconds * 1000));
+}
+
+}  // namespace
+
+Patience patience_of(const net::MessageHead& head) {
+  Patience patience;
+  const std::string_view language = head.value_of("x-stainless-lang");
+  const auto timeout = seconds_of(head.value_of("x-stainless-timeout"));
+  if (language == "python") {
+    patience.first_byte = seconds_of(head.value_of("x-stainless-read-timeout"));
+  } else if (language == "js") {
+    patience.first_byte = timeout;
+  } else {
+    patience.total = timeout;
+  }
+  return patience;
+}
+
+Duration wait_bound(const net::MessageHead& head, Duration wait_max, std::optional<Duration> first_beat,
+                    Duration expected_answer) {
+  Duration bound = wait_max;
+  for (const char* name : {"x-weir-max-wait", "x-litellm-max-queue-wait"}) {
+    if (const auto said = seconds_of(head.value_of(name))) bound = std::min(bound, *said);
+  }
+  const Patience patience = patience_of(head);
+  // A little before its time is up: the answer has to travel too.
+  constexpr Duration margin{250};
+  const auto within = [&](Duration limit) { bound = std::min(bound, std::max(Duration::zero(), limit - margin)); };
+  if (patience.first_byte && (!first_beat || *first_beat >= *patience.first_byte)) within(*patience.first_byte);
+  if (patience.total) within(*patience.total - expected_answer);
+  return bound;
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,25 @@
+// How long a caller will wait, as its own library counts: a read timeout of Python bounds the gap between bytes, a
+// timeout of Node the time to the first byte, one of Java or Go the whole call (sdks.md §2). Heartbeats feed the first
+// two. Pure.
+#pragma once
+
+#include <optional>
+
+#include "net/head.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::proxy {
+
+struct Patience {
+  std::optional<Duration> first_byte;  // something has to come within it
+  std::optional<Duration> total;       // everything has to
+};
+
+Patience patience_of(const net::MessageHead& head);
+
+// The longest a request may wait for budget: the smallest of the setting, what the caller says (x-weir-max-wait) and
+// what its library will bear. `first_beat`: when a waiting caller first hears something; nullopt: never.
+Duration wait_bound(const net::MessageHead& head, Duration wait_max, std::optional<Duration> first_beat,
+                    Duration expected_answer);
+
+}  // namespace weir::proxy

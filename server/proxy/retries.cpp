@@ -1,0 +1,20 @@
+#include "proxy/retries.hpp"
+
+#include <random>
+
+namespace weir::proxy {
+
+Retries::Retries() : rng_(std::random_device{}()) {}
+
+void Retries::note_first_try(const std::string& upstream) {
+  const std::lock_guard lock(mutex_);
+  budgets_[upstream].note_first_try();
+}
+
+std::optional<admission::Instant> Retries::next_try(const std::string& upstream, const admission::Attempted& attempted,
+                                                    const admission::RetryRules& rules, admission::Instant now) {
+  const std::lock_guard lock(mutex_);
+  return admission::next_try(attempted, rules, budgets_[upstream], now, rng_);
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,27 @@
+// When a failed call may be tried again: the policy of the core with what it needs from here, a budget per upstream and
+// chance. One for the process, thread-safe.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "admission/retry_policy.hpp"
+
+namespace weir::proxy {
+
+class Retries {
+ public:
+  Retries();
+  void note_first_try(const std::string& upstream);
+  std::optional<admission::Instant> next_try(const std::string& upstream, const admission::Attempted& attempted,
+                                             const admission::RetryRules& rules, admission::Instant now);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, admission::RetryBudget, std::less<>> budgets_;
+  admission::Rng rng_;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,106 @@
+#include "proxy/submission.hpp"
+
+#include <algorithm>
+
+#include "proxy/budgets.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using admission::Cost;
+using admission::LaterCharge;
+using admission::Priority;
+using admission::Tokens;
+
+Tokens tokens(std::uint64_t count) {
+  return static_cast<Tokens>(std::min<std::uint64_t>(count, 1'000'000'000));
+}
+
+std::optional<Priority> priority_named(std::string_view name) {
+  if (name == "interactive") return Priority::interactive;
+  if (name == "normal") return Priority::normal;
+  if (name == "background") return Priority::background;
+  return std::nullopt;
+}
+
+std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>& cap) {
+  return cap ? std::min(expected, *cap) : expected;
+}
+
+}  // namespace
+
+BudgetNames budget_names(const Client& client, const Destination& destination) {
+  BudgetNames names;
+  // Without keys everybody shares one budget; whoever calls has a lane in it.
+  names.key = client.key ? client.key->name : "open";
+  if (client.key) names.team = client.key->team;
+  names.account = destination.upstream->name;
+  names.model = model_budget_name(destination);
+  return names;
+}
+
+Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
+  Cost cost;
+  cost.tokens = cost.input = tokens(plan.input_tokens);
+  cost.later = LaterCharge::as_produced;
+  cost.later_output = tokens(bounded(expected_output, plan.output_cap));
+  cost.output_max = plan.output_cap ? tokens(*plan.output_cap) : 0;
+  cost.corrects = true;
+  return cost;
+}
+
+Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap) {
+  Cost cost;
+  const std::uint64_t expected = bounded(expected_output, plan.output_cap);
+  cost.output_max = plan.output_cap ? tokens(*plan.output_cap) : 0;
+  cost.cached_input_free = plan.cached_free;
+  switch (plan.rule) {
+    case ChargeRule::max_or_estimate:
+    case ChargeRule::estimate_plus_max:
+      cost.tokens = tokens(plan.fixed_on_arrival);
+      cost.input = tokens(plan.input_upper);
+      cost.output = tokens(plan.output_cap.value_or(expected));
+      return cost;
+    case ChargeRule::input_then_output:
+      cost.tokens = cost.input = tokens(plan.input_upper);
+      cost.later = LaterCharge::as_produced;
+      cost.corrects = true;
+      break;
+    case ChargeRule::actual:
+      cost.later = LaterCharge::at_end;
+      cost.later_input = tokens(plan.input_upper);
+      break;
+    case ChargeRule::none:
+      return cost;
+  }
+  cost.later_output = tokens(expected);
+  if (reserves_cap && plan.output_cap) {
+    cost.later_output = tokens(*plan.output_cap);
+    cost.lump = true;
+  }
+  return cost;
+}
+
+std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
+                        const std::string& address) {
+  for (const char* name : {"x-weir-lane", "x-gateway-inference-fairness-id"}) {
+    if (const std::string_view named = head.value_of(name); !named.empty())
+      return "lane:" + std::string(named.substr(0, 128));
+  }
+  if (!view.user.empty()) return "user:" + view.user.substr(0, 128);
+  return shared_key ? "from:" + address : std::string();
+}
+
+Priority priority_of(const net::MessageHead& head, const Client& client) {
+  const Priority allowed =
+      client.key ? priority_named(client.key->priority).value_or(Priority::interactive) : Priority::interactive;
+  const auto asked = priority_named(head.value_of("x-weir-priority"));
+  return asked ? std::max(allowed, *asked) : allowed;
+}
+
+std::uint64_t reserved_tokens(const Cost& cost) {
+  return static_cast<std::uint64_t>(std::max(cost.tokens, cost.input + cost.output) + cost.later_input +
+                                    cost.later_output);
+}
+
+}  // namespace weir::proxy

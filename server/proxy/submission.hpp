@@ -1,0 +1,40 @@
+// A request as the admission core sees it: which budgets it counts against, what it will cost each side, where it
+// stands in line and how long it may wait. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "admission/scheduler.hpp"
+#include "net/head.hpp"
+#include "protocol/request_view.hpp"
+#include "proxy/authenticate.hpp"
+#include "proxy/charge.hpp"
+#include "proxy/choose_upstream.hpp"
+
+namespace weir::proxy {
+
+// The names of what a request counts against; a team or model without a name has no budget.
+struct BudgetNames {
+  std::string key, team, account, model;
+};
+BudgetNames budget_names(const Client& client, const Destination& destination);
+
+// What the caller's own budgets count: what was really used, reserved by the estimate.
+admission::Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output);
+// What the upstream's budgets count, by its charge rule. `reserves_cap`: hold the most the call can produce.
+admission::Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap);
+
+// The lane inside the key: named by the caller, else by the end user in the body, else (where all share one key) by
+// the address.
+std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
+                        const std::string& address);
+
+// x-weir-priority can only lower what the key allows.
+admission::Priority priority_of(const net::MessageHead& head, const Client& client);
+
+// Tokens a call holds at the moment it is sent: x-weir-reserved-tokens.
+std::uint64_t reserved_tokens(const admission::Cost& cost);
+
+}  // namespace weir::proxy

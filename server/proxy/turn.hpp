@@ -1,0 +1,66 @@
+// An exchange's place in line and, once it is its turn, its permit: waits for room in all budgets, tells them when the
+// call was sent, what comes and what was used. Every way upstream goes through here, retries with their old place.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "net/task.hpp"
+#include "proxy/error_response.hpp"
+#include "proxy/session.hpp"
+#include "proxy/submission.hpp"
+
+namespace weir::proxy {
+
+class Heartbeat;
+
+class Turn {
+ public:
+  explicit Turn(Session& session) : session_(session) {}
+
+  // What will be asked for at every attempt.
+  struct Request {
+    BudgetNames names;
+    admission::Cost own, upstream;
+    admission::OutputPace pace;
+    std::string sub_lane;
+    admission::Priority priority = admission::Priority::interactive;
+    std::size_t bytes = 0;
+    net::Instant arrived{};  // of the first try: decides the place in line
+    net::Instant since{};    // of this one: the wait is bounded from here
+    Duration wait_bound{0};
+  };
+  void prepare(Request request) { request_ = std::move(request); }
+
+  // Nothing: the call may be sent now, or the session is gone. A refusal: it may not. `beat` keeps the caller alive.
+  net::Task<std::optional<Refusal>> take(net::Instant not_before, Heartbeat& beat);
+
+  void sent() { admission_.mark_sent(); }
+  void progress(std::uint64_t output_tokens) { admission_.progress(output_tokens); }
+  void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
+  // Not sent after all: costs nothing.
+  void withdraw() { admission_ = {}; }
+  // The upstream wants to be left alone until then; `of_model`: with this model only.
+  void pause(net::Instant until, bool of_model);
+
+  Duration queued() const { return queued_; }  // over all attempts
+  net::Instant arrived() const { return request_.arrived; }
+  net::Instant deadline() const { return request_.since + request_.wait_bound; }
+  admission::Tokens input() const { return request_.own.input; }  // estimated
+  std::uint64_t reserved() const { return reserved_tokens(request_.upstream); }
+  // x-weir-queue-ms, x-weir-reserved-tokens and the caller's own x-ratelimit fields.
+  std::string header_lines();
+  bool has_own_limits() const { return has_own_limits_; }
+
+ private:
+  admission::Submission submission(admission::Scheduler& scheduler, net::Instant not_before) const;
+  Refusal refusal(net::Instant now);
+
+  Session& session_;
+  Request request_;
+  Admission admission_;
+  Duration queued_{0};
+  bool has_own_limits_ = false;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,140 @@
+// Requests wait for room in their budgets instead of being refused, and are told the truth when they cannot.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string ask = post("/v1/chat/completions", R"({"model":"m","messages":[{"role":"user","content":"hi"}]})");
+
+// One call at a time at the account.
+proxy::Settings one_at_a_time(std::uint16_t port) {
+  proxy::Settings settings = settings_for({upstream_at(port)});
+  settings.upstreams[0].limits.concurrency = 1;
+  return settings;
+}
+
+TEST(Queue, ASecondCallWaitsUntilTheFirstIsOver) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  RawClient first(proxy.port()), second(proxy.port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  EXPECT_EQ(upstream.requests().size(), 1u);
+  first.close();
+  const HttpMessage answer = second.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.body, R"({"id":"second"})");
+  EXPECT_FALSE(answer.field("x-weir-queue-ms").empty());
+}
+
+TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  proxy::Settings settings = one_at_a_time(upstream.port());
+  settings.queue.wait_max = 0ms;
+  TestProxy proxy(std::move(settings));
+  RawClient first(proxy.port()), second(proxy.port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  const HttpMessage answer = second.read_response();
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(code_of(answer), "weir_deadline");
+  EXPECT_EQ(answer.field("x-should-retry"), "true");
+  EXPECT_NE(answer.body.find("the upstream 'up' (concurrency: 1 requests in flight)"), std::string::npos)
+      << answer.body;
+  EXPECT_EQ(upstream.requests().size(), 1u);
+}
+
+TEST(Queue, AWaitingClientThatLeavesCostsNothing) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"third"})"));
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  RawClient first(proxy.port()), third(proxy.port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  {
+    RawClient second(proxy.port());
+    second.send(ask);
+    ASSERT_TRUE(wait_for([&] { return proxy.sessions() == 3; }));
+  }
+  EXPECT_TRUE(proxy.wait_sessions(2));
+  third.send(ask);
+  first.close();
+  EXPECT_EQ(third.read_response().body, R"({"id":"third"})");
+}
+
+TEST(Queue, TellsTheCallersOwnBudget) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})", "x-ratelimit-limit-requests: 99\r\n"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.clients.mode = proxy::ClientMode::keys;
+  settings.clients.keys.push_back(key_for("alice", "secret"));
+  settings.clients.keys[0].limits.rpm = 10;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", "Authorization: Bearer secret\r\n"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.field("x-ratelimit-limit-requests"), "10");
+  EXPECT_EQ(answer.field("x-ratelimit-remaining-requests"), "9");
+}
+
+TEST(Retry, ARefusalAtTheDoorIsWaitedOutAndTriedAgain) {
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send(answer_with("429 Too Many Requests\r\nretry-after-ms: 30\r\nContent-Type: application/json\r\n",
+                        R"({"error":{"code":"rate_limit_exceeded","message":"slow"}})"))
+      .expect_request()
+      .send(json_answer(R"({"id":"again"})"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.retry.enabled = true;
+  proxy::ErrorRule rule;
+  rule.status = 429;
+  rule.cause = proxy::Cause::minute_budget;
+  settings.upstreams[0].error_rules = {rule};
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(ask);
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.body, R"({"id":"again"})");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+}
+
+TEST(Retry, AStreamThatHasCarriedOnlyKeepAlivesIsTriedAgain) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(": keep-alive\n\n")).reset();
+  upstream.next_connection().expect_request().send(stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) +
+                                                   last_chunk());
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.retry.enabled = true;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  EXPECT_EQ(client.read_response().body, chat_event("a") + chat_stream());
+}
+
+TEST(Retry, AnErrorOfTheCallersOwnIsGivenAsItCame) {
+  ScriptedUpstream upstream;
+  const std::string body = R"({"error":{"code":"context_length_exceeded","message":"too long"}})";
+  upstream.expect_request().send(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", body));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.retry.enabled = true;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(ask);
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 400);
+  EXPECT_EQ(answer.body, body);
+}
+
+}  // namespace
+}  // namespace weir::test
