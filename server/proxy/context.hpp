@@ -17,6 +17,7 @@
 #include "proxy/admission_gate.hpp"
 #include "proxy/issued_ids.hpp"
 #include "proxy/old_places.hpp"
+#include "proxy/output_forecast.hpp"
 #include "proxy/retries.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/upstream_models.hpp"
@@ -34,6 +35,7 @@ struct Shared {
   OldPlaces old_places;
   Retries retries;
   protocol::TokenEstimator estimator;
+  OutputForecast outputs;
   std::string via;  // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
   std::atomic<bool> draining{false};    // no new requests: shutdown has begun
   std::atomic<bool> announcing{false};  // /readyz says no, requests are still taken

@@ -30,8 +30,6 @@ using Choice = net::UpstreamPool::Choice;
 
 // A connection that its peer had closed breaks within a round trip.
 constexpr std::chrono::seconds stale_after_send_max{2};
-// Of an answer nobody bounds: about the mean of chat traffic. The budgets settle with what really came.
-constexpr std::uint64_t expected_output_tokens = 500;
 constexpr std::string_view event_stream = "text/event-stream";
 
 class Exchange {
@@ -248,7 +246,8 @@ void Exchange::prepare_turn() {
   Turn::Request request;
   request.names = budget_names(client_, destination_);
   const ChargePlan plan = plan_charge();
-  const std::uint64_t expected = std::min(expected_output_tokens, plan.output_cap.value_or(expected_output_tokens));
+  const std::uint64_t expected =
+      session_.context().shared.outputs.expect(client_.name, tokenizer_model(), plan.output_cap).mean;
   if (counted) {
     request.own = own_cost(plan, expected);
     request.upstream = upstream_cost(plan, expected, destination_.upstream->reserves_cap);
@@ -284,6 +283,7 @@ std::string_view Exchange::tokenizer_model() const {
 }
 
 void Exchange::learn(const protocol::Usage& usage) {
+  if (usage.output) session_.context().shared.outputs.learn(client_.name, tokenizer_model(), *usage.output);
   if (usage.input && *usage.input > 0) {
     session_.context().shared.estimator.learn(tokenizer_model(), estimate_, *usage.input);
   }

@@ -5,6 +5,7 @@
 #include "proxy/client_body.hpp"
 #include "proxy/error_response.hpp"
 #include "proxy/local_answers.hpp"
+#include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
 
 namespace weir::proxy {
@@ -62,6 +63,14 @@ net::Task<void> serve_operator(Session& session) {
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty());
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
+  } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
+             (head.method == "GET" || head.method == "HEAD")) {
+    const bool queue = route.full_path == "/weir/queue";
+    const std::string json = session.context().shared.gate.with([queue](admission::Scheduler& scheduler) {
+      const auto now = net::Clock::now();
+      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, now);
+    });
+    text = write_json_answer(200, json, {}, session.keep_alive());
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {
     // A page in a browser can reach a loopback listener; it cannot do so without saying where it comes from.
     if (head.find("origin")) {

@@ -72,6 +72,30 @@ TEST(Queue, AWaitingClientThatLeavesCostsNothing) {
   EXPECT_EQ(third.read_response().body, R"({"id":"third"})");
 }
 
+TEST(Queue, OperatorsSeeWhoWaitsAndWhatIsUsed) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  std::string queue;
+  ASSERT_TRUE(wait_for([&] {
+    operators.send(get("/weir/queue"));
+    queue = operators.read_response().body;
+    return queue.find(R"("waiting":1)") != std::string::npos;
+  }));
+  EXPECT_NE(queue.find(R"("waits_for":{"scope":"upstream","name":"up","meter":"concurrency"})"), std::string::npos)
+      << queue;
+  operators.send(get("/weir/budgets"));
+  const std::string budgets = operators.read_response().body;
+  EXPECT_NE(budgets.find(R"("concurrency":{"limit":1,"used":1,)"), std::string::npos) << budgets;
+  first.close();
+  EXPECT_EQ(second.read_response().status(), 200);
+}
+
 TEST(Queue, TellsTheCallersOwnBudget) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer(R"({"id":"x"})", "x-ratelimit-limit-requests: 99\r\n"));
