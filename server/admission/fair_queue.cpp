@@ -126,8 +126,8 @@ Lane& FairQueue::push(Waiting& request, const LaneAddress& address) {
     lane.ready.push(sub);
   } else if (sub.first == &request) {
     lane.ready.update(sub);
-    if (lane.in) lane.in->update(lane);
   }
+  if (lane.in) lane.in->update(lane);  // it may have another head
   return lane;
 }
 
@@ -172,6 +172,11 @@ SubLane& FairQueue::serve(Lane& lane) {
   return sub;
 }
 
+void FairQueue::rejoin(Lane& lane) {
+  Share& share = *lane.share;
+  if (const Tag least = time_of(share) - catch_up_max; share.tag < least) move_tag(share, least);
+}
+
 void FairQueue::settle(SubLane& sub, Tokens difference) {
   Lane& lane = *sub.lane;
   assert(sub.running > 0);
@@ -183,10 +188,19 @@ void FairQueue::settle(SubLane& sub, Tokens difference) {
 }
 
 void FairQueue::move_tag(Share& share, Tag tag) {
-  share.tag = tag;
+  // All lanes of the share move at once, and a heap can take one change at a time: they leave with the old tag and come
+  // back with the new one.
+  moving_.clear();
   for (Lane* lane : share.lanes) {
-    if (lane->in) lane->in->update(*lane);
+    if (lane->in) moving_.emplace_back(lane->in, lane);
   }
+  if (moving_.size() == 1) {
+    share.tag = tag;
+    return moving_.front().first->update(*moving_.front().second);
+  }
+  for (const auto& [order, lane] : moving_) order->remove(*lane);
+  share.tag = tag;
+  for (const auto& [order, lane] : moving_) order->push(*lane);
 }
 
 FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
@@ -195,7 +209,7 @@ FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
   Ahead ahead;
   const Tokens before = std::clamp<Tokens>(request.mark - own.left, 0, own.queued - request.size);
   ahead.tokens_of_key = before;
-  ahead.requests_of_key = part_of(own.waiting, before, own.queued);
+  ahead.requests_of_key = part_of(own.waiting - 1, before, own.queued - request.size);
   for (const SubLane* other : lane.ready.items()) {
     if (other == &own) continue;
     const Tokens served = served_within(own.tag + before * tag_scale - other->tag, 1, other->queued);

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "admission/indexed_heap.hpp"
@@ -40,6 +41,9 @@ struct Waiting {
 
 using Tag = std::int64_t;
 constexpr Tag tag_scale = 1024;  // a token at weight 1; leaves room for weights up to about a thousand
+// What a share that was held up may catch up on: about one large request. A key that waits for its own limit most of
+// the time thus goes at once when it has room; a second of the 5M/30K tier, should a model come back after an hour.
+constexpr Tag catch_up_max = 65'536 * tag_scale;
 
 struct SubLane {
   std::string name;
@@ -82,7 +86,10 @@ struct Lane {
   LaneOrder* in = nullptr;  // in one at most
   std::uint32_t place = not_in_heap;
   BudgetId parked_on = no_budget;      // waits for room there instead of standing in its account's order
-  BudgetId released_from = no_budget;  // has just been let go from there: may go first
+  BudgetId released_from = no_budget;  // was let go from there: the others there wait for what comes of it
+  // Scopes whose turn its head has had: there it need not stand in line again when another budget holds it up. Without
+  // this, lanes that wait at two budgets would send each other back and forth.
+  std::uint8_t had_turn = 0;
 
   const Waiting& head() const { return *ready.top()->first; }
 };
@@ -133,6 +140,9 @@ class FairQueue {
   // The first of a lane goes, and tags move; a lane that becomes empty leaves its order. Returns the sub-lane, which
   // counts it as running.
   SubLane& serve(Lane& lane);
+  // It was held up by a budget that is not the account's, and stands in the order again: its share may catch up on some
+  // of the turns it missed, not on all of them, or it would keep everybody else waiting.
+  void rejoin(Lane& lane);
   // A served request came to so many tokens more (or less) than it was counted for, and is over.
   void settle(SubLane& sub, Tokens difference);
 
@@ -166,6 +176,7 @@ class FairQueue {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unordered_map<std::uint64_t, Share*> share_index_;  // by key and class
   LaneOrder order_;
+  std::vector<std::pair<LaneOrder*, Lane*>> moving_;  // of move_tag(), kept for its memory
   std::uint32_t waiting_ = 0;
   Tokens queued_ = 0;
 };

@@ -7,6 +7,10 @@
 namespace weir::admission {
 namespace {
 
+constexpr std::uint8_t turn_at(Scope scope) {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(scope));
+}
+
 std::string name_of(Scope scope, std::string_view name) {
   return std::to_string(static_cast<int>(scope)) + ':' + std::string(name);
 }
@@ -159,6 +163,8 @@ void Scheduler::enqueue(Call& call, Instant now) {
   if (!lane.in) account.queue->order().push(lane);
   if (&lane.head() != &call) return;
   // At the head of its lane: news for whoever decides about the lane.
+  lane.had_turn = 0;
+  if (lane.released_from != no_budget) mark(place(lane.released_from));
   if (lane.parked_on != no_budget) {
     mark(place(lane.parked_on));
   } else if (account.queue->order().first(now, limits_.age_step) == &lane) {
@@ -182,11 +188,15 @@ void Scheduler::leave_queue(Call& call) {
   const bool was_head = &lane.head() == &call;
   const BudgetId parked_on = lane.parked_on;
   account.queue->remove(call);
+  if (was_head) {
+    lane.had_turn = 0;
+    if (lane.released_from != no_budget) mark(place(lane.released_from));
+    mark(parked_on != no_budget ? place(parked_on) : account);
+  }
   if (lane.waiting == 0) {
     lane.parked_on = no_budget;
     decided(lane);
   }
-  if (was_head) mark(parked_on != no_budget ? place(parked_on) : account);
 }
 
 void Scheduler::withdraw(Ticket ticket, Instant now) {
@@ -217,21 +227,26 @@ std::vector<Decision> Scheduler::dispatch(Instant now) {
     wake_at(*due, never);
     mark(*due);
   }
-  for (std::size_t i = 0; i < marked_.size(); ++i) {
-    Place& news = *marked_[i];
-    news.marked = false;
-    if (news.queue) {
-      serve(news, now, decisions);
-    } else {
+  // Whoever may be asked again comes back before the next is chosen, or somebody behind them would go first.
+  for (std::size_t i = 0;;) {
+    while (!marked_.empty()) {
+      Place& news = *marked_.back();
+      marked_.pop_back();
+      news.marked = false;
       release(news, now);
     }
+    if (i == marked_accounts_.size()) break;
+    Place& account = *marked_accounts_[i];
+    if (serve(account, now, decisions)) continue;
+    account.marked = false;
+    ++i;
   }
-  marked_.clear();
+  marked_accounts_.clear();
   return decisions;
 }
 
 std::optional<Instant> Scheduler::next_wakeup() const {
-  if (!marked_.empty()) return now_;
+  if (!marked_.empty() || !marked_accounts_.empty()) return now_;
   Instant next = never;
   if (const Call* call = deadlines_.top()) next = std::min(next, call->submission.deadline);
   if (const Call* call = starts_.top()) next = std::min(next, call->submission.not_before);
@@ -251,20 +266,23 @@ void Scheduler::expire(Instant now, std::vector<Decision>& decisions) {
   }
 }
 
-void Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisions) {
+// Decides about the first lane; false: there is nothing to decide.
+bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisions) {
   wake_at(account, never);
-  while (Lane* lane = account.queue->order().first(now, limits_.age_step)) {
-    Call& call = static_cast<Call&>(*lane->ready.top()->first);
-    const auto found = obstacle(*lane, call, now);
-    if (!found) {
-      decisions.push_back({call.ticket, std::nullopt});
-      admit(account, *lane, call, now);
-    } else if (found->budget == account.id) {
-      return wake_at(account, found->blocked.when);
-    } else {
-      park(account, *lane, *found, now);
-    }
+  Lane* lane = account.queue->order().first(now, limits_.age_step);
+  if (!lane) return false;
+  Call& call = static_cast<Call&>(*lane->ready.top()->first);
+  const auto found = obstacle(*lane, call, now);
+  if (!found) {
+    decisions.push_back({call.ticket, std::nullopt});
+    admit(account, *lane, call, now);
+  } else if (found->budget == account.id) {
+    wake_at(account, found->blocked.when);
+    return false;
+  } else {
+    park(account, *lane, *found, now);
   }
+  return true;
 }
 
 // What keeps the first call of a lane from being sent; all are asked before any is charged.
@@ -275,7 +293,8 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(Lane& lane, Call& call, I
   std::optional<Obstacle> found;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
     if (found) return;
-    if (!each.queue && lane.released_from != each.id && !parking_of(each, lane).order.empty()) {
+    const bool had_turn = (lane.had_turn & turn_at(each.budget.limits().scope)) != 0;
+    if (!each.queue && !had_turn && !parking_of(each, lane).order.empty()) {
       found = Obstacle{each.id, {}, true};
       return;
     }
@@ -295,6 +314,7 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(Lane& lane, Call& call, I
 void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   account.queue->order().remove(lane);
   decided(lane);
+  lane.had_turn = 0;
   leave_heaps(call);
   --queued_;
   queued_bytes_ -= call.submission.bytes;
@@ -311,24 +331,21 @@ void Scheduler::park(Place& account, Lane& lane, const Obstacle& obstacle, Insta
   account.queue->order().remove(lane);
   Place& at = place(obstacle.budget);
   Parking& parking = parking_of(at, lane);
-  if (parking.out == &lane) {
-    // Asked again in vain: there is still no room, so nobody else is asked.
+  const bool was_out = parking.out == &lane;
+  if (was_out) {
     parking.out = nullptr;
     lane.released_from = no_budget;
   }
   decided(lane);
   lane.parked_on = obstacle.budget;
   parking.order.push(lane);
-  if (!obstacle.behind_others) return wake_at(at, obstacle.blocked.when);
-  if (parking.order.first(now, limits_.age_step) != &lane) return;
-  // It comes before those who were asked: whoever is out steps back, and the first of them all is asked.
-  if (Lane* out = parking.out) {
-    account.queue->order().remove(*out);
-    decided(*out);
-    out->parked_on = at.id;
-    parking.order.push(*out);
+  if (!obstacle.behind_others) {
+    // Asked in vain: nobody else is, until there is news. Lanes of another account may wait for an earlier instant.
+    lane.had_turn &= static_cast<std::uint8_t>(~turn_at(at.budget.limits().scope));
+    return wake_at(at, std::min(at.wake, obstacle.blocked.when));
   }
-  mark(at);
+  // Its head has changed, or it comes before those who were asked.
+  if (was_out || parking.order.first(now, limits_.age_step) == &lane) mark(at);
 }
 
 Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
@@ -340,18 +357,32 @@ Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
   return made;
 }
 
-// The first of each account's lanes that wait here goes back to be asked again.
+// The first of each account's lanes that wait here goes back to be asked again. Whoever was let out before, and has not
+// been asked yet, steps back if another comes first by now.
 void Scheduler::release(Place& from, Instant now) {
   for (Parking& parking : from.parkings) {
-    Lane* lane = parking.out ? nullptr : parking.order.first(now, limits_.age_step);
-    if (!lane) continue;
-    parking.order.remove(*lane);
-    parking.out = lane;
-    lane->parked_on = no_budget;
-    lane->released_from = from.id;
-    Place& account = place(lane->account);
-    account.queue->order().push(*lane);
-    mark(account);
+    if (parking.order.empty()) continue;
+    Lane* const out = parking.out;
+    if (out) {
+      place(out->account).queue->order().remove(*out);
+      parking.order.push(*out);
+    }
+    Lane& lane = *parking.order.first(now, limits_.age_step);
+    parking.order.remove(lane);
+    Place& account = place(lane.account);
+    if (out != &lane) {
+      if (out) {
+        out->parked_on = from.id;
+        out->released_from = no_budget;
+      }
+      parking.out = &lane;
+      lane.parked_on = no_budget;
+      lane.released_from = from.id;
+      account.queue->rejoin(lane);
+      mark(account);
+    }
+    lane.had_turn |= turn_at(from.budget.limits().scope);
+    account.queue->order().push(lane);
   }
 }
 
@@ -373,7 +404,7 @@ void Scheduler::wake_at(Place& place, Instant when) {
 void Scheduler::mark(Place& place) {
   if (place.marked) return;
   place.marked = true;
-  marked_.push_back(&place);
+  (place.queue ? marked_accounts_ : marked_).push_back(&place);
 }
 
 void Scheduler::mark_budgets_of(Call& call) {
@@ -611,6 +642,7 @@ std::vector<WaitingView> Scheduler::waiting(Instant now, std::size_t at_most) {
                       return a.first != b.first ? a.first < b.first : a.second->sequence < b.second->sequence;
                     });
   std::vector<WaitingView> views;
+  views.reserve(count);
   for (std::size_t i = 0; i < count; ++i) views.push_back(view_of(*order[i].second, now));
   std::stable_sort(views.begin(), views.end(), [](const WaitingView& a, const WaitingView& b) {
     return a.account != b.account ? a.account < b.account : a.position < b.position;

@@ -205,7 +205,7 @@ class Scheduler {
   void leave_queue(Call& call);
   void leave_heaps(Call& call);
   void expire(Instant now, std::vector<Decision>& decisions);
-  void serve(Place& account, Instant now, std::vector<Decision>& decisions);
+  bool serve(Place& account, Instant now, std::vector<Decision>& decisions);
   std::optional<Obstacle> obstacle(Lane& lane, Call& call, Instant now);
   void admit(Place& account, Lane& lane, Call& call, Instant now);
   void park(Place& account, Lane& lane, const Obstacle& obstacle, Instant now);
@@ -228,7 +228,7 @@ class Scheduler {
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
   std::unordered_map<std::string, BudgetId> names_;
-  std::vector<Place*> marked_;  // have news since the last dispatch
+  std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
   IndexedHeap<Call, &Call::deadline_place, SoonerDeadline> deadlines_;
   IndexedHeap<Call, &Call::start_place, SoonerStart> starts_;
   IndexedHeap<Place, &Place::wake_place, SoonerWake> wakes_;

@@ -1,0 +1,410 @@
+// Whose turn it is: weights, sub-lanes, classes, and who waits for whom.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "admission/admission_support.hpp"
+
+namespace weir::admission {
+namespace {
+
+using namespace test;
+
+// One at a time, so that the order of turns can be read off.
+Limits one_at_a_time(std::vector<BudgetLimits> more = {}) {
+  more.push_back(account({{Meter::in_flight, 1}}));
+  return all_of(std::move(more));
+}
+
+// Lets so many of 10 tokens through, one after the other.
+std::string turns(Desk& desk, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    const std::string next = desk.pass_when_woken();
+    if (next.empty()) return text + "|";
+    text += (i > 0 ? " " : "") + next;
+    desk.settle(next, used(10, 0));
+  }
+  return text;
+}
+
+// Lets all through; tokens by the first letter of their names, among the first `tokens` of them.
+std::map<char, int> shares(Desk& desk, int size, int tokens) {
+  std::map<char, int> got;
+  for (int sum = 0; sum < tokens; sum += size) {
+    const std::string next = desk.pass();
+    if (next.empty()) break;
+    got[next.front()] += size;
+    desk.settle(next, used(size, 0));
+  }
+  return got;
+}
+
+void fill(Desk& desk, const std::string& prefix, int count, Request request) {
+  for (int i = 0; i < count; ++i) desk.submit(prefix + std::to_string(i), request);
+}
+
+TEST(FairOrder, FirstComeFirstServedInALane) {
+  Desk desk(one_at_a_time());
+  for (const char* name : {"a", "b", "c"}) desk.submit(name, {});
+  EXPECT_EQ(turns(desk, 4), "a b c|");
+}
+
+TEST(FairOrder, KeysTakeTurns) {
+  Desk desk(one_at_a_time());
+  for (const char* name : {"a1", "a2", "a3"}) desk.submit(name, {.key = "a"});
+  for (const char* name : {"b1", "b2", "b3"}) desk.submit(name, {.key = "b"});
+  EXPECT_EQ(turns(desk, 6), "a1 b1 a2 b2 a3 b3");
+}
+
+TEST(FairOrder, TurnsAreMeasuredInTokens) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 100, {.key = "a", .tokens = 10});
+  fill(desk, "b", 10, {.key = "b", .tokens = 100});
+  auto got = std::map<char, int>();
+  for (int i = 0; i < 55; ++i) {
+    const std::string next = desk.pass();
+    const int size = next.front() == 'a' ? 10 : 100;
+    got[next.front()] += size;
+    desk.settle(next, used(size, 0));
+  }
+  EXPECT_NEAR(got['a'], 500, 100);
+  EXPECT_NEAR(got['b'], 500, 100);
+}
+
+TEST(FairOrder, ByWeight) {
+  Desk desk(one_at_a_time({key("a", {}, 3), key("b", {}, 1)}));
+  fill(desk, "a", 200, {.key = "a"});
+  fill(desk, "b", 200, {.key = "b"});
+  const auto got = shares(desk, 10, 1'000);
+  EXPECT_NEAR(got.at('a'), 750, 20);
+  EXPECT_NEAR(got.at('b'), 250, 20);
+}
+
+TEST(FairOrder, AReloadChangesWeightsForThoseWhoComeThen) {
+  Desk desk(one_at_a_time({key("a", {}, 1), key("b", {}, 1)}));
+  desk.reconfigure(one_at_a_time({key("a", {}, 4), key("b", {}, 1)}));
+  fill(desk, "a", 200, {.key = "a"});
+  fill(desk, "b", 200, {.key = "b"});
+  const auto got = shares(desk, 10, 1'000);
+  EXPECT_NEAR(got.at('a'), 800, 20);
+}
+
+TEST(FairOrder, WhatWasReallyUsedCounts) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 100, {.key = "a", .tokens = 10});
+  fill(desk, "b", 100, {.key = "b", .tokens = 10});
+  int a = 0;
+  for (int i = 0; i < 80; ++i) {
+    const std::string next = desk.pass();
+    a += next.front() == 'a';
+    desk.settle(next, used(next.front() == 'a' ? 30 : 10, 0));  // a says 10 and takes 30
+  }
+  EXPECT_NEAR(a, 20, 2);
+}
+
+TEST(FairOrder, AWithdrawalBeforeSendingCostsNoTurn) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 30, {.key = "a"});
+  fill(desk, "b", 30, {.key = "b"});
+  int b = 0, passed = 0;
+  while (passed < 20) {
+    const std::string next = desk.dispatch();
+    if (next == "a0" || next == "a1" || next == "a2" || next == "a3") {
+      desk.withdraw(next);
+      continue;
+    }
+    b += next.front() == 'b';
+    ++passed;
+    desk.send(next);
+    desk.settle(next, used(10, 0));
+  }
+  EXPECT_NEAR(b, 10, 1);
+}
+
+TEST(FairOrder, AnIdleShareIsBorrowedAndNotSavedUp) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 100, {.key = "a"});
+  EXPECT_EQ(shares(desk, 10, 500).at('a'), 500);  // b was away
+  fill(desk, "b", 100, {.key = "b"});
+  const auto got = shares(desk, 10, 400);
+  EXPECT_NEAR(got.at('b'), 200, 20);  // and gets its share, not what it did not use
+  EXPECT_NEAR(got.at('a'), 200, 20);  // nor is anything demanded back
+}
+
+TEST(FairOrder, SubLanesShareTheirKeyEqually) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 90, {.key = "k", .lane = "one"});
+  fill(desk, "b", 10, {.key = "k", .lane = "two"});
+  fill(desk, "c", 10, {.key = "k", .lane = "three"});
+  const auto got = shares(desk, 10, 300);
+  EXPECT_NEAR(got.at('a'), 100, 10);
+  EXPECT_NEAR(got.at('b'), 100, 10);
+  EXPECT_NEAR(got.at('c'), 100, 10);
+}
+
+TEST(FairOrder, InventingSubLanesGainsNothing) {
+  Desk desk(one_at_a_time());
+  for (int i = 0; i < 400; ++i)
+    desk.submit("a" + std::to_string(i), {.key = "a", .lane = "lane" + std::to_string(i)});
+  fill(desk, "b", 400, {.key = "b"});
+  const auto got = shares(desk, 10, 2'000);
+  EXPECT_NEAR(got.at('a'), 1'000, 20);
+  EXPECT_NEAR(got.at('b'), 1'000, 20);
+}
+
+TEST(FairOrder, AskingForManyModelsGainsNothing) {
+  Desk desk(one_at_a_time());
+  for (int i = 0; i < 200; ++i)
+    desk.submit("a" + std::to_string(i), {.key = "a", .model = "m" + std::to_string(i % 20)});
+  fill(desk, "b", 200, {.key = "b", .model = "m0"});
+  const auto got = shares(desk, 10, 1'000);
+  EXPECT_NEAR(got.at('a'), 500, 20);
+  EXPECT_NEAR(got.at('b'), 500, 20);
+}
+
+TEST(FairOrder, MoreSubLanesThanThereIsRoomForShareOne) {
+  Desk desk(one_at_a_time());
+  const int count = static_cast<int>(FairQueue::sub_lanes_max) + 50;
+  for (int i = 0; i < count; ++i) desk.submit("a" + std::to_string(i), {.lane = "lane" + std::to_string(i)});
+  std::string text = turns(desk, count);
+  EXPECT_EQ(std::count(text.begin(), text.end(), ' '), count - 1);
+  // Those beyond the bound stand in one line: the last of them comes after all others.
+  EXPECT_TRUE(text.ends_with("a" + std::to_string(count - 2) + " a" + std::to_string(count - 1)));
+}
+
+TEST(FairOrder, ARetryKeepsItsPlace) {
+  Desk desk(one_at_a_time());
+  desk.submit("a", {});
+  desk.now += 1s;
+  desk.submit("b", {});
+  desk.now += 1s;
+  desk.submit("c", {});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.now += 1s;
+  desk.submit("early", {.arrived = start + 500ms});
+  desk.submit("same", {.arrived = start + 1s});
+  desk.settle("a", used(10, 0));
+  EXPECT_EQ(turns(desk, 4), "early b same c");
+}
+
+// --- Nobody starves ---
+
+TEST(FairOrder, ALargeHeadIsNotOvertakenByWhatWouldFit) {
+  Desk desk(all_of({account({{Meter::tokens, 100}})}));
+  desk.submit("first", {.key = "a", .tokens = 50});
+  desk.pass();
+  desk.submit("large", {.key = "b", .tokens = 80});
+  for (int i = 0; i < 10; ++i) {
+    desk.now += 5s;
+    desk.submit("small" + std::to_string(i), {.key = "c", .tokens = 5});
+    EXPECT_EQ(desk.pass(), "");
+  }
+  EXPECT_EQ(desk.pass_when_woken(), "large small0 small1 small2 small3");
+}
+
+TEST(FairOrder, AKeyWithoutRoomDoesNotHoldUpOthers) {
+  Desk desk(all_of({key("a", {{Meter::tokens, 10}})}));
+  desk.submit("a1", {.key = "a"});
+  desk.submit("a2", {.key = "a"});
+  desk.submit("b1", {.key = "b"});
+  EXPECT_EQ(desk.pass(), "a1 b1");
+  desk.submit("b2", {.key = "b"});
+  EXPECT_EQ(desk.pass(), "b2");
+  EXPECT_EQ(desk.pass_when_woken(), "a2");
+}
+
+TEST(FairOrder, AModelWithoutRoomDoesNotHoldUpOtherModels) {
+  Desk desk(all_of({limited(Scope::model, "m", {{Meter::tokens, 10}})}));
+  desk.submit("a1", {.model = "m"});
+  desk.submit("a2", {.model = "m"});
+  desk.submit("a3", {.model = "n"});
+  EXPECT_EQ(desk.pass(), "a1 a3");
+  EXPECT_EQ(desk.pass_when_woken(), "a2");
+}
+
+TEST(FairOrder, TheFirstOfATeamIsNotOvertakenWithinIt) {
+  Desk desk(all_of({limited(Scope::team, "t", {{Meter::tokens, 100}})}));
+  desk.submit("first", {.key = "a", .team = "t", .tokens = 50});
+  desk.pass();
+  desk.submit("large", {.key = "b", .team = "t", .tokens = 80});
+  desk.submit("small", {.key = "c", .team = "t", .tokens = 5});
+  desk.submit("other", {.key = "d", .tokens = 5});
+  EXPECT_EQ(desk.pass(), "other");
+  desk.now += 30s;
+  desk.submit("small2", {.key = "e", .team = "t", .tokens = 5});
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.pass_when_woken(), "large small small2");
+}
+
+TEST(FairOrder, WhenTheFirstOfATeamLeavesTheNextIsAsked) {
+  Desk desk(all_of({limited(Scope::team, "t", {{Meter::tokens, 100}})}));
+  desk.submit("first", {.key = "a", .team = "t", .tokens = 50});
+  desk.pass();
+  desk.submit("large", {.key = "b", .team = "t", .tokens = 80});
+  desk.submit("small", {.key = "c", .team = "t", .tokens = 5});
+  EXPECT_EQ(desk.pass(), "");
+  desk.withdraw("large");
+  EXPECT_EQ(desk.pass(), "small");
+}
+
+TEST(FairOrder, ASmallerRequestInFrontOfAParkedOneIsAsked) {
+  Desk desk(all_of({key("k", {{Meter::tokens, 100}})}));
+  desk.submit("first", {.tokens = 50});
+  desk.pass();
+  desk.now += 1s;
+  desk.submit("large", {.tokens = 80});
+  EXPECT_EQ(desk.pass(), "");
+  desk.submit("retry", {.tokens = 20, .arrived = start});
+  EXPECT_EQ(desk.pass(), "retry");
+}
+
+TEST(FairOrder, ConcurrencyOfAKeyParksIt) {
+  Desk desk(all_of({key("a", {{Meter::in_flight, 2}})}));
+  fill(desk, "a", 4, {.key = "a"});
+  fill(desk, "b", 2, {.key = "b"});
+  EXPECT_EQ(desk.pass(), "a0 b0 a1 b1");
+  desk.settle("a1", used(10, 0));
+  EXPECT_EQ(desk.pass(), "a2");
+  desk.settle("a0", used(10, 0));
+  desk.settle("a2", used(10, 0));
+  EXPECT_EQ(desk.pass(), "a3");
+}
+
+// Several lanes wait at their key and at their team, each the first of one: they used to send each other back and forth
+// for ever.
+TEST(FairOrder, LanesThatWaitAtTwoPlacesDoNotChaseEachOther) {
+  Desk desk(all_of({key("a", {{Meter::requests, 1}}), limited(Scope::team, "t", {{Meter::requests, 2}})}));
+  desk.submit("a0", {.key = "a", .team = "t", .model = "m0"});
+  desk.submit("b0", {.key = "b", .team = "t", .model = "m0"});
+  EXPECT_EQ(desk.pass(), "a0 b0");
+  for (int i = 1; i < 5; ++i) {
+    desk.submit("a" + std::to_string(i), {.key = "a", .team = "t", .model = "m" + std::to_string(i)});
+    desk.submit("b" + std::to_string(i), {.key = "b", .team = "t", .model = "m" + std::to_string(i)});
+    desk.submit("c" + std::to_string(i), {.key = "c", .team = "t", .model = "m" + std::to_string(i)});
+  }
+  std::string all;
+  for (int i = 0; i < 12; ++i) {
+    const std::string next = desk.pass_when_woken();
+    if (next.empty()) break;
+    all += next + ' ';
+  }
+  EXPECT_EQ(std::count(all.begin(), all.end(), ' '), 12) << all;
+}
+
+// The later of two instants used to be the only one at which anybody was asked again.
+TEST(FairOrder, LanesOfSeveralAccountsAreEachWokenInTime) {
+  Desk desk(all_of({key("k", {{Meter::tokens, 100}})}));
+  desk.submit("a", {.tokens = 40});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.now += 20s;
+  desk.submit("b", {.tokens = 60});
+  EXPECT_EQ(desk.pass(), "b");
+  desk.submit("small", {.account = "one", .tokens = 30});
+  EXPECT_EQ(desk.pass(), "");
+  desk.submit("large", {.account = "two", .tokens = 90});
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.pass_when_woken(), "small");
+  EXPECT_LT(desk.now, start + 61s);
+  EXPECT_EQ(desk.pass_when_woken(), "large");
+}
+
+// The first of a lane that was about to be asked left, and nobody was asked any more.
+TEST(FairOrder, WhoLeavesWhileBeingAskedDoesNotHoldUpOthers) {
+  Desk desk(all_of({account({{Meter::in_flight, 1}}), key("k", {{Meter::tokens, 100}})}));
+  desk.submit("x", {.key = "x"});
+  EXPECT_EQ(desk.pass(), "x");
+  desk.submit("k0", {.model = "m0", .tokens = 100});
+  desk.settle("x");
+  EXPECT_EQ(desk.pass(), "k0");
+  for (int i = 1; i < 4; ++i) {
+    desk.submit("k" + std::to_string(i), {.model = "m" + std::to_string(i), .tokens = 20});
+    desk.submit("l" + std::to_string(i), {.model = "m" + std::to_string(i), .tokens = 20});
+  }
+  desk.settle("k0");
+  EXPECT_EQ(desk.pass(), "");
+  desk.submit("y", {.key = "y"});
+  EXPECT_EQ(desk.pass(), "y");
+  desk.now += 61s;  // the key has room, the account has none
+  EXPECT_EQ(desk.pass(), "");
+  desk.withdraw("k1");
+  EXPECT_EQ(desk.pass(), "");
+  desk.settle("y");
+  int passed = 0;
+  for (std::string next; !(next = desk.pass_when_woken(1s)).empty(); ++passed) desk.settle(next);
+  EXPECT_EQ(passed, 5);
+}
+
+// --- Classes ---
+
+TEST(FairOrder, MoreImportantFirst) {
+  Desk desk(one_at_a_time());
+  desk.submit("c", {.key = "c", .priority = Priority::background});
+  desk.submit("b", {.key = "b", .priority = Priority::normal});
+  desk.submit("a1", {.key = "a"});
+  desk.submit("a2", {.key = "a"});
+  EXPECT_EQ(turns(desk, 4), "a1 a2 b c");
+}
+
+TEST(FairOrder, WaitingLiftsARequestByOneClassAStep) {
+  Limits limits = one_at_a_time();
+  limits.age_step = 30s;
+  Desk desk(limits);
+  desk.submit("old", {.key = "c", .priority = Priority::background});
+  desk.submit("run", {.key = "r"});
+  EXPECT_EQ(desk.pass(), "run");
+  desk.now = start + 31s;
+  desk.submit("n", {.key = "b", .priority = Priority::normal});
+  desk.submit("i", {.key = "a"});
+  desk.settle("run", used(10, 0));
+  EXPECT_EQ(desk.pass(), "i");  // lifted to normal, where it came first
+  desk.settle("i", used(10, 0));
+  EXPECT_EQ(desk.pass(), "old");
+  desk.settle("old", used(10, 0));
+  EXPECT_EQ(desk.pass(), "n");
+}
+
+TEST(FairOrder, WhoHasWaitedLongEnoughComesBeforeLaterOnesOfTheHighestClass) {
+  Limits limits = one_at_a_time();
+  limits.age_step = 30s;
+  Desk desk(limits);
+  desk.submit("run", {.key = "r"});
+  EXPECT_EQ(desk.pass(), "run");
+  desk.submit("old", {.key = "c", .priority = Priority::background});
+  desk.now = start + 61s;
+  desk.submit("i", {.key = "a"});
+  desk.settle("run", used(10, 0));
+  EXPECT_EQ(turns(desk, 2), "old i");
+}
+
+TEST(FairOrder, ClassesOfAKeyHaveSharesOfTheirOwn) {
+  Desk desk(one_at_a_time());
+  fill(desk, "b", 3, {.key = "k", .priority = Priority::background});
+  fill(desk, "i", 3, {.key = "k"});
+  EXPECT_EQ(turns(desk, 6), "i0 i1 i2 b0 b1 b2");
+}
+
+// --- Being away does not make rich ---
+
+// A lane that its model held up for a long time used to have saved up all of its turns, and then held up everybody.
+TEST(FairOrder, WhoWasHeldUpForLongDoesNotTakeEverythingAfterwards) {
+  Limits limits = one_at_a_time();
+  Desk desk(limits);
+  Rng rng(1);
+  UpstreamReport report;
+  report.budget = desk.scheduler.budget(Scope::model, "m");
+  report.pause_until = start + 600s;
+  desk.scheduler.observe(report, desk.now, rng);
+  fill(desk, "p", 2'000, {.key = "p", .model = "m", .tokens = 100});
+  fill(desk, "q", 2'000, {.key = "q", .model = "n", .tokens = 100});
+  EXPECT_EQ(shares(desk, 100, 150'000).at('q'), 150'000);
+  desk.now = start + 600s;
+  fill(desk, "q_", 2'000, {.key = "q", .model = "n", .tokens = 100});
+  const auto got = shares(desk, 100, 200'000);
+  EXPECT_GT(got.at('q'), 60'000);
+  EXPECT_GT(got.at('p'), 100'000);
+}
+
+}  // namespace
+}  // namespace weir::admission
