@@ -96,7 +96,9 @@ class Walk {
     }
     if (!nested) return true;
     const char* after = nullptr;  // the token that follows the value
-    if (document.current_location().get(after) != simdjson::SUCCESS || after >= body_.data() + body_.size())
+    // A walk into the padding ends before the first token.
+    if (document.current_location().get(after) != simdjson::SUCCESS || after <= body_.data() + member.value.begin ||
+        after >= body_.data() + body_.size())
       return false;
     member.value.end = offset_of(after);
     while (json::is_space(body_[member.value.end - 1])) --member.value.end;

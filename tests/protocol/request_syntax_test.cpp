@@ -154,6 +154,14 @@ TEST(RequestSyntax, ALargeBodyLeavesTheReaderUsable) {
   EXPECT_EQ(view_of(R"({"model":"n"})", Api::completions).model, "n");
 }
 
+// The brackets in the padding seemed to close it, and the end of the list was looked for before the body's first byte.
+TEST(RequestSyntax, AnUnclosedListBeforePaddingThatClosesItIsRefused) {
+  for (const char padding : {']', '}', ' ', '"'}) {
+    const auto result = read_body(R"({"a":[1,[2],{"b":[2],"c":{"d":3}}})", Api::other, {}, padding);
+    EXPECT_TRUE(std::holds_alternative<BodyError>(result)) << padding;
+  }
+}
+
 // Sound bodies with a few bytes changed, against a validator that shares nothing with the reader.
 TEST(RequestSyntax, AgreesWithTheReferenceValidator) {
   const char* const given = std::getenv("WEIR_TEST_SEED");
