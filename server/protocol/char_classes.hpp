@@ -76,6 +76,14 @@ constexpr std::uint8_t class_special = 255;
 extern const std::array<std::uint8_t, 256> ascii_classes;               // CharClass, or class_special above 127
 extern const std::array<std::uint8_t, char_class_count> kind_of_class;  // CharKind
 
-CharClass class_of(char32_t code_point);
+// The class of every code point of the basic plane; 64 KiB, of which a text uses the few lines of its script.
+constexpr std::size_t basic_plane_size = 0x10000;
+extern const std::array<std::uint8_t, basic_plane_size> basic_plane_classes;
+CharClass class_beyond(char32_t code_point);  // and beyond it
+
+inline CharClass class_of(char32_t code_point) {
+  return code_point < basic_plane_size ? static_cast<CharClass>(basic_plane_classes[code_point])
+                                       : class_beyond(code_point);
+}
 
 }  // namespace weir::protocol

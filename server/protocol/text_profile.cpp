@@ -15,6 +15,10 @@ int hex_digit(char c) {
   return -1;
 }
 
+unsigned byte(const char* at) {
+  return static_cast<unsigned char>(*at);
+}
+
 class Reader {
  public:
   Reader(TextProfile& into, std::string_view text) : into_(into), at_(text.data()), end_(text.data() + text.size()) {}
@@ -32,19 +36,49 @@ class Reader {
       ++into_.runs[k * TextProfile::run_positions + position];
       previous = c;
     };
-    while (at_ < end_) {
-      const unsigned c = ascii_classes[static_cast<unsigned char>(*at_)];
+    const char* at = at_;
+    const char* const end = end_;
+    while (at < end) {
+      unsigned c = ascii_classes[static_cast<unsigned char>(*at)];
       if (c != class_special) {
-        ++at_;
-        count(c, kind_of_class[c]);
-        continue;
+        ++at;
+      } else if (escaped && *at == '\\' && end - at >= 2 && at[1] != 'u') {
+        c = escape_class(at[1]);
+        at += 2;
+      } else if ((*at & '\xF0') == '\xE0' && end - at >= 3) {  // the two lengths of nearly all scripts
+        c = basic_plane_classes[((byte(at) & 0xFU) << 12) | ((byte(at + 1) & 0x3FU) << 6) | (byte(at + 2) & 0x3FU)];
+        at += 3;
+      } else if ((*at & '\xE0') == '\xC0' && end - at >= 2) {
+        c = basic_plane_classes[((byte(at) & 0x1FU) << 6) | (byte(at + 1) & 0x3FU)];
+        at += 2;
+      } else {
+        at_ = at;
+        c = class_of(next_code_point(escaped));
+        at = at_;
       }
-      const unsigned decoded = class_of(next_code_point(escaped));
-      count(decoded, kind_of_class[decoded]);
+      count(c, kind_of_class[c]);
     }
+    at_ = at;
   }
 
  private:
+  // Of the letter behind a backslash, but for `u`.
+  static unsigned escape_class(char letter) {
+    switch (letter) {
+      case 'n':
+      case 'r':
+        return class_newline;
+      case 't':
+      case 'b':
+      case 'f':
+        return class_control;
+      case '\\':
+        return class_backslash;
+      default:
+        return ascii_classes[static_cast<unsigned char>(letter) & 0x7FU];
+    }
+  }
+
   char32_t next_code_point(bool escaped) {
     const char first = *at_;
     if (first == '\\') {
@@ -54,22 +88,10 @@ class Reader {
     return utf8();
   }
 
-  // Behind the backslash.
+  // Behind the backslash: `u` and its digits, or nothing any more.
   char32_t escape() {
-    if (at_ == end_) return U'\\';
-    switch (*at_++) {
-      case 'n':
-      case 'r':
-        return U'\n';
-      case 't':
-      case 'b':
-      case 'f':
-        return U'\t';
-      case 'u':
-        break;
-      default:
-        return static_cast<unsigned char>(at_[-1]);
-    }
+    if (at_ == end_ || *at_ != 'u') return U'\\';
+    ++at_;
     const char32_t unit = four_digits();
     const bool high = unit >= 0xD800 && unit < 0xDC00;
     if (high && end_ - at_ >= 6 && at_[0] == '\\' && at_[1] == 'u') {
@@ -94,15 +116,14 @@ class Reader {
 
   // A cut or wrong sequence gives a character that is none; at least one byte is used.
   char32_t utf8() {
-    const auto byte = [&](std::ptrdiff_t i) { return static_cast<unsigned char>(at_[i]); };
-    const unsigned first = byte(0);
+    const unsigned first = byte(at_);
     const std::ptrdiff_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
     if (length == 1 || end_ - at_ < length) {
       ++at_;
       return 0xFFFD;
     }
     char32_t value = first & (0xFFU >> (length + 1));
-    for (std::ptrdiff_t i = 1; i < length; ++i) value = (value << 6) | (byte(i) & 0x3FU);
+    for (std::ptrdiff_t i = 1; i < length; ++i) value = (value << 6) | (byte(at_ + i) & 0x3FU);
     at_ += length;
     return value;
   }

@@ -2,7 +2,7 @@
 // and knows the tokenizer family of the model by its habits (character classes, not a vocabulary); learns the rest per
 // model from what upstreams report. Pure: no clock, no I/O. One for the process: safe to call from every worker thread.
 //
-// An estimate is short work: about a microsecond and one of every 900 bytes of text; of texts beyond 64 KiB it reads
+// An estimate takes two microseconds and a nanosecond and a half per byte of text; of texts beyond 64 KiB it reads
 // evenly spread blocks. Its error, measured: docs/estimates.md.
 #pragma once
 
