@@ -10,6 +10,7 @@
 #include "app/app.hpp"
 #include "app/check.hpp"
 #include "app/config_source.hpp"
+#include "app/count.hpp"
 #include "app/health.hpp"
 #include "app/key_maker.hpp"
 #include "app/words.hpp"
@@ -144,6 +145,14 @@ int run_command_line(int argc, char** argv) {
       app.add_subcommand("check", "validate a configuration and print what it resolves to, secrets masked");
   add_serve_flags(*check_command, overrides);
 
+  CountRequest counted;
+  CLI::App* count_command =
+      app.add_subcommand("count", "estimate the tokens of a text or a request body, its charge and its price");
+  count_command->add_option("--model", counted.model, "the model it is meant for, default: the one in the body");
+  count_command->add_option("--config", counted.config,
+                            "configuration file (WEIR_CONFIG), default: what weir knows of the model's provider");
+  count_command->add_option("file", counted.file, "what to count, default -: standard input");
+
   simulator::Options simulated;
   CLI::App* simulate_command = app.add_subcommand("simulate", "run the simulated provider");
   add_simulate_flags(*simulate_command, simulated);
@@ -174,6 +183,7 @@ int run_command_line(int argc, char** argv) {
       return serve(request);
     }
     if (*check_command) return run_check(overrides);
+    if (*count_command) return run_count(counted);
     if (*simulate_command) return simulator::run(simulated);
     if (*health_command) return run_health(overrides);
     if (*new_key_command) return run_new_key(key_name);

@@ -106,7 +106,7 @@ TEST_F(CommandLine, WrongUseEndsWithTwoAndSaysSo) {
 TEST_F(CommandLine, HelpNamesEverySubcommandAndFlag) {
   const Outcome help = run({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* word : {"serve", "check", "simulate", "health", "new-key", "hash-key", "version"})
+  for (const char* word : {"serve", "check", "count", "simulate", "health", "new-key", "hash-key", "version"})
     EXPECT_NE(help.out.find(word), std::string::npos) << word;
   for (const char* command : {"serve", "check"}) {
     const Outcome flags = run({command, "--help"});
