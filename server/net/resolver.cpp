@@ -54,8 +54,8 @@ void Resolver::answer(const Key& key, Endpoints endpoints, const std::string& er
   Entry& entry = entries_[key];
   entry.under_way = false;
   if (!endpoints.empty()) {
-    entry.endpoints = endpoints;
-    entry.fresh_until = Clock::now() + keep_for;
+    entry.endpoints = std::move(endpoints);
+    entry.fresh_until = Clock::now() + keep_for_;
   }
   // Ringing a waiter may remove others and add new ones, which wait for the next look-up.
   entry.settling = std::move(entry.waiters);
@@ -63,7 +63,7 @@ void Resolver::answer(const Key& key, Endpoints endpoints, const std::string& er
   while (!entry.settling.empty()) {
     Wait& wait = *entry.settling.back();
     entry.settling.pop_back();
-    wait.endpoints_ = endpoints;
+    wait.endpoints_ = entry.endpoints;
     wait.error_ = error;
     wait.ready_ = true;
     wait.bell_.ring();

@@ -1,5 +1,6 @@
 // Names to addresses for one worker: getaddrinfo on Asio's resolver thread, answers kept for 30 s (getaddrinfo gives no
-// TTL), one look-up at a time per name however many wait. A waiter never waits beyond its own deadline: it just leaves.
+// TTL) and beyond that only while the name server fails; one look-up at a time per name however many wait. A waiter never
+// waits beyond its own deadline: it just leaves.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -15,9 +16,9 @@ namespace weir::net {
 class Resolver {
  public:
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
-  static constexpr std::chrono::seconds keep_for{30};
 
-  explicit Resolver(Worker& worker) : worker_(worker), resolver_(worker.io()) {}
+  explicit Resolver(Worker& worker, std::chrono::milliseconds keep_for = std::chrono::seconds(30))
+      : worker_(worker), keep_for_(keep_for), resolver_(worker.io()) {}
 
   // A place in the line for a name; leaves it when destroyed.
   class Wait {
@@ -53,6 +54,7 @@ class Resolver {
   void answer(const Key& key, Endpoints endpoints, const std::string& error);
 
   Worker& worker_;
+  const std::chrono::milliseconds keep_for_;
   boost::asio::ip::tcp::resolver resolver_;
   std::map<Key, Entry> entries_;                                         // as many as there are upstream hosts
   std::shared_ptr<Resolver*> self_ = std::make_shared<Resolver*>(this);  // an answer may come when this is gone

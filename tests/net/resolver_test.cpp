@@ -13,8 +13,10 @@ namespace weir::net {
 namespace {
 
 struct Bench {
+  explicit Bench(std::chrono::milliseconds keep_for = std::chrono::hours(1)) : resolver(worker, keep_for) {}
+
   Worker worker;
-  Resolver resolver{worker};
+  Resolver resolver;
   Signal signal;
   Bell bell{&signal, 1};
 };
@@ -59,6 +61,16 @@ TEST(Resolver, RingsEverybodyWhoWaitsForAName) {
     EXPECT_EQ(waits[i]->endpoints().at(0).port(), 8080);
   }
   EXPECT_TRUE(Resolver::Wait(bench.resolver, "127.1", 8080, bench.bell).ready()) << "remembered";
+}
+
+TEST(Resolver, AsksAgainForANameWhoseAnswerIsOld) {
+  Bench bench(std::chrono::milliseconds(0));
+  for (int i = 0; i < 2; ++i) {
+    const Resolver::Wait wait(bench.resolver, "127.1", 8080, bench.bell);
+    EXPECT_FALSE(wait.ready()) << "from memory";
+    test::run_until(bench.worker, [&] { return wait.ready(); });
+    EXPECT_FALSE(wait.endpoints().empty()) << wait.error();
+  }
 }
 
 TEST(Resolver, SaysWhyANameHasNoAddressAndAsksAgainNextTime) {
