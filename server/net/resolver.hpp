@@ -1,6 +1,6 @@
 // Names to addresses for one worker: getaddrinfo on Asio's resolver thread, answers kept for 30 s (getaddrinfo gives no
-// TTL) and beyond that only while the name server fails; one look-up at a time per name however many wait. A waiter never
-// waits beyond its own deadline: it just leaves.
+// TTL) and beyond that only while the name server fails; one look-up at a time per name however many wait. A waiter
+// never waits beyond its own deadline: it just leaves.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
