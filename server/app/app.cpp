@@ -103,8 +103,8 @@ struct WorkerThread {
 
 class Server {
  public:
-  Server(const ServeRequest& request, Loaded loaded)
-      : request_(request), config_(std::move(loaded.config)), log_(log_options(config_.log)), shared_(log_) {
+  Server(const ServeRequest& request, const Loaded& loaded)
+      : request_(request), config_(loaded.config), log_(log_options(config_.log)), shared_(log_) {
     shared_.via = "weir-" + hex(random_bits(), 8);
     shared_.mint_id = [] { return "req_" + hex(random_bits(), 12) + hex(random_bits(), 12); };
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
@@ -321,7 +321,7 @@ int serve(const ServeRequest& request) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
   raise_descriptor_limit();
   try {
-    Server server(request, std::move(std::get<Loaded>(result)));
+    Server server(request, std::get<Loaded>(result));
     server.run();
   } catch (const std::exception& error) {
     std::cerr << "weir: " << error.what() << '\n';

@@ -60,19 +60,24 @@ def wait_until(condition, what: str, seconds: float = WAIT_SECONDS_MAX):
 class Process:
     """One weir process: `weir VERB FLAGS...`, ready once `probe` answers 200."""
 
-    def __init__(self, verb: str, flags: list[str], port: int, probe: str):
+    def __init__(self, verb: str, flags: list[str], port: int, probe: str, environment: dict[str, str] | None = None):
+        """`probe`: a path, or a whole URL where the port does not speak plain HTTP."""
         self.port = port
         self.origin = f"http://127.0.0.1:{port}"
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [weir_binary(), verb, *flags],
             cwd=ROOT,
-            env=clean_environment(),
+            env=clean_environment() | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        self._wait_until_ready(probe)
+        self._wait_until_ready(self.origin + probe if probe.startswith("/") else probe)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def log(self) -> str:
         self._log.seek(0)
@@ -82,7 +87,7 @@ class Process:
         def ready():
             assert self._process.poll() is None, f"{self._process.args} ended at start:\n{self.log()}"
             with contextlib.suppress(httpx.TransportError):
-                return httpx.get(self.origin + probe, trust_env=False).status_code == 200
+                return httpx.get(probe, trust_env=False).status_code == 200
 
         try:
             wait_until(ready, f"{self._process.args} is ready", START_SECONDS_MAX)
@@ -125,11 +130,11 @@ class Simulator(Process):
 class Weir(Process):
     """`weir serve` on free ports."""
 
-    def __init__(self, *flags: str):
+    def __init__(self, *flags: str, environment: dict[str, str] | None = None):
         port, operator_port = free_port(), free_port()
         self.operator_origin = f"http://127.0.0.1:{operator_port}"
         addresses = ["--listen", f"127.0.0.1:{port}", "--operator-listen", f"127.0.0.1:{operator_port}"]
-        super().__init__("serve", [*addresses, *flags], port, "/healthz")
+        super().__init__("serve", [*addresses, *flags], port, self.operator_origin + "/healthz", environment)
 
     @property
     def base_url(self) -> str:

@@ -1,0 +1,223 @@
+"""weir as a process of its machine: certificates, descriptors, memory, what it logs, the providers of its environment."""
+
+import contextlib
+import http.server
+import json
+import os
+import resource
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import httpx
+import openai
+import pytest
+from conftest import MODEL
+from harness import WAIT_SECONDS_MAX, Weir, wait_until
+
+HELLO = [{"role": "user", "content": "Hello"}]
+MIB = 1 << 20
+
+
+# --- Certificates ----------------------------------------------------------------------------------------------------
+
+
+def write_certificate(folder, name: str):
+    """A new certificate of localhost that signs itself, and its key."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                   check=True, capture_output=True)
+
+
+def shown_certificate(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS_MAX) as connection:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(connection) as secured:
+            return ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True))
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload(simulator, tmp_path):
+    for name in ("old", "new"):
+        write_certificate(tmp_path, name)
+
+    def install(name: str):
+        for kind in ("pem", "key"):
+            shutil.copy(tmp_path / f"{name}.{kind}", tmp_path / f"server.{kind}")
+
+    install("old")
+    config = tmp_path / "weir.yaml"
+    config.write_text(json.dumps({
+        "clients": {"tls": {"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")}},
+        "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1"}],
+    }))
+    server = Weir("--config", str(config))
+    trust = ssl.create_default_context(cafile=str(tmp_path / "old.pem"))
+    base_url = f"https://localhost:{server.port}/v1"
+    with httpx.Client(verify=trust, trust_env=False) as wire, \
+            openai.OpenAI(base_url=base_url, api_key="sk-story", max_retries=0, http_client=wire) as client:
+        client.chat.completions.create(model=MODEL, messages=HELLO)
+        install("new")
+        assert shown_certificate(server.port) == (tmp_path / "old.pem").read_text()
+        assert httpx.post(server.operator_origin + "/weir/reload", trust_env=False).status_code == 200
+        # Workers learn of it by a message each.
+        wait_until(lambda: shown_certificate(server.port) == (tmp_path / "new.pem").read_text(), "it shows the new one")
+        client.chat.completions.create(model=MODEL, messages=HELLO)  # on the connection of before
+    server.stop()
+
+
+# --- Descriptors -----------------------------------------------------------------------------------------------------
+
+
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(simulator):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        server = Weir("--upstream", simulator.origin)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    server.stop()
+
+
+# --- Memory ----------------------------------------------------------------------------------------------------------
+
+
+class EndlessProvider:
+    """Streams `size` bytes of events as fast as they are taken."""
+
+    EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 950 + b'"}}]}\n\n'
+    BLOCK = EVENT * 64
+
+    def __init__(self, size: int):
+        self.sent = 0
+        provider = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("connection", "close")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while provider.sent < size:
+                        self.wfile.write(provider.BLOCK)
+                        provider.sent += len(provider.BLOCK)
+                    self.wfile.write(b"data: [DONE]\n\n")
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def resident(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+
+@pytest.fixture
+def endless():
+    provider = EndlessProvider(128 * MIB)
+    # Of sanitized builds, only what weir itself holds is of interest.
+    options = os.environ.get("ASAN_OPTIONS", "")
+    server = Weir("--upstream", provider.base_url, environment={"ASAN_OPTIONS": options + ":quarantine_size_mb=1"})
+    yield provider, server
+    server.stop()
+    provider.close()
+
+
+def open_stream(server: Weir):
+    call = {"model": MODEL, "messages": HELLO, "stream": True}
+    return httpx.stream("POST", server.base_url + "/chat/completions", json=call, timeout=60, trust_env=False)
+
+
+def test_memory_is_the_same_however_long_a_stream_is(endless):
+    provider, server = endless
+    read, early = 0, 0
+    with open_stream(server) as stream:
+        for data in stream.iter_raw():
+            read += len(data)
+            if not early and read > 8 * MIB:
+                early = resident(server.pid)
+        assert resident(server.pid) < early + 8 * MIB
+    assert read >= provider.sent == 128 * MIB // len(provider.BLOCK) * len(provider.BLOCK) + len(provider.BLOCK)
+
+
+def test_a_client_that_reads_slowly_slows_the_provider(endless):
+    provider, server = endless
+    with open_stream(server) as stream:
+        data = stream.iter_raw()
+        next(data)
+
+        def settled():
+            before = provider.sent
+            time.sleep(0.3)
+            return provider.sent == before
+
+        wait_until(settled, "the provider waits")
+        # What stands in the sockets' buffers on both sides; weir itself holds less than a MiB.
+        assert provider.sent < 32 * MIB
+        assert sum(map(len, data)) > 120 * MIB
+    assert provider.sent > 127 * MIB
+
+
+# --- Logs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_log_holds_a_prompt_an_answer_or_a_secret(simulator, tmp_path, form):
+    config = tmp_path / "weir.yaml"
+    config.write_text(json.dumps({
+        "log": {"level": "trace", "format": form},
+        "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1", "api_key": "sk-of-the-provider"}],
+    }))
+    server = Weir("--config", str(config))
+    client = openai.OpenAI(base_url=server.base_url, api_key="sk-of-the-client", max_retries=0)
+    prompt = [{"role": "user", "content": "a word that nobody else may read: Rhabarber"}]
+    with client:
+        said = client.chat.completions.create(model=MODEL, messages=prompt).choices[0].message.content
+        for _ in client.chat.completions.create(model=MODEL, messages=prompt, stream=True):
+            pass
+        client.embeddings.create(model="text-embedding-3-small", input="Rhabarber")
+        with pytest.raises(openai.BadRequestError):  # weir's own answers quote no value either
+            client.post("/chat/completions", body={"model": MODEL, "messages": "Rhabarber"}, cast_to=object)
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model=MODEL, messages=prompt,
+                                           extra_headers={"x-sim-status": "500"})
+    server.stop()
+    log = server.log()
+    assert log.count("/v1/chat/completions") == 4 and log.count("/v1/embeddings") == 1, log
+    assert len(said) > 20
+    for secret in ("Rhabarber", said[:20], "sk-of-the-provider", "sk-of-the-client"):
+        assert secret not in log
+
+
+# --- Providers of the environment ------------------------------------------------------------------------------------
+
+
+def test_the_providers_whose_keys_are_in_the_environment_are_used_and_listed():
+    keys = {"DEEPSEEK_API_KEY": "sk-one", "OPENAI_API_KEY": "sk-two", "ARK_API_KEY": "sk-three"}
+    server = Weir("--config", "config/weir.yaml", environment=keys)
+    log = server.log()
+    for name in ("deepseek", "openai", "volcengine-ark"):
+        assert name in log, log
+    assert not [secret for secret in keys.values() if secret in log]
+    models = {model["id"] for model in httpx.get(server.base_url + "/models", trust_env=False).json()["data"]}
+    assert {"deepseek-chat", "deepseek-r1-250528"} <= models, models
+    server.stop()
