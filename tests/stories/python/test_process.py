@@ -1,4 +1,4 @@
-"""weir as a process of its machine: certificates, descriptors, memory, what it logs, the providers of its environment."""
+"""weir as a process of its machine: certificates, proxies, descriptors, memory, logs, providers of its environment."""
 
 import contextlib
 import http.server
@@ -29,7 +29,7 @@ def write_certificate(folder, name: str):
     """A new certificate of localhost that signs itself, and its key."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                     "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-days", "2",
-                    "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,DNS:provider.test"],
                    check=True, capture_output=True)
 
 
@@ -68,6 +68,72 @@ def test_a_renewed_certificate_is_shown_after_a_reload(simulator, tmp_path):
         wait_until(lambda: shown_certificate(server.port) == (tmp_path / "new.pem").read_text(), "it shows the new one")
         client.chat.completions.create(model=MODEL, messages=HELLO)  # on the connection of before
     server.stop()
+
+
+# --- The proxy of the environment -----------------------------------------------------------------------------------
+
+
+class TunnelProxy:
+    """An HTTP proxy that takes CONNECT to any name and leads to `port` here; remembers what it was asked."""
+
+    def __init__(self, port: int):
+        self.asked: list[tuple[str, str]] = []  # target, credentials
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_CONNECT(self):
+                proxy.asked.append((self.path, self.headers.get("proxy-authorization", "")))
+                with socket.create_connection(("127.0.0.1", port)) as far:
+                    self.send_response(200)
+                    self.end_headers()
+                    back = threading.Thread(target=self._pump, args=(far, self.connection), daemon=True)
+                    back.start()
+                    self._pump(self.connection, far)
+                    back.join()
+                self.close_connection = True
+
+            @staticmethod
+            def _pump(source: socket.socket, sink: socket.socket):
+                with contextlib.suppress(OSError):
+                    while data := source.recv(65536):
+                        sink.sendall(data)
+                    sink.shutdown(socket.SHUT_WR)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_an_https_upstream_is_reached_through_the_proxy_of_the_environment(simulator, tmp_path):
+    write_certificate(tmp_path, "provider")
+    # The provider: another weir, with TLS, before the simulated one.
+    far_config, near_config = tmp_path / "far.yaml", tmp_path / "near.yaml"
+    far_config.write_text(json.dumps({
+        "clients": {"tls": {"certificate": str(tmp_path / "provider.pem"), "key": str(tmp_path / "provider.key")}},
+        "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1"}],
+    }))
+    near_config.write_text(json.dumps({
+        "upstreams": [{"name": "far", "base_url": "https://provider.test/v1", "ca_file": str(tmp_path / "provider.pem")}],
+    }))
+    far = Weir("--config", str(far_config))
+    proxy = TunnelProxy(far.port)
+    near = Weir("--config", str(near_config), environment={"HTTPS_PROXY": f"http://user:pass@{proxy.address}"})
+    with openai.OpenAI(base_url=near.base_url, api_key="sk-story", max_retries=0) as client:
+        for _ in range(2):
+            assert client.chat.completions.create(model=MODEL, messages=HELLO).choices[0].message.content
+    # One tunnel for both calls.
+    assert proxy.asked == [("provider.test:443", "Basic dXNlcjpwYXNz")]
+    near.stop()
+    far.stop()
+    proxy.close()
 
 
 # --- Descriptors -----------------------------------------------------------------------------------------------------
