@@ -315,7 +315,7 @@ class Server {
 int serve(const ServeRequest& request) {
   auto result = request.source.load();
   if (const auto* problems = std::get_if<Problems>(&result)) {
-    std::cerr << to_string(*problems) << '\n';
+    std::cerr << to_string(*problems);
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)

@@ -41,7 +41,7 @@ void add_serve_flags(CLI::App& command, Overrides& overrides) {
 int run_check(const Overrides& overrides) {
   const auto result = ConfigSource(overrides, process_environment()).load();
   if (const auto* problems = std::get_if<Problems>(&result)) {
-    std::cerr << to_string(*problems) << '\n';
+    std::cerr << to_string(*problems);
     return usage_error;
   }
   std::cout << describe(std::get<Loaded>(result));

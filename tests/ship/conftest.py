@@ -1,0 +1,85 @@
+"""The image under test, built once, and what it talks to."""
+
+import os
+
+import openai
+import pytest
+from containers import ROOT, SimulatorContainer, docker
+from harness import HeldProvider, clean_environment
+
+TAG = "weir-ship-test"
+REPORT = []  # figures for whoever reads the log
+
+
+@pytest.fixture(autouse=True)
+def _only_our_environment(monkeypatch):
+    for name in set(os.environ) - set(clean_environment()):
+        if name != "WEIR_IMAGE":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def report():
+    """Takes lines such as "image: 20 MB"; they are printed at the end."""
+    return REPORT.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in REPORT:
+        terminalreporter.write_line(f"figure: {line}")
+
+
+@pytest.fixture(scope="session")
+def image():
+    """weir's image: the one that WEIR_IMAGE names, or built here from docker/Dockerfile."""
+    named = os.environ.get("WEIR_IMAGE")
+    if named:
+        yield named
+        return
+    # Without BuildKit, which not every engine has: the instructions have to be plain ones.
+    docker("build", "--network", "host", "--tag", TAG, "--file", "docker/Dockerfile", ".", cwd=ROOT, seconds=3000,
+           env=os.environ | {"DOCKER_BUILDKIT": "0"})
+    yield TAG
+    docker("image", "rm", TAG, status=None)
+
+
+@pytest.fixture
+def held_provider():
+    provider = HeldProvider()
+    yield provider
+    provider.close()
+
+
+@pytest.fixture(scope="session")
+def simulator(image):
+    server = SimulatorContainer(image, "--tokens-per-second", "0")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def started():
+    """Takes what a test starts, and removes it at the end."""
+    made = []
+
+    def keep(container):
+        made.append(container)
+        return container
+
+    yield keep
+    for container in made:
+        container.remove()
+
+
+@pytest.fixture
+def client():
+    """Makes an OpenAI client without retries: a test sees each answer."""
+    made = []
+
+    def make(base_url: str, api_key: str = "any") -> openai.OpenAI:
+        made.append(openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=0))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
