@@ -14,7 +14,7 @@ constexpr Factors unknown_spread{0.15, 0.40, 0.20, 0.30, 0.30, 0.30, 0.40, 0.50,
 constexpr Factors lowest{0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.2, 0, 0, 0, -50};
 constexpr Factors highest{3, 3, 3, 3, 3, 3, 5, 6, 6, 8, 100'000};
 
-constexpr double known_ratio_spread = 0.05, unknown_ratio_spread = 0.10;  // docs/estimates.md
+constexpr double known_ratio_spread = 0.06, unknown_ratio_spread = 0.10;  // docs/estimates.md
 constexpr double noise = 0.03;        // what no correction removes, of a whole prompt
 constexpr double noise_tokens = 2;    //
 constexpr double drift = 0.003;       // per report: old reports fade over some hundreds of new ones

@@ -103,6 +103,26 @@ TEST_F(CommandLine, WrongUseEndsWithTwoAndSaysSo) {
   }
 }
 
+TEST_F(CommandLine, CountReadsAFileOrTheStandardInput) {
+  const std::string text = "The quick brown fox jumps over the lazy dog.\n";
+  const Outcome of_file = run({"count", "--model", "gpt-4o", file(text)});
+  EXPECT_EQ(of_file.status, 0) << of_file.err;
+  EXPECT_NE(of_file.out.find("counted     text, 45 bytes\n"), std::string::npos) << of_file.out;
+  EXPECT_EQ(run({"count", "--model", "gpt-4o"}, text).out, of_file.out);
+  EXPECT_EQ(run({"count", "--model", "gpt-4o", "-"}, text).out, of_file.out);
+}
+
+TEST_F(CommandLine, CountSaysWhichFileItCannotRead) {
+  const std::string folder = testing::TempDir();
+  for (const auto& [path, why] : {std::pair<std::string, const char*>{folder + "no-such-file", "No such file"},
+                                  std::pair<std::string, const char*>{folder, "Is a directory"}}) {
+    const Outcome outcome = run({"count", path});
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_NE(outcome.err.find("weir count: " + path + ": " + why), std::string::npos) << outcome.err;
+  }
+}
+
 TEST_F(CommandLine, HelpNamesEverySubcommandAndFlag) {
   const Outcome help = run({"--help"});
   EXPECT_EQ(help.status, 0);
