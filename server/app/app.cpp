@@ -199,6 +199,7 @@ class Server {
         }
         log_.set_level(loaded->config.log.level);
         for (const std::string& warning : loaded->warnings) log_.warn(warning);
+        shared_.metrics.reloaded(true);
         log_.info("configuration reloaded; calls under way finish under the old one");
         return std::nullopt;
       }
@@ -207,6 +208,7 @@ class Server {
     } catch (const std::exception& error) {
       problem = error.what();
     }
+    shared_.metrics.reloaded(false);
     log_.error("configuration not reloaded, the old one stays in force: " + problem);
     return problem;
   }

@@ -32,4 +32,21 @@ std::optional<Api> api_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view operation_of(Api api) {
+  switch (api) {
+    case Api::chat:
+    case Api::responses:
+    case Api::messages:
+      return "chat";
+    case Api::completions:
+      return "text_completion";
+    case Api::embeddings:
+      return "embeddings";
+    case Api::models:
+    case Api::other:
+      return {};
+  }
+  return {};
+}
+
 }  // namespace weir::protocol

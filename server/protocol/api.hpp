@@ -19,5 +19,7 @@ enum class Api {
 
 std::string_view name_of(Api api);                        // "chat", "completions", ... as in provider files
 std::optional<Api> api_from_name(std::string_view name);  // nullopt: not a family
+// gen_ai.operation.name of OpenTelemetry: "chat" for every shape of a conversation; empty: not one of these.
+std::string_view operation_of(Api api);
 
 }  // namespace weir::protocol

@@ -12,6 +12,7 @@
 #include "net/upstream_pool.hpp"
 #include "net/worker.hpp"
 #include "observe/exchange_log.hpp"
+#include "observe/metrics.hpp"
 #include "protocol/request_view.hpp"
 #include "protocol/token_estimator.hpp"
 #include "proxy/admission_gate.hpp"
@@ -30,6 +31,7 @@ class Session;
 struct Shared {
   explicit Shared(observe::Log& l) : log(l) {}
   observe::Log& log;
+  observe::Metrics metrics;
   IssuedIds issued;
   AdmissionGate gate;
   OldPlaces old_places;

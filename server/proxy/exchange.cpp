@@ -64,6 +64,7 @@ class Exchange {
   bool try_again(admission::Trouble trouble, std::optional<Duration> hint);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
+  void note_try(int status, std::string_view cause);
   void note_relayed(const Relay& relay);
   void settle(const Relay& relay, int status);
   ChargePlan plan_charge();
@@ -106,6 +107,7 @@ net::Task<void> Exchange::run() {
   record_.method = head_.method.substr(0, 16);
   route_ = find_route(head_.method, head_.target);
   record_.path = route_.full_path.substr(0, 256);
+  record_.operation = protocol::operation_of(route_.api);
 
   std::optional<Refusal> refusal = check_head();
   if (!refusal) refusal = co_await serve();
@@ -272,6 +274,7 @@ void Exchange::prepare_turn() {
 ChargePlan Exchange::plan_charge() {
   if (route_.reads_body()) {
     estimate_ = session_.context().shared.estimator.estimate(body_bytes_.view(), view_, tokenizer_model());
+    if (estimate_.input > 0) record_.estimated_input_tokens = static_cast<std::uint64_t>(estimate_.input);
   }
   const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
   return proxy::plan_charge(view_, input, *destination_.upstream, destination_.profile);
@@ -385,6 +388,7 @@ Exchange::Tried Exchange::take_failure(const Failure& failure, const OutgoingReq
   } else {
     tried.refusal = upstream_failed(failure, upstream.name);
   }
+  note_try(0, tried.refusal->code);
   const bool may_repeat = !request.stream && !timeout;
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
   if (may_repeat) tried.again = try_again(trouble, std::nullopt);
@@ -417,7 +421,11 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
         std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
   }
   Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
+  const bool streams = answer_head.status < 300 && view_.stream;
+  observe::Metrics& metrics = session_.context().shared.metrics;
+  if (streams) metrics.stream_opened();
   auto refusal = co_await relay.run();
+  if (streams) metrics.stream_closed();
   if (relay.upstream_done()) {
     call.give_back();
   } else {
@@ -429,13 +437,16 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   Tried tried;
   if (relay.holds_error() && !session_.gone()) {
     tried = take_error(relay, answer_head);
+    note_try(answer_head.status, record_.cause);
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
   } else if (refusal) {
+    note_try(answer_head.status, refusal->code);
     const bool early = !relay.opened() && !session_.gone() && refusal->status != 504;
     tried.again = early && try_again(admission::Trouble::failed, std::nullopt);
     tried.refusal = std::move(refusal);
   } else if (relay.complete()) {
     record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
+    note_try(answer_head.status, {});
   }
   if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
   co_return tried;
@@ -493,6 +504,10 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   return options;
 }
 
+void Exchange::note_try(int status, std::string_view cause) {
+  record_.tries.push_back({destination_.upstream->name, status, std::string(cause)});
+}
+
 void Exchange::note_relayed(const Relay& relay) {
   if (const auto usage = relay.usage()) {
     record_.input_tokens = usage->input;
@@ -504,6 +519,7 @@ void Exchange::note_relayed(const Relay& relay) {
     record_.first_content =
         std::chrono::duration_cast<std::chrono::microseconds>(*relay.first_content_at() - session_.head_read_at());
   }
+  record_.content_gaps = relay.content_gaps();
   record_.events += relay.filter().events();
   record_.keepalives_absorbed += relay.filter().keepalives_absorbed();
   if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
@@ -608,6 +624,7 @@ void Exchange::log() {
   if (body_ && record_.bytes_in == 0) record_.bytes_in = body_->bytes_read();
   record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - session_.head_read_at());
   session_.context().shared.log.exchange(record_);
+  session_.context().shared.metrics.exchange(record_);
 }
 
 std::string_view Exchange::cors_origin() const {

@@ -38,6 +38,16 @@ net::Task<std::string> reload(Session& session) {
   co_return write_json_answer(422, body, {}, session.keep_alive());
 }
 
+std::string answer_metrics(Shared& shared, bool keep_alive) {
+  const observe::Levels levels =
+      shared.gate.with([](admission::Scheduler& scheduler) { return levels_of(scheduler, net::Clock::now()); });
+  const std::string body = shared.metrics.text(levels);
+  std::string text = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: " +
+                     std::to_string(body.size()) + "\r\n";
+  if (!keep_alive) text += "connection: close\r\n";
+  return text + "\r\n" + body;
+}
+
 bool has_token(const net::RequestHead& head, const std::string& token) {
   return token.empty() || equal_secrets(credential_of(head), token);
 }
@@ -71,6 +81,8 @@ net::Task<void> serve_operator(Session& session) {
       return queue ? queue_json(scheduler, now) : budgets_json(scheduler, now);
     });
     text = write_json_answer(200, json, {}, session.keep_alive());
+  } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {
+    text = answer_metrics(session.context().shared, session.keep_alive());
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {
     // A page in a browser can reach a loopback listener; it cannot do so without saying where it comes from.
     if (head.find("origin")) {

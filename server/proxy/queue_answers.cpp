@@ -71,4 +71,22 @@ std::string budgets_json(admission::Scheduler& scheduler, admission::Instant now
   return out + "]}";
 }
 
+observe::Levels levels_of(admission::Scheduler& scheduler, admission::Instant now) {
+  observe::Levels levels;
+  levels.queue_requests = scheduler.queued();
+  levels.queue_bytes = scheduler.queued_bytes();
+  levels.running = scheduler.running();
+  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
+    const admission::BudgetLimits& limits = scheduler.limits_of(id);
+    for (std::size_t i = 0; i < admission::meter_count; ++i) {
+      const auto meter = static_cast<Meter>(i);
+      const admission::MeterView view = scheduler.view(id, meter, now);
+      if (!view.limit) continue;
+      levels.budgets.push_back({std::string(word_of(limits.scope)), limits.name, std::string(word_of(meter)),
+                                *view.limit, view.used, view.reserved, view.debt});
+    }
+  }
+  return levels;
+}
+
 }  // namespace weir::proxy

@@ -228,6 +228,7 @@ void Relay::note_answer() {
 }
 
 void Relay::note_content(Instant now) {
+  if (first_content_at_ && options_.kind == AnswerKind::events) content_gaps_.note(now - last_content_);
   last_content_ = now;
   if (!first_content_at_) first_content_at_ = now;
 }

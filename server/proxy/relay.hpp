@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "observe/content_gaps.hpp"
 #include "protocol/stream_filter.hpp"
 #include "proxy/downstream.hpp"
 #include "proxy/heartbeat.hpp"
@@ -61,6 +62,7 @@ class Relay {
   // Every byte of the answer has been read: the upstream's connection can serve another call.
   bool upstream_done() const { return decoder_.complete(); }
   const std::string& issued_id() const { return issued_id_; }
+  const observe::ContentGaps& content_gaps() const { return content_gaps_; }  // of a stream
 
  private:
   std::size_t take(std::span<char> raw);  // returns how many bytes were part of the answer
@@ -101,6 +103,7 @@ class Relay {
   std::uint64_t contents_seen_ = 0;
   net::Instant started_, last_byte_, last_content_, last_progress_;
   std::optional<net::Instant> first_content_at_;
+  observe::ContentGaps content_gaps_;
 };
 
 }  // namespace weir::proxy

@@ -1,0 +1,326 @@
+#include "observe/metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <cmath>
+#include <mutex>
+#include <sstream>
+#include <unordered_map>
+
+#include "observe/bounded_names.hpp"
+#include "observe/process_figures.hpp"
+
+namespace weir::observe {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Labels;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Buckets = Histogram::BucketBoundaries;
+
+// The buckets of OpenTelemetry's GenAI metrics, and above: a call may wait ten minutes in line and run for thirty.
+const Buckets duration_buckets{0.01,  0.02,  0.04,  0.08,  0.16,  0.32,  0.64,  1.28,   2.56,  5.12,
+                               10.24, 20.48, 40.96, 81.92, 160.0, 320.0, 640.0, 1280.0, 1800.0};
+const Buckets wait_buckets{0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 480, 600, 1200, 1800};
+const Buckets token_buckets{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576};
+const Buckets error_buckets{0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2, 5};
+const Buckets gap_buckets(ContentGaps::bounds.begin(), ContentGaps::bounds.end());
+
+// Label values are bounded: a client can invent models, and in pass-through mode keys.
+constexpr std::size_t keys_max = 1000, models_max = 500, combinations_max = 5000;
+
+// The series that exchanges of one key, model and upstream add to: one look-up per exchange finds them all.
+struct Series {
+  std::string key, model, upstream;
+  std::unordered_map<std::string, Counter*> outcomes;
+  std::unordered_map<std::string, Counter*> responses;                             // status and cause
+  std::unordered_map<std::string_view, std::pair<Histogram*, Histogram*>> usages;  // operation: input, output
+  Counter* input = nullptr;
+  Counter* cached = nullptr;
+  Counter* output = nullptr;
+  Counter* reasoning = nullptr;
+  Counter* reserved = nullptr;
+  Counter* settled = nullptr;
+  Histogram* duration = nullptr;
+  Histogram* first_content = nullptr;
+  Histogram* first_byte = nullptr;
+  Histogram* wait = nullptr;
+  Histogram* estimate_error = nullptr;
+
+  Labels who() const { return {{"key", key}, {"model", model}, {"upstream", upstream}}; }
+  Labels model_at_upstream() const { return {{"model", model}, {"upstream", upstream}}; }
+};
+
+// A series comes into being with its first sample.
+Counter& counter_at(Counter*& place, Family<Counter>& family, const Labels& labels) {
+  if (!place) place = &family.Add(labels);
+  return *place;
+}
+
+void observe(Histogram*& place, Family<Histogram>& family, const Labels& labels, const Buckets& buckets, double value) {
+  if (!place) place = &family.Add(labels, buckets);
+  place->Observe(value);
+}
+
+Labels with(Labels labels, const char* name, const std::string& value) {
+  labels.emplace(name, value);
+  return labels;
+}
+
+MetricFamily gauge_family(std::string name, std::string help) {
+  MetricFamily family;
+  family.name = std::move(name);
+  family.help = std::move(help);
+  family.type = MetricType::Gauge;
+  return family;
+}
+
+void add_level(MetricFamily& family, double value, std::vector<ClientMetric::Label> labels = {}) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = value;
+  family.metric.push_back(std::move(metric));
+}
+
+MetricFamily level(std::string name, std::string help, double value) {
+  MetricFamily family = gauge_family(std::move(name), std::move(help));
+  add_level(family, value);
+  return family;
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+
+  Family<Counter>& counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  Family<Gauge>& gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
+  Family<Histogram>& histogram(const char* name, const char* help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+
+  Family<Counter>& requests = counter("weir_requests_total", "Requests by what became of them.");
+  Family<Counter>& tokens =
+      counter("weir_tokens_total",
+              "Tokens as the upstream reported them; cached is a part of input, reasoning a part of output.");
+  Family<Counter>& reserved =
+      counter("weir_reserved_tokens_total", "Tokens that requests reserved before they were sent.");
+  Family<Counter>& settled =
+      counter("weir_settled_tokens_total", "Tokens that requests turned out to use, where reported.");
+  Family<Counter>& rejections = counter("weir_rejections_total", "Requests that weir refused itself, by code.");
+  Family<Counter>& responses =
+      counter("weir_upstream_responses_total", "Calls to upstreams by status (0: no answer) and cause of failure.");
+  Family<Counter>& retries = counter("weir_upstream_retries_total", "Calls to upstreams that repeated a failed one.");
+  Family<Counter>& double_charges =
+      counter("weir_upstream_possible_double_charges_total",
+              "Repeated calls whose first try was sent and never answered: the upstream may have billed both.");
+  Family<Histogram>& durations =
+      histogram("weir_request_duration_seconds", "From the request's head to the end of its answer.");
+  Family<Histogram>& first_contents =
+      histogram("weir_time_to_first_content_seconds", "From the request's head to the first word of its answer.");
+  Family<Histogram>& first_bytes =
+      histogram("weir_time_to_first_byte_seconds", "From the request's head to the upstream's first byte.");
+  Family<Histogram>& waits = histogram("weir_queue_wait_seconds", "Time in line for budget, by key.");
+  Family<Histogram>& estimate_errors = histogram(
+      "weir_estimate_error_ratio", "Distance of the estimated prompt tokens from the reported, over the reported.");
+  Family<Histogram>& usages = histogram("gen_ai_client_token_usage", "Tokens of a request, by OpenTelemetry's names.");
+  Gauge& streams = gauge("weir_streams_open", "Streamed answers under way.").Add({});
+  Histogram& gaps =
+      histogram("weir_content_gap_seconds", "Silence between two contents of a stream.").Add({}, gap_buckets);
+  Counter& keepalives =
+      counter("weir_keepalives_absorbed_total", "Keep-alives of upstreams that no client saw.").Add({});
+  Counter& heartbeats = counter("weir_heartbeats_sent_total", "Signs of life sent to waiting clients.").Add({});
+  Gauge& reload_successful =
+      gauge("weir_config_last_reload_successful", "1: the last (re)load of the configuration succeeded.").Add({});
+
+  std::mutex mutex;  // of what follows
+  BoundedNames keys{keys_max}, models{models_max};
+  std::unordered_map<std::string, Series> series;
+
+  Impl() {
+    gauge("weir_build_info", "The build, in labels.").Add({{"version", WEIR_VERSION}}).Set(1);
+    reload_successful.Set(1);
+  }
+
+  // These are for the holder of the mutex.
+  Series& series_of(const ExchangeRecord& record) {
+    // Refused before an upstream was chosen: the model is whatever the client wrote.
+    std::string model = record.upstream.empty() ? std::string() : models.bound(record.model);
+    std::string key = keys.bound(record.client), upstream = record.upstream;
+    std::string id = key + '\n' + model + '\n' + upstream;
+    auto found = series.find(id);
+    if (found == series.end()) {
+      if (series.size() >= combinations_max) {
+        key = model = upstream = "other";
+        id = "other";
+      }
+      found = series.try_emplace(id).first;
+      found->second.key = std::move(key);
+      found->second.model = std::move(model);
+      found->second.upstream = std::move(upstream);
+    }
+    return found->second;
+  }
+
+  void count_tokens(const ExchangeRecord& record, Series& of) {
+    const auto count = [&](std::optional<std::uint64_t> amount, Counter*& to, const char* kind) {
+      if (!amount || *amount == 0) return;
+      if (!to) to = &tokens.Add(with(of.who(), "kind", kind));
+      to->Increment(static_cast<double>(*amount));
+    };
+    count(record.input_tokens, of.input, "input");
+    count(record.cached_tokens, of.cached, "cached");
+    count(record.output_tokens, of.output, "output");
+    count(record.reasoning_tokens, of.reasoning, "reasoning");
+    if (record.reserved_tokens) {
+      if (!of.reserved) of.reserved = &reserved.Add(of.model_at_upstream());
+      of.reserved->Increment(static_cast<double>(*record.reserved_tokens));
+    }
+    if (record.input_tokens || record.output_tokens) {
+      if (!of.settled) of.settled = &settled.Add(of.model_at_upstream());
+      of.settled->Increment(static_cast<double>(record.input_tokens.value_or(0) + record.output_tokens.value_or(0)));
+    }
+    if (record.estimated_input_tokens && record.input_tokens && *record.input_tokens > 0) {
+      const auto real = static_cast<double>(*record.input_tokens);
+      const double error = std::abs(static_cast<double>(*record.estimated_input_tokens) - real) / real;
+      observe(of.estimate_error, estimate_errors, {{"model", of.model}}, error_buckets, error);
+    }
+  }
+
+  void note_tries(const ExchangeRecord& record, Series& of) {
+    for (std::size_t i = 0; i < record.tries.size(); ++i) {
+      const UpstreamTry& each = record.tries[i];
+      const std::string status = std::to_string(each.status);
+      // Accounts of one request may differ; those of the series are cached.
+      const Labels labels{{"upstream", each.upstream}, {"status", status}, {"cause", each.cause}};
+      if (each.upstream == of.upstream) {
+        counter_at(of.responses[status + '\n' + each.cause], responses, labels).Increment();
+      } else {
+        responses.Add(labels).Increment();
+      }
+      if (i == 0) continue;
+      retries.Add({{"upstream", each.upstream}}).Increment();
+      const UpstreamTry& before = record.tries[i - 1];
+      if (before.status == 0 && before.cause == "weir_upstream_reset")
+        double_charges.Add({{"upstream", before.upstream}}).Increment();
+    }
+  }
+
+  void note_usage(const ExchangeRecord& record, Series& of) {
+    if (record.operation.empty()) return;
+    auto& [input, output] = of.usages[record.operation];
+    const auto note = [&](std::optional<std::uint64_t> amount, Histogram*& to, const char* type) {
+      if (!amount) return;
+      const Labels labels{{"gen_ai_operation_name", std::string(record.operation)},
+                          {"gen_ai_provider_name", of.upstream},
+                          {"gen_ai_request_model", of.model},
+                          {"gen_ai_token_type", type}};
+      observe(to, usages, labels, token_buckets, static_cast<double>(*amount));
+    };
+    note(record.input_tokens, input, "input");
+    note(record.output_tokens, output, "output");
+  }
+
+  void note_times(const ExchangeRecord& record, Series& of) {
+    const auto note = [&](std::optional<std::chrono::microseconds> time, Histogram*& to, Family<Histogram>& family) {
+      if (!time) return;
+      if (!to) to = &family.Add(of.model_at_upstream(), duration_buckets);
+      to->Observe(std::chrono::duration<double>(*time).count());
+    };
+    note(record.duration, of.duration, durations);
+    note(record.first_content, of.first_content, first_contents);
+    note(record.first_byte, of.first_byte, first_bytes);
+    if (record.queued) {
+      const double waited = std::chrono::duration<double>(*record.queued).count();
+      observe(of.wait, waits, {{"key", of.key}}, wait_buckets, waited);
+    }
+    if (record.content_gaps.sum > 0) {
+      const auto& counts = record.content_gaps.counts;
+      gaps.ObserveMultiple(std::vector<double>(counts.begin(), counts.end()), record.content_gaps.sum);
+    }
+  }
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+void Metrics::exchange(const ExchangeRecord& record) {
+  const std::scoped_lock lock(impl_->mutex);
+  Series& series = impl_->series_of(record);
+  Counter*& outcome = series.outcomes[record.outcome];
+  if (!outcome) outcome = &impl_->requests.Add(with(series.who(), "outcome", record.outcome));
+  outcome->Increment();
+  if (!record.error.empty() && record.attempts == 0) impl_->rejections.Add({{"reason", record.error}}).Increment();
+  impl_->count_tokens(record, series);
+  impl_->note_tries(record, series);
+  impl_->note_usage(record, series);
+  impl_->note_times(record, series);
+  impl_->keepalives.Increment(static_cast<double>(record.keepalives_absorbed));
+  impl_->heartbeats.Increment(static_cast<double>(record.heartbeats_sent));
+}
+
+void Metrics::stream_opened() {
+  impl_->streams.Increment();
+}
+
+void Metrics::stream_closed() {
+  impl_->streams.Decrement();
+}
+
+void Metrics::reloaded(bool successful) {
+  impl_->reload_successful.Set(successful ? 1 : 0);
+}
+
+std::string Metrics::text(const Levels& levels) const {
+  std::vector<MetricFamily> families = impl_->registry.Collect();
+  // A family without a sample says nothing; promtool is content with either.
+  std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+  families.push_back(level("weir_queue_requests", "Requests in line.", static_cast<double>(levels.queue_requests)));
+  families.push_back(
+      level("weir_queue_bytes", "Bodies of the requests in line.", static_cast<double>(levels.queue_bytes)));
+  families.push_back(level("weir_running_requests", "Requests that have their budget and have not ended.",
+                           static_cast<double>(levels.running)));
+
+  MetricFamily limit = gauge_family("weir_budget_limit", "What a meter allows in its window.");
+  MetricFamily used = gauge_family("weir_budget_used", "What a meter has charged in its window.");
+  MetricFamily reserved = gauge_family("weir_budget_reserved", "What running requests are expected to need.");
+  MetricFamily debt = gauge_family("weir_budget_debt", "What was used beyond the limit and is paid off later.");
+  for (const Levels::Budget& budget : levels.budgets) {
+    const std::vector<ClientMetric::Label> labels{
+        {"scope", budget.scope}, {"name", budget.name}, {"meter", budget.meter}};
+    add_level(limit, static_cast<double>(budget.limit), labels);
+    add_level(used, static_cast<double>(budget.used), labels);
+    add_level(reserved, static_cast<double>(budget.reserved), labels);
+    add_level(debt, static_cast<double>(budget.debt), labels);
+  }
+  if (!levels.budgets.empty()) {
+    for (MetricFamily* family : {&limit, &used, &reserved, &debt}) families.push_back(std::move(*family));
+  }
+  for (const ProcessFigure& figure : process_figures()) {
+    MetricFamily family = level(figure.name, figure.help, figure.value);
+    if (figure.counter) {
+      family.type = MetricType::Counter;
+      family.metric.front().counter.value = figure.value;
+    }
+    families.push_back(std::move(family));
+  }
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return out.str();
+}
+
+}  // namespace weir::observe

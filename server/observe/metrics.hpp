@@ -1,0 +1,47 @@
+// What weir tells Prometheus. Counters and histograms are fed with the record of each exchange at its end, so that one
+// record makes the line in the log and the figures; what has a level now (queue, budgets) is handed in when somebody
+// asks. Names: docs/metrics.md. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "observe/exchange_record.hpp"
+
+namespace weir::observe {
+
+// Levels at the moment of asking.
+struct Levels {
+  struct Budget {
+    std::string scope, name, meter;
+    std::int64_t limit = 0, used = 0, reserved = 0, debt = 0;
+  };
+  std::uint64_t queue_requests = 0, queue_bytes = 0, running = 0;
+  std::vector<Budget> budgets;
+};
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  void exchange(const ExchangeRecord& record);
+  void stream_opened();
+  void stream_closed();
+  void reloaded(bool successful);
+
+  // The Prometheus text format 0.0.4.
+  std::string text(const Levels& levels) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir::observe

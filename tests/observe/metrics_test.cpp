@@ -1,0 +1,160 @@
+#include "observe/metrics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+
+namespace weir::observe {
+namespace {
+
+using namespace std::chrono_literals;
+
+ExchangeRecord answered() {
+  ExchangeRecord record;
+  record.client = "alice";
+  record.model = "deepseek-chat";
+  record.upstream = "ds";
+  record.operation = "chat";
+  record.outcome = "ok";
+  record.status = 200;
+  record.attempts = 1;
+  record.tries = {{"ds", 200, ""}};
+  record.duration = 2s;
+  return record;
+}
+
+// Whether the text has this very line.
+testing::AssertionResult says(const std::string& text, const std::string& line) {
+  std::istringstream lines(text);
+  for (std::string each; std::getline(lines, each);) {
+    if (each == line) return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << "not there: " << line << "\n" << text;
+}
+
+TEST(Metrics, CountRequestsByKeyModelUpstreamAndOutcome) {
+  Metrics metrics;
+  metrics.exchange(answered());
+  metrics.exchange(answered());
+  ExchangeRecord left = answered();
+  left.outcome = "client_left";
+  metrics.exchange(left);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_requests_total{key="alice",model="deepseek-chat",outcome="ok",upstream="ds"} 2)"));
+  EXPECT_TRUE(
+      says(text, R"(weir_requests_total{key="alice",model="deepseek-chat",outcome="client_left",upstream="ds"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_request_duration_seconds_count{model="deepseek-chat",upstream="ds"} 3)"));
+  EXPECT_TRUE(says(text, R"(weir_request_duration_seconds_bucket{model="deepseek-chat",upstream="ds",le="1.28"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_request_duration_seconds_bucket{model="deepseek-chat",upstream="ds",le="2.56"} 3)"));
+  EXPECT_TRUE(says(text, R"(weir_request_duration_seconds_bucket{model="deepseek-chat",upstream="ds",le="1800"} 3)"));
+}
+
+TEST(Metrics, CountTokensByKindAndTheErrorOfTheEstimate) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.input_tokens = 100;
+  record.cached_tokens = 40;
+  record.output_tokens = 20;
+  record.estimated_input_tokens = 112;
+  record.reserved_tokens = 300;
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_tokens_total{key="alice",kind="input",model="deepseek-chat",upstream="ds"} 100)"));
+  EXPECT_TRUE(says(text, R"(weir_tokens_total{key="alice",kind="cached",model="deepseek-chat",upstream="ds"} 40)"));
+  EXPECT_TRUE(says(text, R"(weir_tokens_total{key="alice",kind="output",model="deepseek-chat",upstream="ds"} 20)"));
+  EXPECT_EQ(text.find(R"(kind="reasoning")"), std::string::npos) << "none was reported";
+  EXPECT_TRUE(says(text, R"(weir_reserved_tokens_total{model="deepseek-chat",upstream="ds"} 300)"));
+  EXPECT_TRUE(says(text, R"(weir_settled_tokens_total{model="deepseek-chat",upstream="ds"} 120)"));
+  EXPECT_TRUE(says(text, R"(weir_estimate_error_ratio_bucket{model="deepseek-chat",le="0.1"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_estimate_error_ratio_bucket{model="deepseek-chat",le="0.15"} 1)"));
+  EXPECT_TRUE(says(text, R"(gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="ds",)"
+                         R"(gen_ai_request_model="deepseek-chat",gen_ai_token_type="input"} 100)"));
+}
+
+TEST(Metrics, CountEachTryAndWhatMayHaveBeenBilledTwice) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.attempts = 3;
+  record.tries = {{"ds", 429, "rate_limit"}, {"other", 0, "weir_upstream_reset"}, {"ds", 200, ""}};
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_upstream_responses_total{cause="rate_limit",status="429",upstream="ds"} 1)"));
+  EXPECT_TRUE(
+      says(text, R"(weir_upstream_responses_total{cause="weir_upstream_reset",status="0",upstream="other"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_responses_total{cause="",status="200",upstream="ds"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_retries_total{upstream="other"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_retries_total{upstream="ds"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="other"} 1)"));
+}
+
+TEST(Metrics, CountRefusalsByCode) {
+  Metrics metrics;
+  ExchangeRecord record;
+  record.client = "alice";
+  record.model = "whatever the client wrote";
+  record.outcome = "refused";
+  record.error = "weir_deadline";
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_rejections_total{reason="weir_deadline"} 1)"));
+  EXPECT_EQ(text.find("whatever"), std::string::npos) << "no upstream has such a model";
+}
+
+TEST(Metrics, BoundTheLabelsThatClientsCanInvent) {
+  Metrics metrics;
+  for (int i = 0; i < 1200; ++i) {
+    ExchangeRecord record = answered();
+    record.client = "key-" + std::to_string(i);
+    record.model = "model-" + std::to_string(i);
+    metrics.exchange(record);
+  }
+  const std::string text = metrics.text({});
+  EXPECT_NE(text.find(R"(key="key-999",model="other")"), std::string::npos);
+  EXPECT_TRUE(says(text, R"(weir_requests_total{key="other",model="other",outcome="ok",upstream="ds"} 200)"));
+  EXPECT_EQ(text.find(R"(key="key-1000")"), std::string::npos);
+}
+
+TEST(Metrics, ShowLevelsAsTheyAre) {
+  Metrics metrics;
+  metrics.stream_opened();
+  metrics.reloaded(false);
+  Levels levels;
+  levels.queue_requests = 3;
+  levels.queue_bytes = 4096;
+  levels.budgets.push_back({"upstream", "ds", "tpm", 5'000'000, 1'200, 300, 7});
+  const std::string text = metrics.text(levels);
+  EXPECT_TRUE(says(text, "weir_streams_open 1"));
+  EXPECT_TRUE(says(text, "weir_config_last_reload_successful 0"));
+  EXPECT_TRUE(says(text, "weir_queue_requests 3"));
+  EXPECT_TRUE(says(text, "weir_queue_bytes 4096"));
+  EXPECT_TRUE(says(text, R"(weir_budget_limit{scope="upstream",name="ds",meter="tpm"} 5000000)"));
+  EXPECT_TRUE(says(text, R"(weir_budget_used{scope="upstream",name="ds",meter="tpm"} 1200)"));
+  EXPECT_TRUE(says(text, R"(weir_budget_reserved{scope="upstream",name="ds",meter="tpm"} 300)"));
+  EXPECT_TRUE(says(text, R"(weir_budget_debt{scope="upstream",name="ds",meter="tpm"} 7)"));
+  EXPECT_TRUE(says(text, "# TYPE weir_budget_used gauge"));
+  EXPECT_TRUE(says(text, "# TYPE process_cpu_seconds_total counter"));
+  EXPECT_NE(text.find("\nprocess_resident_memory_bytes "), std::string::npos);
+}
+
+TEST(Metrics, MergeTheSilencesOfAStream) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.content_gaps.note(20ms);
+  record.content_gaps.note(20ms);
+  record.content_gaps.note(45s);
+  record.content_gaps.note(10min);
+  record.keepalives_absorbed = 12;
+  record.heartbeats_sent = 4;
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="0.01"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="0.025"} 2)"));
+  EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="60"} 3)"));
+  EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="+Inf"} 4)"));
+  EXPECT_TRUE(says(text, "weir_keepalives_absorbed_total 12"));
+  EXPECT_TRUE(says(text, "weir_heartbeats_sent_total 4"));
+}
+
+}  // namespace
+}  // namespace weir::observe
