@@ -1,6 +1,7 @@
 """The image under test, built once, and what it talks to."""
 
 import os
+import shutil
 
 import openai
 import pytest
@@ -41,6 +42,29 @@ def image():
            env=os.environ | {"DOCKER_BUILDKIT": "0"})
     yield TAG
     docker("image", "rm", TAG, status=None)
+
+
+# What the published images of Python are like: pip installs for the whole system. It finds packages as this host does.
+PYTHON_IMAGE = """
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates python3 python3-pip
+COPY authorities.crt /etc/ssl/certs/ca-certificates.crt
+ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+COPY pip.conf /etc/pip.conf
+"""
+
+
+@pytest.fixture(scope="session")
+def python_image(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("python")
+    (folder / "Dockerfile").write_text(PYTHON_IMAGE)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder / "authorities.crt")
+    index = os.environ.get("PIP_INDEX_URL")
+    (folder / "pip.conf").write_text(f"[global]\nindex-url = {index}\n" if index else "[global]\n")
+    docker("build", "--network", "host", "--tag", "weir-ship-python", str(folder), seconds=1200,
+           env=os.environ | {"DOCKER_BUILDKIT": "0"})
+    yield "weir-ship-python"
+    docker("image", "rm", "weir-ship-python", status=None)
 
 
 @pytest.fixture

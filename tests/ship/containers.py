@@ -20,17 +20,17 @@ def docker(*arguments: str, status: int | None = 0, seconds: float = 120, **opti
     return done
 
 
-def run_once(image: str, *command: str, options: list[str] = (), status: int = 0) -> subprocess.CompletedProcess:
+def run_once(image: str, *command: str, options: list[str] = (), status: int | None = 0) -> subprocess.CompletedProcess:
     """A container that ends by itself; its output."""
     return docker("run", "--rm", *HARDENED, *options, image, *command, status=status)
 
 
 class Container:
-    """A container that runs until it is removed. `options` are those of `docker run`."""
+    """A container that runs until it is removed. `options` are those of `docker run`, `base` what all have."""
 
-    def __init__(self, image: str, *command: str, options: list[str] = ()):
+    def __init__(self, image: str, *command: str, options: list[str] = (), base: list[str] = HARDENED):
         self.name = f"weir-ship-{secrets.token_hex(4)}"
-        docker("run", "--detach", "--name", self.name, *HARDENED, *options, image, *command)
+        docker("run", "--detach", "--name", self.name, *base, *options, image, *command)
 
     def state(self) -> dict:
         return json.loads(docker("inspect", "--format", "{{json .State}}", self.name).stdout)
