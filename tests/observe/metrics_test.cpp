@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 
@@ -154,6 +156,45 @@ TEST(Metrics, MergeTheSilencesOfAStream) {
   EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="+Inf"} 4)"));
   EXPECT_TRUE(says(text, "weir_keepalives_absorbed_total 12"));
   EXPECT_TRUE(says(text, "weir_heartbeats_sent_total 4"));
+}
+
+// Names and types in the tables of docs/metrics.md.
+std::map<std::string, std::string> documented() {
+  std::ifstream file(WEIR_SOURCE_DIR "/docs/metrics.md");
+  std::map<std::string, std::string> names;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("| `")) continue;
+    std::istringstream cells(line);
+    std::string bar, name, type;
+    cells >> bar >> name >> bar >> type;
+    names[name.substr(1, name.size() - 2)] = type;
+  }
+  return names;
+}
+
+TEST(Metrics, AreThoseOfTheDocument) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.tries = {{"ds", 0, "weir_upstream_reset"}, {"ds", 200, ""}};
+  record.input_tokens = record.output_tokens = record.estimated_input_tokens = record.reserved_tokens = 10;
+  record.first_byte = record.first_content = record.queued = 1s;
+  record.content_gaps.note(1s);
+  metrics.exchange(record);
+  ExchangeRecord refused;
+  refused.outcome = "refused";
+  refused.error = "weir_deadline";
+  metrics.exchange(refused);
+  Levels levels;
+  levels.budgets.push_back({"upstream", "ds", "tpm", 1, 1, 1, 1});
+  std::map<std::string, std::string> shown;
+  std::istringstream lines(metrics.text(levels));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, keyword, name, type;
+    words >> hash >> keyword >> name >> type;
+    if (hash == "#" && keyword == "TYPE") shown[name] = type;
+  }
+  EXPECT_EQ(shown, documented());
 }
 
 }  // namespace
