@@ -268,11 +268,13 @@ int run_count(const CountRequest& request) {
   } else {
     errno = 0;
     std::ifstream file(request.file, std::ios::binary);
-    input.assign(std::istreambuf_iterator<char>(file), {});
-    if (errno != 0) {  // a folder opens, and fails to be read
+    std::ostringstream text;
+    text << file.rdbuf();  // a folder opens, and fails to be read
+    if (!file.is_open() || errno != 0) {
       std::cerr << "weir count: " << request.file << ": " << std::strerror(errno) << '\n';
       return unusable;
     }
+    input = std::move(text).str();
   }
   const CountResult result = count_tokens(request, input, process_environment(), utc_now());
   std::cout << result.out;
