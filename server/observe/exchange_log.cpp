@@ -142,6 +142,7 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   line.number("output_tokens", record.output_tokens);
   line.number("reasoning_tokens", record.reasoning_tokens);
   line.text("upstream_request_id", record.upstream_request_id);
+  line.text("trace_id", record.trace_id);
   return line.take();
 }
 

@@ -17,6 +17,7 @@
 #include "proxy/route.hpp"
 #include "proxy/submission.hpp"
 #include "proxy/tell_failure.hpp"
+#include "proxy/trace_context.hpp"
 #include "proxy/turn.hpp"
 #include "proxy/upstream_call.hpp"
 
@@ -105,6 +106,7 @@ net::Task<void> Exchange::run() {
   record_.request_id = usable_request_id(head_);
   if (record_.request_id.empty()) record_.request_id = session_.context().shared.mint_id();
   record_.method = head_.method.substr(0, 16);
+  record_.trace_id = trace_id_of(head_.value_of("traceparent"));
   route_ = find_route(head_.method, head_.target);
   record_.path = route_.full_path.substr(0, 256);
   record_.operation = protocol::operation_of(route_.api);

@@ -22,6 +22,7 @@ ExchangeRecord full() {
   record.model = "deepseek-chat";
   record.upstream = "deepseek";
   record.upstream_request_id = "up-7";
+  record.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
   record.outcome = "ok";
   record.status = 200;
   record.stream = true;
@@ -53,7 +54,8 @@ TEST(ExchangeLine, AsTextHasNamesAndValues) {
             "request_id=req_1 key=alice method=POST path=/v1/chat/completions model=deepseek-chat upstream=deepseek "
             "status=200 outcome=ok stream=true attempts=1 duration_ms=1234.567 first_byte_ms=15.250 "
             "first_content_ms=16.000 bytes_in=120 bytes_out=3400 events=12 keepalives_absorbed=2 heartbeats_sent=1 "
-            "input_tokens=10 cached_tokens=4 output_tokens=20 reasoning_tokens=0 upstream_request_id=up-7");
+            "input_tokens=10 cached_tokens=4 output_tokens=20 reasoning_tokens=0 upstream_request_id=up-7 "
+            "trace_id=4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 TEST(ExchangeLine, AsJsonHasTheSameNamesAndTypedValues) {
@@ -62,7 +64,8 @@ TEST(ExchangeLine, AsJsonHasTheSameNamesAndTypedValues) {
             R"("model":"deepseek-chat","upstream":"deepseek","status":200,"outcome":"ok","stream":true,"attempts":1,)"
             R"("duration_ms":1234.567,"first_byte_ms":15.250,"first_content_ms":16.000,"bytes_in":120,)"
             R"("bytes_out":3400,"events":12,"keepalives_absorbed":2,"heartbeats_sent":1,"input_tokens":10,)"
-            R"("cached_tokens":4,"output_tokens":20,"reasoning_tokens":0,"upstream_request_id":"up-7")");
+            R"("cached_tokens":4,"output_tokens":20,"reasoning_tokens":0,"upstream_request_id":"up-7",)"
+            R"("trace_id":"4bf92f3577b34da6a3ce929d0e0e4736")");
 }
 
 TEST(ExchangeLine, LeavesOutWhatIsNotKnown) {
