@@ -41,6 +41,7 @@ WindowLimit Budget::window_limit(Meter meter) const {
 
 void Budget::advance(Instant now) {
   for (WindowMeter& each : windows_) each.advance(now);
+  while (!closing_.empty() && closing_.front() <= now) closing_.pop_front();
   requests_day_.advance(now);
   tokens_day_.advance(now);
 }
@@ -77,8 +78,8 @@ std::optional<Outlook> Budget::later_of(Meter meter, const Expectation& expectat
 }
 
 std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* later, Instant now) const {
-  if (const auto limit = limits_.limit(Meter::in_flight); limit && in_flight_ >= *limit)
-    return Blocked{Meter::in_flight, never};
+  if (const auto limit = limits_.limit(Meter::in_flight); limit && slots_taken() >= *limit)
+    return Blocked{Meter::in_flight, closing_.empty() ? never : closing_.front()};
   for (const Meter meter : window_meters) {
     if (!window(meter).limit().limit) continue;
     const auto outlook = later ? later_of(meter, *later) : std::nullopt;
@@ -116,9 +117,9 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
   return last;
 }
 
-void Budget::admit(const Cost& cost, Instant now) {
+void Budget::admit(const Cost& cost) {
   ++in_flight_;
-  for (const Meter meter : window_meters) window(meter).reserve(on_arrival(meter, cost), now);
+  for (const Meter meter : window_meters) window(meter).reserve(on_arrival(meter, cost));
   requests_day_.reserve(1);
   tokens_day_.reserve(cost.tokens);
 }
@@ -141,6 +142,11 @@ void Budget::send(const Cost& cost, Instant now) {
 void Budget::finish(Duration held) {
   --in_flight_;
   held_ = held_ == Duration::zero() ? held : held_ + (held - held_) / 8;
+}
+
+void Budget::cut_off(Duration held, Instant now) {
+  finish(held);
+  if (limits_.limit(Meter::in_flight)) closing_.push_back(now + limits_.guard);
 }
 
 // Meters without a limit need no forecast.
@@ -193,7 +199,7 @@ MeterView Budget::view(Meter meter, Instant now) const {
   MeterView view;
   view.limit = limits_.limit(meter);
   if (meter == Meter::in_flight) {
-    view.used = in_flight_;
+    view.used = slots_taken();
   } else if (meter == Meter::requests_day || meter == Meter::tokens_day) {
     const DayMeter& day = meter == Meter::requests_day ? requests_day_ : tokens_day_;
     view.used = day.used();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,10 +59,12 @@ class Budget {
   // When this many more requests and tokens would have passed, and which meter takes longest: a prediction.
   Blocked predict(Tokens requests, Tokens tokens, Instant now) const;
 
-  void admit(const Cost& cost, Instant now);
+  void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent
   void send(const Cost& cost, Instant now);
   void finish(Duration held);  // a sent call is over
+  // The same, when the upstream has yet to learn of it: its slot is free a guard later.
+  void cut_off(Duration held, Instant now);
   void plan(const Expectation& expectation);
   void unplan(const Expectation& expectation);
   // Tokens used beside what was charged on arrival.
@@ -92,6 +95,7 @@ class Budget {
   template <typename Each>
   void each_limited(const Expectation& expectation, Each each);
   WindowLimit window_limit(Meter meter) const;
+  Tokens slots_taken() const { return in_flight_ + static_cast<Tokens>(closing_.size()); }
   WindowMeter& window(Meter meter) { return windows_[static_cast<std::size_t>(meter)]; }
   const WindowMeter& window(Meter meter) const { return windows_[static_cast<std::size_t>(meter)]; }
 
@@ -99,7 +103,8 @@ class Budget {
   std::vector<WindowMeter> windows_;  // by Meter
   DayMeter requests_day_, tokens_day_;
   Tokens in_flight_ = 0;
-  Duration held_{};  // how long a call is in flight, lately
+  std::deque<Instant> closing_;  // when the slots of calls that were cut off are free; kept where slots are limited
+  Duration held_{};              // how long a call is in flight, lately
 };
 
 }  // namespace weir::admission

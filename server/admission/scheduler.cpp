@@ -323,7 +323,7 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   if (lane.waiting > 0) account.queue->order().push(lane);
   call.state = Call::State::admitted;
   call.admitted_at = now;
-  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) { each.budget.admit(cost, now); });
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) { each.budget.admit(cost); });
   plan(call, now);
 }
 
@@ -498,7 +498,12 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
         budget.charge(0, output - call.produced, now);
     }
     if (ending == Ending::refused && &cost == &s.own) budget.uncount(call.sent_at, now);
-    budget.finish(now - call.admitted_at);
+    const bool ours = ending == Ending::cut_off || ending == Ending::lost;
+    if (ours && &cost == &s.upstream) {
+      budget.cut_off(now - call.admitted_at, now);
+    } else {
+      budget.finish(now - call.admitted_at);
+    }
   });
   --running_;
   queue_of(call).settle(*call.served_by, fair_size - call.size);

@@ -94,6 +94,7 @@ struct Usage {
 enum class Ending : std::uint8_t {
   complete,  // `usage` says what was used, or the estimate stands
   refused,   // the upstream turned it away: it counts a request, and no tokens
+  cut_off,   // ended from our side: as complete, but the upstream learns of it a moment later
   lost,      // sent, and nobody knows what became of it: charged in full
 };
 

@@ -77,9 +77,13 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
     return when == never ? now + horizon_.bin_width() : when;
   }
   if (arrival == 0) return std::nullopt;
-  if (limit_.burst && even_until_ > now) {
-    const Instant when = even_until_ + time_for(arrival) - time_for(*limit_.burst);
-    if (when > now) return std::min(when, even_until_);
+  if (limit_.burst) {
+    // What is on its way may arrive at once, however long ago it was let through.
+    const Duration level = std::max(Duration::zero(), even_until_ - now) + time_for(reserved_);
+    const Duration over = level + time_for(arrival) - std::max(Duration::zero(), time_for(*limit_.burst) - guard());
+    // What is larger than a burst goes when all before it has been paid for.
+    if (level > Duration::zero() && over > Duration::zero())
+      return std::max(now + std::min(level, over), earliest_retry(now));
   }
   if (slices_ && slices_->used() + reserved_ > 0) {
     if (const Tokens missing = slices_->used() + reserved_ + arrival - slice_limit(); missing > 0) {
@@ -105,20 +109,19 @@ Instant WindowMeter::predict(Tokens amount, Instant now) const {
   return when;
 }
 
-void WindowMeter::reserve(Tokens arrival, Instant now) {
+void WindowMeter::reserve(Tokens arrival) {
   reserved_ += arrival;
-  if (limit_.limit && limit_.burst) even_until_ = std::max(even_until_, now) + time_for(arrival);
 }
 
 void WindowMeter::release(Tokens arrival) {
   assert(arrival <= reserved_);
   reserved_ -= arrival;
-  if (limit_.limit && limit_.burst) even_until_ -= time_for(arrival);
 }
 
 void WindowMeter::send(Tokens arrival, Instant now) {
   assert(arrival <= reserved_);
   reserved_ -= arrival;
+  spend_evenly(arrival, now);
   Tokens rest = arrival;
   // A call that is larger than the limit pays for as many windows as it takes.
   if (limit_.limit && *limit_.limit > 0 && arrival > *limit_.limit) {
@@ -137,6 +140,7 @@ void WindowMeter::send(Tokens arrival, Instant now) {
 }
 
 void WindowMeter::charge(Tokens amount, Instant now) {
+  spend_evenly(amount, now);
   book(now, amount);
 }
 
@@ -182,6 +186,10 @@ void WindowMeter::book_slices(Instant at, Tokens amount) {
     slices_->book(when, part);
     amount -= part;
   }
+}
+
+void WindowMeter::spend_evenly(Tokens amount, Instant now) {
+  if (limit_.limit && limit_.burst) even_until_ = std::max(even_until_, now) + time_for(amount);
 }
 
 Duration WindowMeter::time_for(Tokens amount) const {

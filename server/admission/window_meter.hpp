@@ -36,9 +36,9 @@ class WindowMeter {
   // When `amount` more would have fitted in, if everything up to then were used evenly: a prediction.
   Instant predict(Tokens amount, Instant now) const;
 
-  void reserve(Tokens arrival, Instant now);  // admitted, not yet sent
-  void release(Tokens arrival);               // will not be sent
-  void send(Tokens arrival, Instant now);     // a reserved charge becomes one of this instant
+  void reserve(Tokens arrival);            // admitted, not yet sent
+  void release(Tokens arrival);            // will not be sent
+  void send(Tokens arrival, Instant now);  // a reserved charge becomes one of this instant
   void plan(const Outlook& outlook) { horizon_.plan(outlook); }
   void unplan(const Outlook& outlook) { horizon_.unplan(outlook); }
   void charge(Tokens amount, Instant now);  // always succeeds; may leave a debt
@@ -59,15 +59,17 @@ class WindowMeter {
   bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && horizon_.planned() == 0; }
   void book(Instant at, Tokens amount);
   void book_slices(Instant at, Tokens amount);
+  void spend_evenly(Tokens amount, Instant now);
   Duration time_for(Tokens amount) const;  // at the even rate
   Tokens slice_limit() const;
   Instant earliest_retry(Instant now) const { return now + log_.shape().slot; }
+  Duration guard() const { return log_.shape().guard; }
 
   WindowLimit limit_;
   WindowLog log_;
   Horizon horizon_;
   std::optional<WindowLog> slices_;
-  Instant even_until_{};  // burst: where the even rate has got to
+  Instant even_until_{};  // burst: where the even rate has got to with what was charged
   Tokens reserved_ = 0;
   struct Debt {
     Instant due;

@@ -10,7 +10,9 @@ namespace {
 
 using namespace test;
 
-constexpr std::size_t at(Meter meter) { return static_cast<std::size_t>(meter); }
+constexpr std::size_t at(Meter meter) {
+  return static_cast<std::size_t>(meter);
+}
 
 Cost cost_of(Tokens input, Tokens output = 0) {
   Cost cost;
@@ -28,7 +30,7 @@ Budget limited_to(std::vector<std::pair<Meter, Tokens>> limits) {
 
 void pass(Budget& budget, const Cost& cost, Instant now = start) {
   budget.advance(now);
-  budget.admit(cost, now);
+  budget.admit(cost);
   budget.send(cost, now);
 }
 
@@ -39,9 +41,12 @@ TEST(Budget, EveryMeterHasASay) {
     Tokens limit;  // two requests of 30 in and 20 out fit, a third does not
   };
   const Case cases[] = {
-      {"requests", Meter::requests, 2},         {"tokens", Meter::tokens, 149},
-      {"input", Meter::input, 89},              {"output", Meter::output, 59},
-      {"requests a day", Meter::requests_day, 2}, {"tokens a day", Meter::tokens_day, 149},
+      {"requests", Meter::requests, 2},
+      {"tokens", Meter::tokens, 149},
+      {"input", Meter::input, 89},
+      {"output", Meter::output, 59},
+      {"requests a day", Meter::requests_day, 2},
+      {"tokens a day", Meter::tokens_day, 149},
       {"in flight", Meter::in_flight, 2},
   };
   for (const Case& each : cases) {
@@ -71,7 +76,7 @@ TEST(Budget, ARefusalCostsNothing) {
 TEST(Budget, GivingUpReturnsEverything) {
   Budget budget = limited_to({{Meter::requests, 2}, {Meter::tokens_day, 100}, {Meter::requests_day, 2}});
   pass(budget, cost_of(10));
-  budget.admit(cost_of(50), start);
+  budget.admit(cost_of(50));
   EXPECT_TRUE(budget.blocked(cost_of(10), nullptr, start));
   budget.give_up(cost_of(50));
   for (const Meter meter : {Meter::requests, Meter::tokens, Meter::input, Meter::requests_day, Meter::tokens_day})
@@ -82,7 +87,7 @@ TEST(Budget, GivingUpReturnsEverything) {
 
 TEST(Budget, ReservedIsCountedOnceAndOnlyUntilItIsSent) {
   Budget budget = limited_to({});
-  budget.admit(cost_of(30, 20), start);
+  budget.admit(cost_of(30, 20));
   EXPECT_EQ(budget.view(Meter::tokens, start).reserved, 50);
   EXPECT_EQ(budget.view(Meter::tokens, start).used, 0);
   EXPECT_EQ(budget.view(Meter::requests_day, start).reserved, 1);
@@ -212,12 +217,13 @@ TEST(Budget, AStartWithoutKnowledgeIsSpentForAWindowAtMost) {
 }
 
 TEST(Budget, WhatIsChargedOutlivesTheProcess) {
-  BudgetLimits limits = limited(Scope::account, "up", {{Meter::requests, 10}, {Meter::tokens, 100}, {Meter::tokens_day, 500}});
+  BudgetLimits limits =
+      limited(Scope::account, "up", {{Meter::requests, 10}, {Meter::tokens, 100}, {Meter::tokens_day, 500}});
   limits.day_resets = start + 5h;
   Budget before(limits);
   pass(before, cost_of(30), start);
   pass(before, cost_of(20), start + 30s);
-  before.admit(cost_of(7), start + 30s);
+  before.admit(cost_of(7));
   Budget after(limits);
   const Instant now = start + 1000h;  // its clock has nothing to do with the other one
   limits.day_resets = now + 5h;
@@ -252,6 +258,21 @@ TEST(Budget, ShowsWhenItWillBeEmpty) {
   const MeterView view = budget.view(Meter::tokens, start);
   EXPECT_EQ(view.debt, 50);
   EXPECT_GT(view.full_in, 60s);
+}
+
+TEST(Budget, TheSlotOfACallThatWasCutOffIsFreeAGuardLater) {
+  Budget budget(limited(Scope::account, "up", {{Meter::in_flight, 1}}));
+  pass(budget, cost_of(0));
+  budget.advance(start + 1s);
+  budget.cut_off(1s, start + 1s);
+  EXPECT_EQ(budget.in_flight(), 0);
+  EXPECT_EQ(budget.view(Meter::in_flight, start + 1s).used, 1);
+  const auto blocked = budget.blocked(cost_of(0), nullptr, start + 1s);
+  ASSERT_TRUE(blocked);
+  EXPECT_EQ(blocked->meter, Meter::in_flight);
+  EXPECT_EQ(blocked->when, start + 1'050ms);
+  budget.advance(start + 1'050ms);
+  EXPECT_FALSE(budget.blocked(cost_of(0), nullptr, start + 1'050ms));
 }
 
 TEST(Budget, OnlyTokensHaveABurst) {

@@ -27,7 +27,7 @@ WindowLimit limited(std::optional<Tokens> limit) {
 std::optional<Instant> send(WindowMeter& meter, Tokens amount, Instant now) {
   meter.advance(now);
   if (const auto when = meter.blocked(amount, nullptr, now)) return when;
-  meter.reserve(amount, now);
+  meter.reserve(amount);
   meter.send(amount, now);
   return std::nullopt;
 }
@@ -79,7 +79,7 @@ TEST(WindowMeter, AGuardIsAtMostHalfAWindow) {
 TEST(WindowMeter, AReservationTakesRoomUntilItIsReleased) {
   WindowMeter meter(limited(100));
   meter.advance(start);
-  meter.reserve(80, start);
+  meter.reserve(80);
   EXPECT_TRUE(meter.blocked(21, nullptr, start));
   EXPECT_FALSE(meter.blocked(20, nullptr, start));
   meter.release(80);
@@ -90,7 +90,7 @@ TEST(WindowMeter, AReservationTakesRoomUntilItIsReleased) {
 TEST(WindowMeter, CountsFromTheSendingAndNotFromTheReservation) {
   WindowMeter meter(limited(100));
   meter.advance(start);
-  meter.reserve(100, start);
+  meter.reserve(100);
   meter.advance(start + 30s);
   meter.send(100, start + 30s);
   EXPECT_TRUE(send(meter, 1, start + 61s));
@@ -100,7 +100,7 @@ TEST(WindowMeter, CountsFromTheSendingAndNotFromTheReservation) {
 TEST(WindowMeter, IsAskedAgainLaterThanNow) {
   WindowMeter meter(limited(100));
   meter.advance(start);
-  meter.reserve(100, start);  // nothing is charged: no entry will ever leave
+  meter.reserve(100);  // nothing is charged: no entry will ever leave
   const auto when = meter.blocked(1, nullptr, start);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start);
@@ -164,7 +164,7 @@ TEST(WindowMeter, ADebtFallingDueDoesNotDisturbTheForecast) {
     meter.advance(now);
     const Tokens used = after < 121s ? 50 : 0;
     ASSERT_EQ(meter.used(), used);
-    meter.reserve(1, now);  // an idle meter takes anything
+    meter.reserve(1);  // an idle meter takes anything
     const Outlook fits = evenly(99 - used, now, 500ms), more = evenly(100 - used, now, 500ms);
     ASSERT_FALSE(meter.blocked(0, &fits, now)) << after.count();
     ASSERT_TRUE(meter.blocked(0, &more, now)) << after.count();
@@ -270,6 +270,7 @@ TEST(WindowMeter, AnIdleMeterTakesAForecastOfAnySize) {
 TEST(WindowMeter, ABurstIsWhatMayPassAtOnceAboveTheEvenRate) {
   WindowLimit limit = limited(600);  // 10 a second
   limit.burst = 100;
+  limit.guard = 0ms;
   WindowMeter meter(limit);
   int passed = 0;
   while (!send(meter, 1, start)) ++passed;
@@ -285,6 +286,7 @@ TEST(WindowMeter, ABurstIsWhatMayPassAtOnceAboveTheEvenRate) {
 TEST(WindowMeter, LargerThanTheBurstWaitsForTheEvenRateToCatchUp) {
   WindowLimit limit = limited(600);
   limit.burst = 50;
+  limit.guard = 0ms;
   WindowMeter meter(limit);
   EXPECT_FALSE(send(meter, 200, start));  // at rest: goes, and is paid for by 20 s of silence
   EXPECT_TRUE(send(meter, 1, start + 15s));
@@ -294,13 +296,53 @@ TEST(WindowMeter, LargerThanTheBurstWaitsForTheEvenRateToCatchUp) {
   EXPECT_FALSE(send(meter, 200, *when));
 }
 
+TEST(WindowMeter, ABurstLeavesRoomForAWayThatVaries) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 200ms;  // two tokens' time
+  WindowMeter meter(limit);
+  int passed = 0;
+  while (!send(meter, 1, start)) ++passed;
+  EXPECT_EQ(passed, 98);
+}
+
+TEST(WindowMeter, WhatIsOnItsWayCountsInTheBurstUntilItIsSent) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter meter(limit);
+  meter.advance(start);
+  meter.reserve(60);
+  meter.advance(start + 5s);  // 50 tokens' time, and it has not been sent yet
+  EXPECT_FALSE(meter.blocked(40, nullptr, start + 5s));
+  const auto when = meter.blocked(41, nullptr, start + 5s);
+  ASSERT_TRUE(when);
+  EXPECT_GT(*when, start + 5s);
+  meter.send(60, start + 5s);
+  EXPECT_TRUE(meter.blocked(41, nullptr, start + 5s));
+  meter.advance(start + 5'100ms);
+  EXPECT_FALSE(meter.blocked(41, nullptr, start + 5'100ms));
+}
+
+TEST(WindowMeter, WhatIsChargedLaterCountsInTheBurst) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter meter(limit);
+  meter.advance(start);
+  meter.charge(60, start);
+  EXPECT_FALSE(meter.blocked(40, nullptr, start));
+  EXPECT_EQ(meter.blocked(41, nullptr, start), start + 100ms);
+}
+
 TEST(WindowMeter, AReleasedReservationGivesTheBurstBack) {
   WindowLimit limit = limited(600);
   limit.burst = 100;
+  limit.guard = 0ms;
   WindowMeter meter(limit);
   meter.advance(start);
   send(meter, 1, start);
-  meter.reserve(99, start);
+  meter.reserve(99);
   EXPECT_TRUE(meter.blocked(1, nullptr, start));
   meter.release(99);
   EXPECT_FALSE(meter.blocked(99, nullptr, start));
@@ -334,7 +376,7 @@ TEST(WindowMeter, PacingCountsWhatIsReserved) {
   limit.pacing = 1s;
   WindowMeter meter(limit);
   meter.advance(start);
-  meter.reserve(100, start);
+  meter.reserve(100);
   const auto when = meter.blocked(1, nullptr, start);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start);
@@ -378,7 +420,7 @@ TEST(WindowMeter, AForecastIsMadeAgainAfterAChange) {
 TEST(WindowMeter, AReservationOutlivesAChange) {
   WindowMeter meter(limited(100));
   meter.advance(start);
-  meter.reserve(60, start);
+  meter.reserve(60);
   meter.configure(limited(100), start + 1s);
   EXPECT_TRUE(meter.blocked(41, nullptr, start + 1s));
   meter.send(60, start + 1s);
@@ -395,7 +437,7 @@ TEST(WindowMeter, ACorrectionAfterAChangeKeepsTheForecastRight) {
   meter.correct(start + 25s, -50, start + 26s);
   EXPECT_EQ(meter.used(), 10);
   meter.advance(start + 82s);
-  meter.reserve(1, start + 82s);
+  meter.reserve(1);
   const Outlook fits = evenly(99, start + 82s, 500ms), more = evenly(100, start + 82s, 500ms);
   EXPECT_FALSE(meter.blocked(0, &fits, start + 82s));
   EXPECT_TRUE(meter.blocked(0, &more, start + 82s));
@@ -477,7 +519,7 @@ TEST(WindowMeter, NoWindowEverHoldsMoreThanTheLimit) {
         if (random() % 4 == 0) now = *when;
         continue;
       }
-      meter.reserve(amount, now);
+      meter.reserve(amount);
       if (random() % 10 == 0) {
         meter.release(amount);
         continue;
