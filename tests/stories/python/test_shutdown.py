@@ -1,6 +1,7 @@
-"""Ending weir by signals while somebody listens."""
+"""Ending weir by signals while somebody listens, waits, or has not noticed yet."""
 
 import signal
+import threading
 
 import httpx
 import openai
@@ -63,3 +64,44 @@ def test_streams_that_do_not_finish_in_time_are_told(held_provider, tmp_path):
     listening.server.send_signal(signal.SIGTERM)
     listening.hears_of_the_shutdown()
     listening.server.wait_until_ended()
+
+
+def test_an_announced_shutdown_is_seen_at_once_and_serves_until_it_begins(held_provider, tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text("shutdown: {announce: 1h}\n")  # until the second signal
+    listening = Listening(held_provider, "--config", str(config))
+    server = listening.server
+    server.send_signal(signal.SIGTERM)
+    wait_until(lambda: httpx.get(server.origin + "/readyz", trust_env=False).status_code == 503, "/readyz says no")
+    assert httpx.get(server.operator_origin + "/readyz", trust_env=False).text == "shutting down\n"
+    assert httpx.get(server.origin + "/healthz", trust_env=False).status_code == 200
+    # A load balancer that has not looked yet sends this one.
+    assert listening.client.chat.completions.create(model=MODEL, messages=HELLO).choices[0].message.content == "now"
+    server.send_signal(signal.SIGTERM)
+    listening.hears_of_the_shutdown()
+    server.wait_until_ended()
+
+
+def test_waiting_calls_are_sent_away_when_the_shutdown_begins(held_provider, tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text("start_guard: 0s\n")
+    listening = Listening(held_provider, "--config", str(config), "--concurrency", "1")
+    server, outcome = listening.server, []
+
+    def wait_in_line():
+        try:
+            listening.client.chat.completions.create(model=MODEL, messages=HELLO)
+        except openai.APIStatusError as error:
+            outcome.append((error.status_code, error.code, error.response.headers["retry-after"]))
+
+    waiting = threading.Thread(target=wait_in_line)
+    waiting.start()
+    wait_until(lambda: httpx.get(server.operator_origin + "/weir/queue", trust_env=False).json()["waiting"] == 1,
+               "the call waits in line")
+    server.send_signal(signal.SIGTERM)
+    waiting.join(timeout=30)
+    assert outcome == [(503, "weir_shutting_down", "1")]
+    # The stream that holds the place is left to finish.
+    held_provider.go_on.set()
+    assert "".join(map(text_of, listening.stream)) == "after"
+    server.wait_until_ended()
