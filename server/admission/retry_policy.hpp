@@ -20,6 +20,8 @@ struct RetryRules {
   bool after_send = true;  // false: what may have been billed is not repeated
   // Tries in all of what is not a refusal; one more seldom helps, and each costs the upstream a call.
   unsigned tries_max = 4;
+  // Refusals cost nobody anything; with pauses that double, so many outlast a minute's budget.
+  unsigned refusals_max = 8;
   Duration pause_min = std::chrono::milliseconds(500);
   Duration pause_max = std::chrono::seconds(30);
 };
@@ -40,15 +42,24 @@ class RetryBudget {
 
 struct Attempted {
   Trouble trouble = Trouble::failed;
-  unsigned tries = 1;            // so far
-  unsigned tries_in_vain = 1;    // of them, those that were not refusals
+  unsigned refusals = 0;         // tries so far that were turned away
+  unsigned in_vain = 0;          // and those that came to nothing in another way
   std::optional<Duration> hint;  // what the upstream said
   bool side_effects = false;     // repeating could do something twice
   Instant deadline = never;      // of the request's waiting
 };
 
-// When to try again; nullopt: not again.
-std::optional<Instant> next_try(const Attempted& attempted, const RetryRules& rules, RetryBudget& budget, Instant now,
-                                Rng& rng);
+struct NextTry {
+  enum class Verdict : std::uint8_t {
+    again,
+    not_ours,     // whether to repeat it is the caller's to decide: retries are off, or it has side effects
+    pointless,    // weir has tried what there was to try, or may not repeat what may have been billed
+    out_of_time,  // another try would come after its deadline
+  };
+  Verdict verdict = Verdict::not_ours;
+  Instant not_before{};  // `again` only
+};
+
+NextTry next_try(const Attempted& attempted, const RetryRules& rules, RetryBudget& budget, Instant now, Rng& rng);
 
 }  // namespace weir::admission

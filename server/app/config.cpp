@@ -316,6 +316,10 @@ void read_file(Section& file, Config& config) {
     section.flag("enabled", config.retry.enabled);
     section.choice("after_send", config.retry.after_send,
                    std::vector<std::pair<std::string, bool>>{{"budgeted", true}, {"off", false}});
+    section.count("tries_max", config.retry.tries_max, 1, 100);
+    section.count("refusals_max", config.retry.refusals_max, 1, 1000);
+    section.duration("pause_min", config.retry.pause_min, {.min = 1ms, .max = 1h});
+    section.duration("pause_max", config.retry.pause_max, {.min = 1ms, .max = 1h});
     section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
   });
   file.section("breaker", [&](Section& section) { section.flag("enabled", config.breaker.enabled); });

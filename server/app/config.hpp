@@ -4,7 +4,7 @@
 //
 // Sections marked "later" are read, checked and kept, because their names are fixed from the first release; the parts
 // of the server that act on them arrive with shaping (queue, start_guard, state_file, guard, weights) and with riding
-// out trouble (heartbeat, retry, breaker, first_content and gap clocks).
+// out trouble (breaker).
 #pragma once
 
 #include <array>
@@ -171,9 +171,13 @@ struct TimeoutsConfig {
   UpstreamTimeoutsConfig upstream;
 };
 
-struct RetryConfig {  // later
+struct RetryConfig {
   bool enabled = true;
-  bool after_send = true;  // `budgeted`; false: `off`, an unanswered call may have been billed
+  bool after_send = true;      // `budgeted`; false: `off`, an unanswered call may have been billed
+  unsigned tries_max = 4;      // of what fails: each may cost the upstream a call
+  unsigned refusals_max = 8;   // of what is turned away: with pauses that double they outlast a minute's budget
+  Duration pause_min = 500ms;  // without a hint: doubled each time, with full jitter
+  Duration pause_max = 30s;
   std::size_t kept_bodies_max = 256u << 20;
 };
 

@@ -402,8 +402,12 @@ class Resolver {
     settings_->heartbeat.stream_every = config_.heartbeat.stream_every;
     settings_->heartbeat.json_after = config_.heartbeat.json_after;
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
-    settings_->retry.enabled = false;  // until the stories of failing upstreams bound how long they are ridden out
+    settings_->retry.enabled = config_.retry.enabled;
     settings_->retry.after_send = config_.retry.after_send;
+    settings_->retry.tries_max = config_.retry.tries_max;
+    settings_->retry.refusals_max = config_.retry.refusals_max;
+    settings_->retry.pause_min = config_.retry.pause_min;
+    settings_->retry.pause_max = config_.retry.pause_max;
     settings_->queue.wait_max = config_.queue.wait_max;
     settings_->queue.requests_max = config_.queue.requests_max;
     settings_->queue.bytes_max = config_.queue.bytes_max.value_or(256u << 20);

@@ -283,6 +283,11 @@ Refusal upstream_error(int status, const protocol::UpstreamError& error) {
   return refusal;
 }
 
+void say_pointless(Refusal& refusal) {
+  std::erase_if(refusal.headers, [](const auto& header) { return header.first == "x-should-retry"; });
+  refusal.headers.emplace_back("x-should-retry", "false");
+}
+
 std::string_view error_type(const Refusal& refusal, protocol::Api api) {
   if (api != protocol::Api::messages) return refusal.type;
   switch (refusal.status) {

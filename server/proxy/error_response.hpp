@@ -59,6 +59,9 @@ Refusal upstream_error(int status, const protocol::UpstreamError& error);
 enum class TimeLimit { first_byte, first_content, stall, total };
 Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream);
 
+// For the SDK: weir has tried what there was to try, coming back would only repeat it.
+void say_pointless(Refusal& refusal);
+
 // Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
 std::string_view error_type(const Refusal& refusal, protocol::Api api);
 

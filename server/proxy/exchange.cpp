@@ -27,6 +27,7 @@ namespace {
 using net::Clock;
 using net::Failure;
 using protocol::Api;
+using Verdict = admission::NextTry::Verdict;
 using Choice = net::UpstreamPool::Choice;
 
 // A connection that its peer had closed breaks within a round trip.
@@ -60,9 +61,11 @@ class Exchange {
     std::optional<Refusal> refusal;  // not again: what the client is told, if anything
   };
   net::Task<Tried> try_once(const OutgoingRequest& request);
-  Tried take_failure(const Failure& failure, const OutgoingRequest& request);
+  Tried take_failure(const Failure& failure);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
-  bool try_again(admission::Trouble trouble, std::optional<Duration> hint);
+  Verdict give_up_waiting() const;
+  void decide(Tried& tried, Verdict verdict);
+  Verdict try_again(admission::Trouble trouble, std::optional<Duration> hint);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
   void note_try(int status, std::string_view cause);
@@ -88,7 +91,7 @@ class Exchange {
   Heartbeat heartbeat_;
   Turn turn_;
   net::Instant next_try_{};
-  unsigned tries_in_vain_ = 0;
+  unsigned refusals_ = 0, in_vain_ = 0;
   Route route_;
   Client client_;
   net::BodyFraming framing_;
@@ -364,7 +367,7 @@ net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
     const bool stale =
         failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
     if (!stale) {
-      tried = take_failure(failure, request);
+      tried = take_failure(failure);
       co_return tried;
     }
     choice = Choice::fresh_only;
@@ -373,7 +376,7 @@ net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
 }
 
 // No answer came.
-Exchange::Tried Exchange::take_failure(const Failure& failure, const OutgoingRequest& request) {
+Exchange::Tried Exchange::take_failure(const Failure& failure) {
   const Upstream& upstream = *destination_.upstream;
   record_.detail = failure.detail;
   Tried tried;
@@ -391,27 +394,42 @@ Exchange::Tried Exchange::take_failure(const Failure& failure, const OutgoingReq
     tried.refusal = upstream_failed(failure, upstream.name);
   }
   note_try(0, tried.refusal->code);
-  const bool may_repeat = !request.stream && !timeout;
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
-  if (may_repeat) tried.again = try_again(trouble, std::nullopt);
+  decide(tried, timeout ? give_up_waiting() : try_again(trouble, std::nullopt));
   return tried;
 }
 
-bool Exchange::try_again(admission::Trouble trouble, std::optional<Duration> hint) {
-  if (!route_.reads_body()) return false;
-  if (trouble != admission::Trouble::refused) ++tries_in_vain_;
+Verdict Exchange::try_again(admission::Trouble trouble, std::optional<Duration> hint) {
+  if (!route_.reads_body()) return Verdict::not_ours;
+  ++(trouble == admission::Trouble::refused ? refusals_ : in_vain_);
   admission::Attempted attempted;
   attempted.trouble = trouble;
-  attempted.tries = record_.attempts;
-  attempted.tries_in_vain = std::max(1u, tries_in_vain_);
+  attempted.refusals = refusals_;
+  attempted.in_vain = in_vain_;
   attempted.hint = hint;
   attempted.side_effects = view_.has_side_effects;
   attempted.deadline = turn_.deadline();
-  const admission::RetryRules rules{settings_.retry.enabled, settings_.retry.after_send};
-  const auto when =
+  admission::RetryRules rules;
+  rules.enabled = settings_.retry.enabled;
+  rules.after_send = settings_.retry.after_send;
+  rules.tries_max = settings_.retry.tries_max;
+  rules.refusals_max = settings_.retry.refusals_max;
+  rules.pause_min = settings_.retry.pause_min;
+  rules.pause_max = settings_.retry.pause_max;
+  const admission::NextTry next =
       session_.context().shared.retries.next_try(destination_.upstream->name, attempted, rules, Clock::now());
-  if (when) next_try_ = *when;
-  return when.has_value();
+  next_try_ = next.not_before;
+  return next.verdict;
+}
+
+// A clock ran out: what took so long once is not repeated, neither here nor by the caller's library.
+Verdict Exchange::give_up_waiting() const {
+  return route_.reads_body() && settings_.retry.enabled ? Verdict::pointless : Verdict::not_ours;
+}
+
+void Exchange::decide(Tried& tried, Verdict verdict) {
+  tried.again = verdict == Verdict::again;
+  if (verdict == Verdict::pointless && tried.refusal) say_pointless(*tried.refusal);
 }
 
 net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
@@ -443,9 +461,10 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
   } else if (refusal) {
     note_try(answer_head.status, refusal->code);
-    const bool early = !relay.opened() && !session_.gone() && refusal->status != 504;
-    tried.again = early && try_again(admission::Trouble::failed, std::nullopt);
+    const bool early = !relay.opened() && !session_.gone();
+    const bool timeout = refusal->status == 504;
     tried.refusal = std::move(refusal);
+    if (early) decide(tried, timeout ? give_up_waiting() : try_again(admission::Trouble::failed, std::nullopt));
   } else if (relay.complete()) {
     record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
     note_try(answer_head.status, {});
@@ -561,9 +580,11 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   record_.cause = name_of(diagnosis.cause);
   record_.detail = error.message.substr(0, 200);
   Tried tried;
+  Verdict verdict = diagnosis.cause == Cause::quota ? Verdict::pointless : Verdict::not_ours;
   if (diagnosis.cause != Cause::caller && diagnosis.cause != Cause::quota) {
     const bool at_the_door = diagnosis.cause != Cause::fault;
-    tried.again = try_again(at_the_door ? admission::Trouble::refused : admission::Trouble::failed, diagnosis.hint);
+    verdict = try_again(at_the_door ? admission::Trouble::refused : admission::Trouble::failed, diagnosis.hint);
+    tried.again = verdict == Verdict::again;
     if (at_the_door) {
       // It holds for all who want to go there, not for this call alone.
       const auto pause = tried.again ? next_try_ : Clock::now() + diagnosis.hint.value_or(Duration(1000));
@@ -573,7 +594,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   if (tried.again) return tried;
   record_.outcome = "upstream_error";
   if (!downstream_.committed() || answer_head.status < 400) {
-    relay.release();
+    relay.release(verdict == Verdict::pointless);
   } else {
     tried.refusal = upstream_error(answer_head.status, error);
   }

@@ -177,6 +177,20 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   return out;
 }
 
+void say_pointless(std::string& head) {
+  constexpr std::string_view name = "x-should-retry:";
+  std::size_t line = head.find("\r\n") + 2;
+  while (line + 2 < head.size()) {
+    const std::size_t end = head.find("\r\n", line) + 2;
+    if (starts_with_ignoring_case(std::string_view(head).substr(line), name)) {
+      head.erase(line, end - line);
+    } else {
+      line = end;
+    }
+  }
+  head.insert(head.size() - 2, "x-should-retry: false\r\n");
+}
+
 std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,
                                bool chunked, std::string_view cors_origin) {
   std::string out = "HTTP/1.1 200 OK\r\n";

@@ -45,6 +45,10 @@ struct DownstreamResponse {
 // The head to send downstream for an upstream's answer.
 std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream);
 
+// Puts `x-should-retry: false` into a whole head, whatever the upstream said there: weir has tried what there was to
+// try.
+void say_pointless(std::string& head);
+
 // The head of a stream (or, with json, of an answer) that has to begin before the upstream has answered: only what is
 // certain, no guesses.
 std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,

@@ -5,6 +5,7 @@
 
 #include "protocol/error_body.hpp"
 #include "protocol/issued_id.hpp"
+#include "proxy/forward_headers.hpp"
 #include "proxy/tell_failure.hpp"
 
 namespace weir::proxy {
@@ -171,8 +172,9 @@ std::string_view Relay::held_error() const {
   return options_.kind == AnswerKind::events ? std::string_view(filter_.error_event()) : std::string_view(held_);
 }
 
-void Relay::release() {
+void Relay::release(bool pointless) {
   early_error_ = false;
+  if (pointless) say_pointless(options_.head);
   send({}, Downstream::End::complete);
 }
 

@@ -49,10 +49,11 @@ class Relay {
 
   // Content has gone to the client: from here on there is no other try.
   bool opened() const { return opened_; }
-  // A complete answer that is an error, not given to the client yet: the error's JSON. release() gives it after all.
+  // A complete answer that is an error, not given to the client yet: the error's JSON. release() gives it after all;
+  // `pointless`: with word to its SDK not to try again.
   bool holds_error() const { return !opened_ && complete_ && (options_.kind == AnswerKind::error || early_error_); }
   std::string_view held_error() const;
-  void release();
+  void release(bool pointless);
 
   const protocol::StreamFilter& filter() const { return filter_; }
   std::optional<protocol::Usage> usage() const;

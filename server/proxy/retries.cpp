@@ -11,8 +11,8 @@ void Retries::note_first_try(const std::string& upstream) {
   budgets_[upstream].note_first_try();
 }
 
-std::optional<admission::Instant> Retries::next_try(const std::string& upstream, const admission::Attempted& attempted,
-                                                    const admission::RetryRules& rules, admission::Instant now) {
+admission::NextTry Retries::next_try(const std::string& upstream, const admission::Attempted& attempted,
+                                     const admission::RetryRules& rules, admission::Instant now) {
   const std::lock_guard lock(mutex_);
   return admission::next_try(attempted, rules, budgets_[upstream], now, rng_);
 }

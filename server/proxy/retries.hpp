@@ -4,7 +4,6 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 
 #include "admission/retry_policy.hpp"
@@ -15,8 +14,8 @@ class Retries {
  public:
   Retries();
   void note_first_try(const std::string& upstream);
-  std::optional<admission::Instant> next_try(const std::string& upstream, const admission::Attempted& attempted,
-                                             const admission::RetryRules& rules, admission::Instant now);
+  admission::NextTry next_try(const std::string& upstream, const admission::Attempted& attempted,
+                              const admission::RetryRules& rules, admission::Instant now);
 
  private:
   std::mutex mutex_;

@@ -170,7 +170,10 @@ struct HeartbeatSettings {
 
 struct RetrySettings {
   bool enabled = true;
-  bool after_send = true;  // false: a call that may have been billed is not repeated
+  bool after_send = true;     // false: a call that may have been billed is not repeated
+  unsigned tries_max = 4;     // of what fails
+  unsigned refusals_max = 8;  // and of what is turned away
+  Duration pause_min{500}, pause_max{30'000};
 };
 
 struct QueueSettings {

@@ -72,6 +72,10 @@ TEST(Defaults, RetriesAreBudgetedAndTheBreakerIsOn) {
   const Config config = config_of("");
   EXPECT_TRUE(config.retry.enabled);
   EXPECT_TRUE(config.retry.after_send);
+  EXPECT_EQ(config.retry.tries_max, 4u);
+  EXPECT_EQ(config.retry.refusals_max, 8u);
+  EXPECT_EQ(config.retry.pause_min, 500ms);
+  EXPECT_EQ(config.retry.pause_max, 30s);
   EXPECT_EQ(config.retry.kept_bodies_max, 256 * mebibyte);
   EXPECT_TRUE(config.breaker.enabled);
 }
@@ -159,6 +163,10 @@ TEST(Defaults, AreWhatTheShippedExampleSays) {
   EXPECT_EQ(shipped.timeouts.upstream.byte_gap, proxy::UpstreamTimeouts{}.byte_gap);
   EXPECT_EQ(shipped.retry.enabled, none.retry.enabled);
   EXPECT_EQ(shipped.retry.after_send, none.retry.after_send);
+  EXPECT_EQ(shipped.retry.tries_max, none.retry.tries_max);
+  EXPECT_EQ(shipped.retry.refusals_max, none.retry.refusals_max);
+  EXPECT_EQ(shipped.retry.pause_min, none.retry.pause_min);
+  EXPECT_EQ(shipped.retry.pause_max, none.retry.pause_max);
   EXPECT_EQ(shipped.retry.kept_bodies_max, none.retry.kept_bodies_max);
   EXPECT_EQ(shipped.breaker.enabled, none.breaker.enabled);
   EXPECT_EQ(shipped.limits.body_bytes_max, none.limits.body_bytes_max);

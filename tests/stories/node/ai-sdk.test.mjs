@@ -75,7 +75,7 @@ test("an aborted stream ends the provider's work", async () => {
 });
 
 test("an error of the provider keeps its status", async () => {
-  const headers = sim({ status: 429 });
+  const headers = { ...sim({ status: 429 }), "x-weir-max-wait": "0" };
   const call = generateText({ model: provider(MODEL), prompt: "Hello", maxRetries: 0, headers });
   await assert.rejects(call, (error) => APICallError.isInstance(error) && error.statusCode === 429);
 });

@@ -147,7 +147,7 @@ test("a cut stream is never taken for a whole one", async () => {
 
 test("errors of the provider pass untouched", async () => {
   const impatient = new OpenAI({ maxRetries: 0 });
-  const headers = sim({ status: 429 });
+  const headers = { ...sim({ status: 429 }), "x-weir-max-wait": "0" };
   await assert.rejects(impatient.chat.completions.create({ model: MODEL, messages }, { headers }), (error) => {
     assert.ok(error instanceof RateLimitError);
     assert.equal(error.headers.get("x-weir-error"), null);

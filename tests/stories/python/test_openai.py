@@ -290,8 +290,10 @@ def test_a_client_that_leaves_ends_the_providers_work(client, simulator):
 def test_errors_of_the_provider_pass_untouched(environment):
     client = openai.OpenAI(max_retries=0)
     with pytest.raises(openai.RateLimitError) as caught:
-        client.chat.completions.create(model=MODEL, messages=HELLO, extra_headers=sim(status=429))
+        client.chat.completions.create(
+            model=MODEL, messages=HELLO, extra_headers=sim(status=429) | {"x-weir-max-wait": "0"})
     assert "x-weir-error" not in caught.value.response.headers
+    assert caught.value.response.headers["x-weir-attempts"] == "1"
 
 
 def test_an_error_in_a_stream_is_raised(client):

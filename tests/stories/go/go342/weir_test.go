@@ -167,7 +167,8 @@ func TestKeepAlivesOfTheProviderDisturbNobody(t *testing.T) {
 }
 
 func TestErrorOfTheProviderKeepsItsStatus(t *testing.T) {
-	sdk := client(option.WithHeader("x-sim-status", "429"), option.WithMaxRetries(0))
+	sdk := client(option.WithHeader("x-sim-status", "429"), option.WithHeader("x-weir-max-wait", "0"),
+		option.WithMaxRetries(0))
 	_, err := sdk.Chat.Completions.New(context.Background(), hello())
 	var refused *openai.Error
 	if !errors.As(err, &refused) || refused.StatusCode != http.StatusTooManyRequests {
