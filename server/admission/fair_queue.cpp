@@ -34,21 +34,35 @@ void LaneOrder::remove(Lane& lane) {
   lane.in = nullptr;
 }
 
+Standing standing_of(const Lane& lane, Instant now, Duration age_step) {
+  const Instant arrived = lane.head().arrived;
+  const std::int64_t aged = std::max<Duration>(Duration::zero(), now - arrived) / age_step;
+  const Priority priority = lane.share->priority;
+  return {std::max<std::int64_t>(0, static_cast<std::int64_t>(priority) - aged), arrived, priority};
+}
+
 Lane* LaneOrder::first(Instant now, Duration age_step) const {
   Lane* best = nullptr;
-  std::int64_t best_class = 0;
-  for (std::size_t i = 0; i < priority_count; ++i) {
-    Lane* lane = heaps_[i].top();
+  Standing standing;
+  for (const Heap& heap : heaps_) {
+    Lane* lane = heap.top();
     if (!lane) continue;
-    const std::int64_t aged = std::max<Duration>(Duration::zero(), now - lane->head().arrived) / age_step;
-    const std::int64_t rank = std::max<std::int64_t>(0, static_cast<std::int64_t>(i) - aged);
-    const bool better =
-        !best || rank < best_class || (rank == best_class && lane->head().arrived < best->head().arrived);
-    if (!better) continue;
+    const Standing its = standing_of(*lane, now, age_step);
+    if (best && standing < its) continue;
     best = lane;
-    best_class = rank;
+    standing = its;
   }
   return best;
+}
+
+bool LaneOrder::before(const Lane& a, const Lane& b, Instant now, Duration age_step) {
+  if (a.share->priority == b.share->priority) return LaneBefore()(a, b);
+  return standing_of(a, now, age_step) < standing_of(b, now, age_step);
+}
+
+bool LaneOrder::would_be_first(const Lane& lane, Instant now, Duration age_step) const {
+  return std::none_of(heaps_.begin(), heaps_.end(),
+                      [&](const Heap& heap) { return heap.top() && before(*heap.top(), lane, now, age_step); });
 }
 
 Share& FairQueue::share_of(const LaneAddress& address) {
@@ -172,9 +186,12 @@ SubLane& FairQueue::serve(Lane& lane) {
   return sub;
 }
 
-void FairQueue::rejoin(Lane& lane) {
+bool FairQueue::rejoin(Lane& lane) {
   Share& share = *lane.share;
-  if (const Tag least = time_of(share) - catch_up_max; share.tag < least) move_tag(share, least);
+  const Tag least = time_of(share) - catch_up_max;
+  if (share.tag >= least) return false;
+  move_tag(share, least);
+  return true;
 }
 
 void FairQueue::settle(SubLane& sub, Tokens difference) {

@@ -87,9 +87,6 @@ struct Lane {
   std::uint32_t place = not_in_heap;
   BudgetId parked_on = no_budget;      // waits for room there instead of standing in its account's order
   BudgetId released_from = no_budget;  // was let go from there: the others there wait for what comes of it
-  // Scopes whose turn its head has had: there it need not stand in line again when another budget holds it up. Without
-  // this, lanes that wait at two budgets would send each other back and forth.
-  std::uint8_t had_turn = 0;
 
   const Waiting& head() const { return *ready.top()->first; }
 };
@@ -101,6 +98,16 @@ struct LaneBefore {
   }
 };
 
+// What decides between lanes whose tags cannot be compared, those of different classes or accounts: the class, where
+// waiting for `age_step` counts as one class more; then who came first.
+struct Standing {
+  std::int64_t rank = 0;
+  Instant arrived{};
+  Priority priority = Priority::interactive;
+  friend auto operator<=>(const Standing&, const Standing&) = default;
+};
+Standing standing_of(const Lane& lane, Instant now, Duration age_step);
+
 // Lanes in fair order, by class.
 class LaneOrder {
  public:
@@ -108,14 +115,19 @@ class LaneOrder {
   void push(Lane& lane);
   void remove(Lane& lane);
   void update(Lane& lane) { of(lane).update(lane); }
-  // The next: of the most important class, where waiting for `age_step` counts as one class more; nullptr: none.
+  // The next: by its tag within its class, by its standing beside other classes; nullptr: none.
   Lane* first(Instant now, Duration age_step) const;
+  // Whether one lane of an account comes before another.
+  static bool before(const Lane& a, const Lane& b, Instant now, Duration age_step);
+  // Whether a lane that is not in here would be the next.
+  bool would_be_first(const Lane& lane, Instant now, Duration age_step) const;
 
   using Heap = IndexedHeap<Lane, &Lane::place, LaneBefore>;
   const Heap& heap(std::size_t priority) const { return heaps_[priority]; }
 
  private:
-  Heap& of(const Lane& lane) { return heaps_[static_cast<std::size_t>(lane.share->priority)]; }
+  static std::size_t class_of(const Lane& lane) { return static_cast<std::size_t>(lane.share->priority); }
+  Heap& of(const Lane& lane) { return heaps_[class_of(lane)]; }
   std::array<Heap, priority_count> heaps_;
 };
 
@@ -141,8 +153,8 @@ class FairQueue {
   // counts it as running.
   SubLane& serve(Lane& lane);
   // It was held up by a budget that is not the account's, and stands in the order again: its share may catch up on some
-  // of the turns it missed, not on all of them, or it would keep everybody else waiting.
-  void rejoin(Lane& lane);
+  // of the turns it missed, not on all of them, or it would keep everybody else waiting. True: that moved the share.
+  bool rejoin(Lane& lane);
   // A served request came to so many tokens more (or less) than it was counted for, and is over.
   void settle(SubLane& sub, Tokens difference);
 

@@ -7,10 +7,6 @@
 namespace weir::admission {
 namespace {
 
-constexpr std::uint8_t turn_at(Scope scope) {
-  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(scope));
-}
-
 std::string name_of(Scope scope, std::string_view name) {
   return std::to_string(static_cast<int>(scope)) + ':' + std::string(name);
 }
@@ -63,7 +59,10 @@ BudgetId Scheduler::budget(Scope scope, std::string_view name) {
     limits.name = name;
     Place& made = budgets_.emplace_back(found->second, std::move(limits));
     made.budget.advance(now_);
-    if (scope == Scope::account) made.queue = std::make_unique<FairQueue>();
+    if (scope == Scope::account) {
+      made.queue = std::make_unique<FairQueue>();
+      accounts_.push_back(&made);
+    }
   }
   return found->second;
 }
@@ -163,7 +162,6 @@ void Scheduler::enqueue(Call& call, Instant now) {
   if (!lane.in) account.queue->order().push(lane);
   if (&lane.head() != &call) return;
   // At the head of its lane: news for whoever decides about the lane.
-  lane.had_turn = 0;
   if (lane.released_from != no_budget) mark(place(lane.released_from));
   if (lane.parked_on != no_budget) {
     mark(place(lane.parked_on));
@@ -189,7 +187,6 @@ void Scheduler::leave_queue(Call& call) {
   const BudgetId parked_on = lane.parked_on;
   account.queue->remove(call);
   if (was_head) {
-    lane.had_turn = 0;
     if (lane.released_from != no_budget) mark(place(lane.released_from));
     mark(parked_on != no_budget ? place(parked_on) : account);
   }
@@ -227,22 +224,37 @@ std::vector<Decision> Scheduler::dispatch(Instant now) {
     wake_at(*due, never);
     mark(*due);
   }
-  // Whoever may be asked again comes back before the next is chosen, or somebody behind them would go first.
-  for (std::size_t i = 0;;) {
+  for (;;) {
+    // Whoever may be asked again comes back before the next is chosen, or somebody behind them would go first.
     while (!marked_.empty()) {
       Place& news = *marked_.back();
       marked_.pop_back();
       news.marked = false;
       release(news, now);
     }
-    if (i == marked_accounts_.size()) break;
-    Place& account = *marked_accounts_[i];
+    if (marked_accounts_.empty()) break;
+    Place& account = next_account(now);
     if (serve(account, now, decisions)) continue;
     account.marked = false;
-    ++i;
+    std::erase(marked_accounts_, &account);
   }
-  marked_accounts_.clear();
   return decisions;
+}
+
+// Of the accounts with news, the one whose first lane stands first: they may share a key or a team.
+Scheduler::Place& Scheduler::next_account(Instant now) {
+  Place* best = marked_accounts_.front();
+  if (marked_accounts_.size() == 1) return *best;
+  std::optional<Standing> standing;
+  for (Place* account : marked_accounts_) {
+    const Lane* lane = account->queue->order().first(now, limits_.age_step);
+    if (!lane) return *account;
+    const Standing its = standing_of(*lane, now, limits_.age_step);
+    if (standing && !(its < *standing)) continue;
+    best = account;
+    standing = its;
+  }
+  return *best;
 }
 
 std::optional<Instant> Scheduler::next_wakeup() const {
@@ -280,46 +292,63 @@ bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisi
     wake_at(account, found->blocked.when);
     return false;
   } else {
-    park(account, *lane, *found, now);
+    park(account, *lane, *found);
   }
   return true;
 }
 
 // What keeps the first call of a lane from being sent; all are asked before any is charged.
-std::optional<Scheduler::Obstacle> Scheduler::obstacle(Lane& lane, Call& call, Instant now) {
-  const Submission& s = call.submission;
-  const Expectation own = expectation_of(s.own, s.pace, 0, now, now, now);
-  const Expectation upstream = expectation_of(s.upstream, s.pace, 0, now, now, now);
+std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& call, Instant now) {
   std::optional<Obstacle> found;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
     if (found) return;
-    const bool had_turn = (lane.had_turn & turn_at(each.budget.limits().scope)) != 0;
-    if (!each.queue && !had_turn && !parking_of(each, lane).order.empty()) {
+    if (waits_before(each, lane, now)) {
       found = Obstacle{each.id, {}, true};
-      return;
-    }
-    each.budget.advance(now);
-    if (now < each.paused_until) {
-      found = Obstacle{each.id, {Meter::requests, each.paused_until}};
-      return;
-    }
-    const Expectation& later = &cost == &s.own ? own : upstream;
-    if (const auto blocked = each.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now)) {
-      found = Obstacle{each.id, *blocked};
+    } else if (const auto no_room = blocked(each, call, cost, now)) {
+      found = Obstacle{each.id, *no_room};
     }
   });
   return found;
 }
 
+// Why a budget has no room for a call, and when to ask it again.
+std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const Cost& cost, Instant now) {
+  place.budget.advance(now);
+  if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
+  if (cost.later == LaterCharge::none) return place.budget.blocked(cost, nullptr, now);
+  const Expectation later = expectation_of(cost, call.submission.pace, 0, now, now, now);
+  return place.budget.blocked(cost, &later, now);
+}
+
+// Whether somebody waits there who goes before this lane.
+bool Scheduler::waits_before(Place& place, const Lane& lane, Instant now) {
+  for (const Parking& parking : place.parkings) {
+    if (parking.account == lane.account) {
+      if (!parking.order.would_be_first(lane, now, limits_.age_step)) return true;
+    } else if (const Lane* other = claimant(parking, now)) {
+      if (standing_of(*other, now, limits_.age_step) < standing_of(lane, now, limits_.age_step)) return true;
+    }
+  }
+  return false;
+}
+
+// Who has the next room of this budget coming, of one account's lanes; nullptr: nobody, or somebody who was let out is
+// to be asked before.
+Lane* Scheduler::claimant(const Parking& parking, Instant now) const {
+  Lane* first = parking.order.first(now, limits_.age_step);
+  if (first && parking.out && !LaneOrder::before(*first, *parking.out, now, limits_.age_step)) return nullptr;
+  return first;
+}
+
 void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   account.queue->order().remove(lane);
   decided(lane);
-  lane.had_turn = 0;
   leave_heaps(call);
   --queued_;
   queued_bytes_ -= call.submission.bytes;
   ++running_;
   call.served_by = &account.queue->serve(lane);
+  moved(*lane.share);
   if (lane.waiting > 0) account.queue->order().push(lane);
   call.state = Call::State::admitted;
   call.admitted_at = now;
@@ -327,25 +356,14 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   plan(call, now);
 }
 
-void Scheduler::park(Place& account, Lane& lane, const Obstacle& obstacle, Instant now) {
+void Scheduler::park(Place& account, Lane& lane, const Obstacle& obstacle) {
   account.queue->order().remove(lane);
   Place& at = place(obstacle.budget);
-  Parking& parking = parking_of(at, lane);
-  const bool was_out = parking.out == &lane;
-  if (was_out) {
-    parking.out = nullptr;
-    lane.released_from = no_budget;
-  }
   decided(lane);
-  lane.parked_on = obstacle.budget;
-  parking.order.push(lane);
-  if (!obstacle.behind_others) {
-    // Asked in vain: nobody else is, until there is news. Lanes of another account may wait for an earlier instant.
-    lane.had_turn &= static_cast<std::uint8_t>(~turn_at(at.budget.limits().scope));
-    return wake_at(at, std::min(at.wake, obstacle.blocked.when));
-  }
-  // Its head has changed, or it comes before those who were asked.
-  if (was_out || parking.order.first(now, limits_.age_step) == &lane) mark(at);
+  lane.parked_on = at.id;
+  parking_of(at, lane).order.push(lane);
+  // Asked in vain: nobody behind it is, until there is news.
+  if (!obstacle.behind_others) wake_at(at, std::min(at.wake, obstacle.blocked.when));
 }
 
 Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
@@ -357,42 +375,62 @@ Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
   return made;
 }
 
-// The first of each account's lanes that wait here goes back to be asked again. Whoever was let out before, and has not
-// been asked yet, steps back if another comes first by now.
+// News of a budget: the first of those who wait there goes back to be asked everywhere, if there is room for it. Those
+// after it wait for what comes of it; lanes of another account, which may be asked at another time, do not.
 void Scheduler::release(Place& from, Instant now) {
+  wake_at(from, never);
+  std::vector<std::pair<Standing, Parking*>> asked;
   for (Parking& parking : from.parkings) {
-    if (parking.order.empty()) continue;
-    Lane* const out = parking.out;
-    if (out) {
-      place(out->account).queue->order().remove(*out);
-      parking.order.push(*out);
-    }
-    Lane& lane = *parking.order.first(now, limits_.age_step);
-    parking.order.remove(lane);
-    Place& account = place(lane.account);
-    if (out != &lane) {
-      if (out) {
-        out->parked_on = from.id;
-        out->released_from = no_budget;
-      }
-      parking.out = &lane;
-      lane.parked_on = no_budget;
-      lane.released_from = from.id;
-      account.queue->rejoin(lane);
-      mark(account);
-    }
-    lane.had_turn |= turn_at(from.budget.limits().scope);
-    account.queue->order().push(lane);
+    if (const Lane* lane = claimant(parking, now))
+      asked.emplace_back(standing_of(*lane, now, limits_.age_step), &parking);
+  }
+  std::stable_sort(asked.begin(), asked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [standing, parking] : asked) {
+    Lane& lane = *parking->order.first(now, limits_.age_step);
+    const Call& call = static_cast<const Call&>(lane.head());
+    const Cost& cost = from.budget.limits().scope == Scope::model ? call.submission.upstream : call.submission.own;
+    if (const auto no_room = blocked(from, call, cost, now)) return wake_at(from, no_room->when);
+    let_out(from, *parking, lane);
   }
 }
 
-// A lane that was let out has gone, or stands elsewhere: the next of its kind may be asked.
+void Scheduler::let_out(Place& from, Parking& parking, Lane& lane) {
+  parking.order.remove(lane);
+  parking.out = &lane;
+  lane.parked_on = no_budget;
+  lane.released_from = from.id;
+  Place& account = place(lane.account);
+  account.queue->order().push(lane);
+  if (account.queue->rejoin(lane)) {
+    moved(*lane.share);
+    mark(from);  // the next one there may come before it now
+  }
+  mark(account);
+}
+
+// A lane that was let out has gone, or stands elsewhere: the next may be asked.
 void Scheduler::decided(Lane& lane) {
   if (lane.released_from == no_budget) return;
   Place& from = place(lane.released_from);
-  parking_of(from, lane).out = nullptr;
+  Parking& parking = parking_of(from, lane);
+  if (parking.out == &lane) parking.out = nullptr;
   lane.released_from = no_budget;
   mark(from);
+}
+
+// The turns of a share have come nearer or gone further: where its lanes wait, another may be the first. With one lane
+// only, the budgets it waits at are those of the call that moved it.
+void Scheduler::moved(const Share& share) {
+  if (share.lanes.size() < 2) return;
+  for (const Lane* lane : share.lanes) {
+    if (lane->parked_on != no_budget) mark(place(lane->parked_on));
+    if (lane->released_from != no_budget) mark(place(lane->released_from));
+  }
+}
+
+void Scheduler::settle_turn(Call& call, Tokens difference) {
+  queue_of(call).settle(*call.served_by, difference);
+  if (difference != 0) moved(*call.served_by->lane->share);
 }
 
 void Scheduler::wake_at(Place& place, Instant when) {
@@ -436,7 +474,7 @@ void Scheduler::give_up(Call& call, Instant now) {
     each.budget.advance(now);
     each.budget.give_up(cost);
   });
-  queue_of(call).settle(*call.served_by, -call.size);
+  settle_turn(call, -call.size);
   mark_budgets_of(call);
 }
 
@@ -506,7 +544,7 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
     }
   });
   --running_;
-  queue_of(call).settle(*call.served_by, fair_size - call.size);
+  settle_turn(call, fair_size - call.size);
   mark_budgets_of(call);
   free_call(call);
 }
@@ -528,7 +566,9 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
     const MeterView ours = at.budget.view(each.meter, now);
     if (ours.limit) at.budget.note_used_by_others(each.meter, theirs - ours.used - ours.reserved, now);
   }
+  // Whoever stands first at an account may have to wait here now, and let others pass.
   mark(at);
+  for (Place* account : accounts_) mark(*account);
 }
 
 void Scheduler::reconfigure(Limits limits, Instant now) {

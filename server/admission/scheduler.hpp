@@ -163,7 +163,7 @@ class Scheduler {
   struct Parking {
     BudgetId account = no_budget;
     LaneOrder order;
-    Lane* out = nullptr;  // stands in the account's order again, to be asked; the others wait for what comes of it
+    Lane* out = nullptr;  // stands in the account's order again, to be asked; those after it wait for what comes of it
   };
   // A budget, and who waits for it.
   struct Place {
@@ -180,7 +180,7 @@ class Scheduler {
   struct Obstacle {
     BudgetId budget = no_budget;
     Blocked blocked;
-    bool behind_others = false;  // not asked: others wait there already
+    bool behind_others = false;  // not asked: somebody before it waits there
   };
   struct SoonerDeadline {
     bool operator()(const Call& a, const Call& b) const { return a.submission.deadline < b.submission.deadline; }
@@ -206,12 +206,19 @@ class Scheduler {
   void leave_heaps(Call& call);
   void expire(Instant now, std::vector<Decision>& decisions);
   bool serve(Place& account, Instant now, std::vector<Decision>& decisions);
-  std::optional<Obstacle> obstacle(Lane& lane, Call& call, Instant now);
+  std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
+  std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, Instant now);
+  bool waits_before(Place& place, const Lane& lane, Instant now);
   void admit(Place& account, Lane& lane, Call& call, Instant now);
-  void park(Place& account, Lane& lane, const Obstacle& obstacle, Instant now);
+  void park(Place& account, Lane& lane, const Obstacle& obstacle);
   Parking& parking_of(Place& place, const Lane& lane);
+  Lane* claimant(const Parking& parking, Instant now) const;
   void release(Place& from, Instant now);
+  void let_out(Place& from, Parking& parking, Lane& lane);
+  Place& next_account(Instant now);
   void decided(Lane& lane);
+  void moved(const Share& share);
+  void settle_turn(Call& call, Tokens difference);
   void wake_at(Place& place, Instant when);
   void mark(Place& place);
   void mark_budgets_of(Call& call);
@@ -228,6 +235,7 @@ class Scheduler {
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
   std::unordered_map<std::string, BudgetId> names_;
+  std::vector<Place*> accounts_;
   std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
   IndexedHeap<Call, &Call::deadline_place, SoonerDeadline> deadlines_;
   IndexedHeap<Call, &Call::start_place, SoonerStart> starts_;

@@ -70,9 +70,10 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
   const bool forecast = horizon_.planned() != 0 || later;
   const Tokens rise = forecast ? horizon_.peak(later) : 0;
   if (const Tokens missing = arrival + rise - room; missing > 0) {
-    // What is too much has to leave first. A forecast moves too: ask again a bin later at the latest.
-    Instant when = std::max(log_.when_at_most(std::max<Tokens>(0, log_.used() - missing)), earliest_retry(now));
-    if (!debts_.empty()) when = std::min(when, std::max(debts_.front().due, earliest_retry(now)));
+    // What is too much has to leave first. A forecast moves too: ask again a bin later at the latest; and what is
+    // reserved becomes a charge without notice.
+    Instant when = log_.used() > 0 ? log_.when_at_most(std::max<Tokens>(0, log_.used() - missing)) : never;
+    if (!debts_.empty()) when = std::min(when, debts_.front().due);
     if (forecast) when = std::min(when, now + horizon_.bin_width());
     return when == never ? now + horizon_.bin_width() : when;
   }

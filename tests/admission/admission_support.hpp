@@ -149,14 +149,26 @@ class Desk {
     }
   }
 
-  void send(const std::string& name) { scheduler.sent(tickets.at(name), now); check(); }
-  void produce(const std::string& name, Tokens output) { scheduler.progress(tickets.at(name), output, now); check(); }
-  void withdraw(const std::string& name) { scheduler.withdraw(tickets.at(name), now); check(); }
+  void send(const std::string& name) {
+    scheduler.sent(tickets.at(name), now);
+    check();
+  }
+  void produce(const std::string& name, Tokens output) {
+    scheduler.progress(tickets.at(name), output, now);
+    check();
+  }
+  void withdraw(const std::string& name) {
+    scheduler.withdraw(tickets.at(name), now);
+    check();
+  }
   void settle(const std::string& name, std::optional<Usage> usage = {}, Ending ending = Ending::complete) {
     scheduler.settle(tickets.at(name), usage.value_or(Usage{}), ending, now);
     check();
   }
-  void reconfigure(Limits limits) { scheduler.reconfigure(std::move(limits), now); check(); }
+  void reconfigure(Limits limits) {
+    scheduler.reconfigure(std::move(limits), now);
+    check();
+  }
 
   MeterView view(Scope scope, const std::string& name, Meter meter) {
     return scheduler.view(scheduler.budget(scope, name), meter, now);
@@ -173,6 +185,8 @@ class Desk {
   std::map<std::uint32_t, std::string> names;
 };
 
-inline Usage used(Tokens input, Tokens output, Tokens cached = 0) { return {true, input, cached, output}; }
+inline Usage used(Tokens input, Tokens output, Tokens cached = 0) {
+  return {true, input, cached, output};
+}
 
 }  // namespace weir::admission::test

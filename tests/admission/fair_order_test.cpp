@@ -146,8 +146,7 @@ TEST(FairOrder, SubLanesShareTheirKeyEqually) {
 
 TEST(FairOrder, InventingSubLanesGainsNothing) {
   Desk desk(one_at_a_time());
-  for (int i = 0; i < 400; ++i)
-    desk.submit("a" + std::to_string(i), {.key = "a", .lane = "lane" + std::to_string(i)});
+  for (int i = 0; i < 400; ++i) desk.submit("a" + std::to_string(i), {.key = "a", .lane = "lane" + std::to_string(i)});
   fill(desk, "b", 400, {.key = "b"});
   const auto got = shares(desk, 10, 2'000);
   EXPECT_NEAR(got.at('a'), 1'000, 20);
@@ -311,6 +310,66 @@ TEST(FairOrder, LanesOfSeveralAccountsAreEachWokenInTime) {
 }
 
 // The first of a lane that was about to be asked left, and nobody was asked any more.
+TEST(FairOrder, ALargeRequestAtOneAccountIsNotStarvedBySmallOnesOfItsKeyAtAnother) {
+  Desk desk(all_of({key("a", {{Meter::tokens, 100}})}));
+  for (int i = 0; i < 10; ++i) {
+    desk.submit("", {.key = "a", .account = "two", .tokens = 10});
+    desk.pass();
+    desk.now += 6s;
+  }
+  desk.submit("large", {.key = "a", .account = "one", .tokens = 60});
+  std::string order;
+  for (int i = 0; i < 12; ++i) {
+    desk.submit("small", {.key = "a", .account = "two", .tokens = 10});
+    const std::string passed = desk.pass();
+    order += passed.empty() ? "." : passed;
+    desk.now += 6s;
+  }
+  EXPECT_EQ(order.substr(0, 11), "......large");
+}
+
+TEST(FairOrder, AnAccountWithoutRoomDoesNotHoldUpItsKeysOthers) {
+  Desk desk(all_of({account({{Meter::in_flight, 0}}, "one"), key("a", {{Meter::in_flight, 1}})}));
+  desk.submit("first", {.key = "a", .account = "two"});
+  desk.submit("stuck", {.key = "a", .account = "one"});
+  desk.submit("second", {.key = "a", .account = "two"});
+  EXPECT_EQ(desk.pass(), "first");
+  desk.settle("first");
+  EXPECT_EQ(desk.pass(), "second");
+  desk.settle("second");
+}
+
+TEST(FairOrder, APausedModelIsPassedByThoseWhoWaitForTheAccount) {
+  Desk desk(all_of({account({{Meter::tokens, 20}})}));
+  Rng rng(1);
+  desk.submit("a", {.key = "a", .model = "m", .tokens = 10});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.submit("b", {.key = "b", .model = "m", .tokens = 20});
+  desk.submit("c", {.key = "c", .tokens = 10});
+  EXPECT_EQ(desk.pass(), "");
+  UpstreamReport report;
+  report.budget = desk.scheduler.budget(Scope::model, "m");
+  report.pause_until = start + 30s;
+  desk.scheduler.observe(report, desk.now, rng);
+  EXPECT_EQ(desk.pass(), "c");
+}
+
+TEST(FairOrder, ALaterRequestOfAnotherModelDoesNotTakeTheTurnOfAWaitingOne) {
+  Desk desk(all_of({limited(Scope::model, "m", {{Meter::in_flight, 1}})}));
+  desk.submit("a", {.key = "a", .model = "m"});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.submit("b", {.key = "b", .model = "m", .tokens = 5});
+  desk.submit("c", {.key = "c", .model = "m", .tokens = 5});
+  desk.submit("b2", {.key = "b", .tokens = 20});  // b has had its turn with this
+  EXPECT_EQ(desk.pass(), "b2");
+  desk.settle("a");
+  EXPECT_EQ(desk.pass(), "c");
+  desk.settle("c");
+  EXPECT_EQ(desk.pass(), "b");
+  desk.settle("b");
+  desk.settle("b2");
+}
+
 TEST(FairOrder, WhoLeavesWhileBeingAskedDoesNotHoldUpOthers) {
   Desk desk(all_of({account({{Meter::in_flight, 1}}), key("k", {{Meter::tokens, 100}})}));
   desk.submit("x", {.key = "x"});

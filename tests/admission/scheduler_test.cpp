@@ -10,7 +10,9 @@ namespace {
 
 using namespace test;
 
-Limits tokens_of(Tokens limit) { return all_of({account({{Meter::tokens, limit}})}); }
+Limits tokens_of(Tokens limit) {
+  return all_of({account({{Meter::tokens, limit}})});
+}
 
 // --- A request's way ---
 
@@ -270,7 +272,8 @@ TEST(Scheduler, ALumpIsReservedInFullUntilItIsSettled) {
 
 TEST(Scheduler, AnAnswerLongerThanExpectedIsExpectedToGoOn) {
   Desk desk(tokens_of(100'000));
-  desk.submit("a", {.tokens = 10, .later = LaterCharge::as_produced, .output = 160, .output_max = 2'000, .pace = {1s, 100, 8}});
+  desk.submit(
+      "a", {.tokens = 10, .later = LaterCharge::as_produced, .output = 160, .output_max = 2'000, .pace = {1s, 100, 8}});
   desk.pass();
   EXPECT_EQ(desk.reserved(), 160);
   desk.now += 10s;
@@ -455,8 +458,7 @@ TEST(Scheduler, AccountsDoNotWaitForEachOther) {
 
 TEST(Scheduler, AKeyAtSeveralAccountsHasOneBudget) {
   Desk desk(all_of({key("k", {{Meter::tokens, 25}})}));
-  for (const char* name : {"a", "b", "c", "d"})
-    desk.submit(name, {.account = name[0] < 'c' ? "one" : "two"});
+  for (const char* name : {"a", "b", "c", "d"}) desk.submit(name, {.account = name[0] < 'c' ? "one" : "two"});
   EXPECT_EQ(desk.pass(), "a b");
   EXPECT_EQ(desk.pass_when_woken(), "c d");
 }
