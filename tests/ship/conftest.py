@@ -1,7 +1,10 @@
 """The image under test, built once, and what it talks to."""
 
 import os
+import pathlib
+import secrets
 import shutil
+import subprocess
 
 import openai
 import pytest
@@ -15,7 +18,7 @@ REPORT = []  # figures for whoever reads the log
 @pytest.fixture(autouse=True)
 def _only_our_environment(monkeypatch):
     for name in set(os.environ) - set(clean_environment()):
-        if name != "WEIR_IMAGE":
+        if name not in ("WEIR_IMAGE", "WEIR_PACKAGE"):
             monkeypatch.delenv(name)
 
 
@@ -30,6 +33,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"figure: {line}")
 
 
+def build(tag: str, *options: str):
+    # Without BuildKit, which not every engine has: the instructions have to be plain ones.
+    docker("build", "--network", "host", "--tag", tag, "--file", "docker/Dockerfile", *options, ".", cwd=ROOT,
+           seconds=3000, env=os.environ | {"DOCKER_BUILDKIT": "0"})
+
+
 @pytest.fixture(scope="session")
 def image():
     """weir's image: the one that WEIR_IMAGE names, or built here from docker/Dockerfile."""
@@ -37,11 +46,36 @@ def image():
     if named:
         yield named
         return
-    # Without BuildKit, which not every engine has: the instructions have to be plain ones.
-    docker("build", "--network", "host", "--tag", TAG, "--file", "docker/Dockerfile", ".", cwd=ROOT, seconds=3000,
-           env=os.environ | {"DOCKER_BUILDKIT": "0"})
+    build(TAG)
     yield TAG
     docker("image", "rm", TAG, status=None)
+
+
+@pytest.fixture(scope="session")
+def package(image, tmp_path_factory):
+    """The Debian package: the one that WEIR_PACKAGE names, or `./dev package` in the stage that built the image."""
+    named = os.environ.get("WEIR_PACKAGE")
+    if named:
+        yield pathlib.Path(named)
+        return
+    build(TAG + "-build", "--target", "build")  # every layer of it is there
+    name = f"weir-ship-{secrets.token_hex(4)}"
+    docker("run", "--name", name, "--network", "host", TAG + "-build", "./dev", "package", seconds=1200)
+    folder = tmp_path_factory.mktemp("package")
+    docker("cp", f"{name}:/weir/build/package/.", str(folder))
+    docker("rm", name)
+    (file,) = folder.glob("*.deb")
+    yield file
+    docker("image", "rm", TAG + "-build", status=None)
+
+
+@pytest.fixture(scope="session")
+def debian_archive():
+    """A tar archive of a bare Debian."""
+    folder = ROOT / "build/ship"
+    done = subprocess.run([ROOT / "tests/ship/engine", "root", folder], text=True, capture_output=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 # What the published images of Python are like: pip installs for the whole system. It finds packages as this host does.
