@@ -20,7 +20,9 @@
 #include <unistd.h>
 
 #include "app/check.hpp"
+#include "app/state_file.hpp"
 #include "net/listener.hpp"
+#include "proxy/budgets.hpp"
 #include "proxy/session.hpp"
 
 namespace weir::app {
@@ -92,6 +94,15 @@ proxy::SnapshotPtr snapshot_of(const Loaded& loaded) {
   return proxy::make_snapshot(loaded.settings, net::ProxyRules::from_environment(), std::move(client_tls));
 }
 
+// Longer ago, nothing counts against a limit per minute any more.
+admission::Duration window_max(const proxy::Settings& settings) {
+  admission::Duration longest{0};
+  for (const admission::BudgetLimits& limits :
+       proxy::admission_limits(settings, net::Clock::now(), std::chrono::system_clock::now()).budgets)
+    longest = std::max(longest, limits.window + limits.guard);
+  return longest;
+}
+
 // A worker thread with what runs on it.
 struct WorkerThread {
   net::Worker worker;
@@ -109,7 +120,7 @@ class Server {
     shared_.mint_id = [] { return "req_" + hex(random_bits(), 12) + hex(random_bits(), 12); };
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
     shared_.gate.reconfigure(*loaded.settings);
-    if (config_.start_guard > Duration::zero()) shared_.gate.assume_spent(config_.start_guard);
+    recall_budgets(*loaded.settings);
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
     const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
@@ -119,15 +130,39 @@ class Server {
               show(operator_endpoints_, "http", "/") + "; " + std::to_string(workers_.size()) + " worker(s)");
   }
 
-  ~Server() { stop_workers(); }
+  ~Server() {
+    stop_workers();
+    if (state_file_) state_file_->write(StateFile::Occasion::end);
+    log_.info("stopped");
+  }
 
   void run() {
     wait_for_signal();
+    keep_state();
     if (request_.watch) watch_file();
     control_.run();
   }
 
  private:
+  // Limits count from before this process began: as the file has it, else as if they were used up for a while.
+  void recall_budgets(const proxy::Settings& settings) {
+    if (!config_.state_file.empty()) state_file_.emplace(config_.state_file, shared_.gate, log_);
+    if (state_file_ && state_file_->restore(window_max(settings), std::chrono::system_clock::now())) return;
+    if (config_.start_guard == Duration::zero()) return;
+    shared_.gate.assume_spent(config_.start_guard);
+    if (state_file_)
+      log_.info("limits of upstreams count as used up for " + std::to_string(config_.start_guard.count()) + " ms");
+  }
+
+  void keep_state() {
+    if (!state_file_) return;
+    state_file_->write(StateFile::Occasion::running);
+    state_timer_.expires_after(state_every);
+    state_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) keep_state();
+    });
+  }
+
   void start_workers(const proxy::SnapshotPtr& snapshot) {
     client_endpoints_ = claim(config_.listen, "--listen (WEIR_LISTEN)");
     operator_endpoints_ = claim(config_.operators.listen, "--operator-listen (WEIR_OPERATOR_LISTEN)");
@@ -294,7 +329,6 @@ class Server {
       thread->worker.io().stop();
       if (thread->thread.joinable()) thread->thread.join();
     }
-    log_.info("stopped");
   }
 
   const ServeRequest& request_;
@@ -303,7 +337,8 @@ class Server {
   proxy::Shared shared_;
   asio::io_context control_{1};
   asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
-  asio::steady_timer timer_{control_}, watch_timer_{control_};
+  asio::steady_timer timer_{control_}, watch_timer_{control_}, state_timer_{control_};
+  std::optional<StateFile> state_file_;
   std::optional<std::pair<std::filesystem::path, std::filesystem::file_time_type>> watched_;
   std::vector<tcp::endpoint> client_endpoints_, operator_endpoints_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
