@@ -315,6 +315,7 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& c
 std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const Cost& cost, Instant now) {
   place.budget.advance(now);
   if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
+  if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
   if (cost.later == LaterCharge::none) return place.budget.blocked(cost, nullptr, now);
   const Expectation later = expectation_of(cost, call.submission.pace, 0, now, now, now);
   return place.budget.blocked(cost, &later, now);
@@ -352,7 +353,10 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   if (lane.waiting > 0) account.queue->order().push(lane);
   call.state = Call::State::admitted;
   call.admitted_at = now;
-  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) { each.budget.admit(cost); });
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    each.budget.admit(cost);
+    each.breaker.admitted(now);
+  });
   plan(call, now);
 }
 
@@ -474,6 +478,7 @@ void Scheduler::give_up(Call& call, Instant now) {
     each.budget.advance(now);
     each.budget.give_up(cost);
   });
+  came_to_nothing(call);
   settle_turn(call, -call.size);
   mark_budgets_of(call);
 }
@@ -490,6 +495,25 @@ void Scheduler::sent(Ticket ticket, Instant now) {
     each.budget.send(cost, now);
   });
   plan(call, now);
+}
+
+void Scheduler::taken_in(Ticket ticket, Instant now) {
+  now_ = std::max(now_, now);
+  Call& call = call_of(ticket);
+  assert(call.state == Call::State::sent);
+  if (call.taken_in) return;
+  call.taken_in = true;
+  each_budget(call, [&](Place& each, const Cost&, const Expectation&) {
+    if (each.breaker.state(now) == Breaker::State::closed) return;
+    each.breaker.taken_in(call.admitted_at);
+    mark(each);
+  });
+}
+
+void Scheduler::came_to_nothing(Call& call) {
+  if (call.taken_in) return;
+  each_budget(call,
+              [&](Place& each, const Cost&, const Expectation&) { each.breaker.came_to_nothing(call.admitted_at); });
 }
 
 void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
@@ -544,6 +568,7 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
     }
   });
   --running_;
+  came_to_nothing(call);
   settle_turn(call, fair_size - call.size);
   mark_budgets_of(call);
   free_call(call);
@@ -559,7 +584,11 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
     Instant until = *report.pause_until;
     if (report.jitter > Duration::zero())
       until += Duration(static_cast<Duration::rep>(rng() % static_cast<std::uint64_t>(report.jitter.count())));
-    at.paused_until = std::max(at.paused_until, until);
+    if (report.probe) {
+      at.breaker.open(until);
+    } else {
+      at.paused_until = std::max(at.paused_until, until);
+    }
   }
   for (const UpstreamReport::Remaining& each : report.remaining) {
     const Tokens theirs = each.limit - each.remaining;
@@ -643,13 +672,21 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
     each.budget.advance(now);
     Blocked last = each.budget.predict((own ? ahead.requests_of_key : ahead.requests) + 1,
                                        (own ? ahead.tokens_of_key : ahead.tokens) + expected_size(cost), now);
-    if (each.paused_until > last.when) last.when = each.paused_until;
+    last.when = std::max({last.when, each.paused_until, each.breaker.open_until()});
     if (last.when <= prediction.room_at) return;
     prediction.room_at = last.when;
     prediction.budget = each.id;
     prediction.meter = last.meter;
   });
   return prediction;
+}
+
+Instant Scheduler::predicted_start(const Submission& submission, Instant now) {
+  now_ = std::max(now_, now);
+  Call call;
+  call.submission = submission;
+  const FairQueue& queue = queue_of(call);
+  return predict(call, {queue.queued(), queue.waiting(), queue.queued(), queue.waiting()}, now).room_at;
 }
 
 WaitingView Scheduler::view_of(const Call& call, Instant now) {

@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "admission/breaker.hpp"
 #include "admission/budget.hpp"
 #include "admission/fair_queue.hpp"
 
@@ -68,6 +69,7 @@ struct Decision {
 struct UpstreamReport {
   BudgetId budget = no_budget;
   std::optional<Instant> pause_until;  // a 429 or 503 holds up the whole budget
+  bool probe = false;                  // and afterwards one call goes first, then more and more
   Duration jitter{0};                  // added at random, so that not all come back at once
   struct Remaining {
     Meter meter = Meter::requests;
@@ -120,6 +122,8 @@ class Scheduler {
   void withdraw(Ticket ticket, Instant now);
   // REQUIRES: admitted. The charge counts from admission on and leaves one window and guard after this instant.
   void sent(Ticket ticket, Instant now);
+  // The upstream has begun to answer, and not by turning it away. REQUIRES: sent.
+  void taken_in(Ticket ticket, Instant now);
   // So many tokens of output in all have come. REQUIRES: sent.
   void progress(Ticket ticket, Tokens produced, Instant now);
   // The end. REQUIRES: admitted or sent; admitted only is a withdrawal.
@@ -138,6 +142,9 @@ class Scheduler {
   std::vector<WaitingView> waiting(Instant now, std::size_t at_most);
   std::optional<WaitingView> place_of(Ticket ticket, Instant now);
   MeterView view(BudgetId budget, Meter meter, Instant now);
+  const Breaker& breaker(BudgetId budget) const { return budgets_[budget].breaker; }
+  // When a submission could start, were it made now and stood behind all others of its account.
+  Instant predicted_start(const Submission& submission, Instant now);
   const BudgetLimits& limits_of(BudgetId budget) const;
   std::size_t budget_count() const { return budgets_.size(); }
   std::size_t queued() const { return queued_; }
@@ -155,6 +162,7 @@ class Scheduler {
     Ticket ticket;
     SubLane* served_by = nullptr;  // admitted or sent
     Instant admitted_at{}, sent_at{}, first_output_at{};
+    bool taken_in = false;
     Tokens produced = 0;
     Expectation own_plan, upstream_plan;
     std::uint32_t deadline_place = not_in_heap, start_place = not_in_heap;
@@ -173,6 +181,7 @@ class Scheduler {
     std::deque<Parking> parkings;      // of a key, team or model, by account
     std::unique_ptr<FairQueue> queue;  // of an account
     Instant paused_until = Instant::min();
+    Breaker breaker;
     Instant wake = never;
     std::uint32_t wake_place = not_in_heap;
     bool marked = false;
@@ -225,6 +234,7 @@ class Scheduler {
   void plan(Call& call, Instant now);
   void unplan(Call& call);
   void give_up(Call& call, Instant now);
+  void came_to_nothing(Call& call);
   Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now);
   Rejection predict(const Call& call, Instant now) { return predict(call, queue_of(call).ahead_of(call), now); }
   WaitingView view_of(const Call& call, Instant now);
