@@ -1,22 +1,24 @@
 #include "observe/exchange_log.hpp"
 
-#include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <charconv>
+
+#include "observe/batching_sink.hpp"
 
 namespace weir::observe {
 namespace {
 
-// Lines waiting for the writer. spdlog's default of 8192 slots takes 3.3 MB at start; a kilobyte-line burst of this
-// size is a tenth of a second at the highest rate measured.
-constexpr std::size_t queue_lines = 2048;
-
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+// Stands for itself in a JSON string.
+bool is_plain(char c) {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 // How many bytes the character at the start of `text` has; 0: they are not UTF-8.
@@ -39,6 +41,11 @@ std::size_t utf8_length(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    // Nearly all there is needs no look at each character.
+    const auto plain = std::find_if(text.begin(), text.end(), [](char c) { return !is_plain(c); });
+    out.append(text.begin(), plain);
+    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    if (text.empty()) break;
     const char c = text.front();
     const std::size_t length = utf8_length(text);
     if (length == 0) {
@@ -81,7 +88,7 @@ class LineWriter {
   }
   void number(std::string_view name, std::uint64_t value) {
     begin(name);
-    line_ += std::to_string(value);
+    digits(value);
   }
   void number(std::string_view name, const std::optional<std::uint64_t>& value) {
     if (value) number(name, *value);
@@ -89,22 +96,25 @@ class LineWriter {
   void milliseconds(std::string_view name, const std::optional<std::chrono::microseconds>& value) {
     if (!value) return;
     begin(name);
-    std::array<char, 32> digits{};
-    std::snprintf(digits.data(), digits.size(), "%.3f", static_cast<double>(value->count()) / 1000.0);
-    line_ += digits.data();
+    const auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, value->count()));
+    digits(micros / 1000);
+    line_ += '.';
+    for (std::uint64_t place = 100; place > 0; place /= 10) line_ += static_cast<char>('0' + micros / place % 10);
   }
   std::string take() { return std::move(line_); }
 
  private:
+  // Names are words of ours: nothing in them needs an escape.
   void begin(std::string_view name) {
     if (!line_.empty()) line_ += json_ ? ',' : ' ';
-    if (json_) {
-      append_json_string(line_, name);
-      line_ += ':';
-    } else {
-      line_ += name;
-      line_ += '=';
-    }
+    if (json_) line_ += '"';
+    line_ += name;
+    line_ += json_ ? "\":" : "=";
+  }
+  void digits(std::uint64_t value) {
+    std::array<char, 20> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    line_.append(text.data(), end);
   }
   bool json_;
   std::string line_;
@@ -146,23 +156,39 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   return line.take();
 }
 
+namespace {
+
+std::string event_fields(LogFormat format, std::string_view message) {
+  if (format == LogFormat::text) return std::string(message);
+  LineWriter line(format);
+  line.text("message", message);
+  return line.take();
+}
+
+std::string tell_dropped(LogFormat format, std::size_t lines) {
+  const std::string message = std::to_string(lines) + " lines were dropped: the log's reader was too slow";
+  return (format == LogFormat::json ? R"("event":"server",)" : "") + event_fields(format, message);
+}
+
+}  // namespace
+
 struct Log::Impl {
   LogFormat format;
   std::function<void(const ExchangeRecord&)> on_exchange;
-  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::logger> logger;
 
   void event(spdlog::level::level_enum level, std::string_view message) {
     if (!logger->should_log(level)) return;
-    LineWriter line(format);
-    line.text("message", message);
-    write(level, "server", format == LogFormat::json ? line.take() : std::string(message));
+    write(level, "server", event_fields(format, message));
   }
   void write(spdlog::level::level_enum level, std::string_view kind, const std::string& fields) {
     if (format == LogFormat::json) {
-      logger->log(level, "\"event\":\"{}\",{}", kind, fields);
+      std::string line;
+      line.reserve(fields.size() + 32);
+      line.append("\"event\":\"").append(kind).append("\",").append(fields);
+      logger->log(level, spdlog::string_view_t(line));
     } else {
-      logger->log(level, "{}", fields);
+      logger->log(level, spdlog::string_view_t(fields));
     }
   }
 };
@@ -170,17 +196,12 @@ struct Log::Impl {
 Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->format = options.format;
   impl_->on_exchange = options.on_exchange;
-  impl_->pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
-  spdlog::sink_ptr sink;
-  if (options.to_stdout) {
-    sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
-  } else {
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  }
+  const int descriptor = options.to_stdout ? STDOUT_FILENO : STDERR_FILENO;
+  auto sink = std::make_shared<BatchingSink>(
+      descriptor, [format = options.format](std::size_t lines) { return tell_dropped(format, lines); });
   sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
                                                       : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  impl_->logger =
-      std::make_shared<spdlog::async_logger>("weir", sink, impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
+  impl_->logger = std::make_shared<spdlog::logger>("weir", std::move(sink));
   impl_->logger->flush_on(spdlog::level::warn);
   set_level(options.level);
 }

@@ -61,14 +61,16 @@ struct Series {
   Labels model_at_upstream() const { return {{"model", model}, {"upstream", upstream}}; }
 };
 
-// A series comes into being with its first sample.
-Counter& counter_at(Counter*& place, Family<Counter>& family, const Labels& labels) {
-  if (!place) place = &family.Add(labels);
+// A series comes into being with its first sample; only then its labels are made.
+template <class MakeLabels>
+Counter& counter_at(Counter*& place, Family<Counter>& family, MakeLabels labels) {
+  if (!place) place = &family.Add(labels());
   return *place;
 }
 
-void observe(Histogram*& place, Family<Histogram>& family, const Labels& labels, const Buckets& buckets, double value) {
-  if (!place) place = &family.Add(labels, buckets);
+template <class MakeLabels>
+void observe(Histogram*& place, Family<Histogram>& family, const Buckets& buckets, double value, MakeLabels labels) {
+  if (!place) place = &family.Add(labels(), buckets);
   place->Observe(value);
 }
 
@@ -179,25 +181,24 @@ struct Metrics::Impl {
   void count_tokens(const ExchangeRecord& record, Series& of) {
     const auto count = [&](std::optional<std::uint64_t> amount, Counter*& to, const char* kind) {
       if (!amount || *amount == 0) return;
-      if (!to) to = &tokens.Add(with(of.who(), "kind", kind));
-      to->Increment(static_cast<double>(*amount));
+      counter_at(to, tokens, [&] { return with(of.who(), "kind", kind); }).Increment(static_cast<double>(*amount));
     };
     count(record.input_tokens, of.input, "input");
     count(record.cached_tokens, of.cached, "cached");
     count(record.output_tokens, of.output, "output");
     count(record.reasoning_tokens, of.reasoning, "reasoning");
+    const auto labels = [&] { return of.model_at_upstream(); };
     if (record.reserved_tokens) {
-      if (!of.reserved) of.reserved = &reserved.Add(of.model_at_upstream());
-      of.reserved->Increment(static_cast<double>(*record.reserved_tokens));
+      counter_at(of.reserved, reserved, labels).Increment(static_cast<double>(*record.reserved_tokens));
     }
     if (record.input_tokens || record.output_tokens) {
-      if (!of.settled) of.settled = &settled.Add(of.model_at_upstream());
-      of.settled->Increment(static_cast<double>(record.input_tokens.value_or(0) + record.output_tokens.value_or(0)));
+      const auto used = record.input_tokens.value_or(0) + record.output_tokens.value_or(0);
+      counter_at(of.settled, settled, labels).Increment(static_cast<double>(used));
     }
     if (record.estimated_input_tokens && record.input_tokens && *record.input_tokens > 0) {
       const auto real = static_cast<double>(*record.input_tokens);
       const double error = std::abs(static_cast<double>(*record.estimated_input_tokens) - real) / real;
-      observe(of.estimate_error, estimate_errors, {{"model", of.model}}, error_buckets, error);
+      observe(of.estimate_error, estimate_errors, error_buckets, error, [&] { return Labels{{"model", of.model}}; });
     }
   }
 
@@ -205,12 +206,14 @@ struct Metrics::Impl {
     for (std::size_t i = 0; i < record.tries.size(); ++i) {
       const UpstreamTry& each = record.tries[i];
       const std::string status = std::to_string(each.status);
+      const auto labels = [&] {
+        return Labels{{"upstream", each.upstream}, {"status", status}, {"cause", each.cause}};
+      };
       // Accounts of one request may differ; those of the series are cached.
-      const Labels labels{{"upstream", each.upstream}, {"status", status}, {"cause", each.cause}};
       if (each.upstream == of.upstream) {
         counter_at(of.responses[status + '\n' + each.cause], responses, labels).Increment();
       } else {
-        responses.Add(labels).Increment();
+        responses.Add(labels()).Increment();
       }
       if (i == 0) continue;
       retries.Add({{"upstream", each.upstream}}).Increment();
@@ -225,11 +228,12 @@ struct Metrics::Impl {
     auto& [input, output] = of.usages[record.operation];
     const auto note = [&](std::optional<std::uint64_t> amount, Histogram*& to, const char* type) {
       if (!amount) return;
-      const Labels labels{{"gen_ai_operation_name", std::string(record.operation)},
-                          {"gen_ai_provider_name", of.upstream},
-                          {"gen_ai_request_model", of.model},
-                          {"gen_ai_token_type", type}};
-      observe(to, usages, labels, token_buckets, static_cast<double>(*amount));
+      observe(to, usages, token_buckets, static_cast<double>(*amount), [&] {
+        return Labels{{"gen_ai_operation_name", std::string(record.operation)},
+                      {"gen_ai_provider_name", of.upstream},
+                      {"gen_ai_request_model", of.model},
+                      {"gen_ai_token_type", type}};
+      });
     };
     note(record.input_tokens, input, "input");
     note(record.output_tokens, output, "output");
@@ -238,15 +242,15 @@ struct Metrics::Impl {
   void note_times(const ExchangeRecord& record, Series& of) {
     const auto note = [&](std::optional<std::chrono::microseconds> time, Histogram*& to, Family<Histogram>& family) {
       if (!time) return;
-      if (!to) to = &family.Add(of.model_at_upstream(), duration_buckets);
-      to->Observe(std::chrono::duration<double>(*time).count());
+      const double seconds = std::chrono::duration<double>(*time).count();
+      observe(to, family, duration_buckets, seconds, [&] { return of.model_at_upstream(); });
     };
     note(record.duration, of.duration, durations);
     note(record.first_content, of.first_content, first_contents);
     note(record.first_byte, of.first_byte, first_bytes);
     if (record.queued) {
       const double waited = std::chrono::duration<double>(*record.queued).count();
-      observe(of.wait, waits, {{"key", of.key}}, wait_buckets, waited);
+      observe(of.wait, waits, wait_buckets, waited, [&] { return Labels{{"key", of.key}}; });
     }
     if (record.content_gaps.sum > 0) {
       const auto& counts = record.content_gaps.counts;
@@ -261,9 +265,9 @@ Metrics::~Metrics() = default;
 void Metrics::exchange(const ExchangeRecord& record) {
   const std::scoped_lock lock(impl_->mutex);
   Series& series = impl_->series_of(record);
-  Counter*& outcome = series.outcomes[record.outcome];
-  if (!outcome) outcome = &impl_->requests.Add(with(series.who(), "outcome", record.outcome));
-  outcome->Increment();
+  counter_at(series.outcomes[record.outcome], impl_->requests, [&] {
+    return with(series.who(), "outcome", record.outcome);
+  }).Increment();
   if (!record.error.empty() && record.attempts == 0) impl_->rejections.Add({{"reason", record.error}}).Increment();
   impl_->count_tokens(record, series);
   impl_->note_tries(record, series);

@@ -128,12 +128,16 @@ std::string openai_duration(std::chrono::nanoseconds duration) {
 std::string rate_limit_lines(const std::optional<admission::MeterView>& requests,
                              const std::optional<admission::MeterView>& tokens) {
   std::string lines;
+  lines.reserve(256);
   const auto add = [&](std::string_view what, const std::optional<admission::MeterView>& view) {
     if (!view || !view->limit) return;
     const auto left = std::max<admission::Tokens>(0, *view->limit - view->used - view->reserved);
-    lines += "x-ratelimit-limit-" + std::string(what) + ": " + std::to_string(*view->limit) + "\r\n";
-    lines += "x-ratelimit-remaining-" + std::string(what) + ": " + std::to_string(left) + "\r\n";
-    lines += "x-ratelimit-reset-" + std::string(what) + ": " + openai_duration(view->full_in) + "\r\n";
+    const auto line = [&](std::string_view name, const std::string& value) {
+      lines.append(name).append(what).append(": ").append(value).append("\r\n");
+    };
+    line("x-ratelimit-limit-", std::to_string(*view->limit));
+    line("x-ratelimit-remaining-", std::to_string(left));
+    line("x-ratelimit-reset-", openai_duration(view->full_in));
   };
   add("requests", requests);
   add("tokens", tokens);

@@ -1,7 +1,7 @@
 #include "proxy/authenticate.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -13,8 +13,10 @@ namespace {
 using Hash = std::array<std::uint8_t, 32>;
 
 Hash sha256(std::string_view text) {
+  // Fetched once: OpenSSL's one-shot SHA256() looks the algorithm up by name for every call, which costs more than it.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   Hash hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());
+  EVP_Digest(text.data(), text.size(), hash.data(), nullptr, algorithm, nullptr);
   return hash;
 }
 

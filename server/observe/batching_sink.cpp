@@ -1,0 +1,86 @@
+#include "observe/batching_sink.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+namespace weir::observe {
+namespace {
+
+// How long lines gather. Somebody who watches the log sees no delay, and at a thousand lines a second twenty share a
+// wake-up of the writer.
+constexpr std::chrono::milliseconds gather_for{20};
+
+}  // namespace
+
+BatchingSink::BatchingSink(int descriptor, std::function<std::string(std::size_t)> tell_dropped)
+    : descriptor_(descriptor), tell_dropped_(std::move(tell_dropped)), writer_([this] { run(); }) {}
+
+BatchingSink::~BatchingSink() {
+  {
+    const std::scoped_lock lock(lines_mutex_);
+    stopping_ = true;
+  }
+  news_.notify_one();
+  writer_.join();
+}
+
+void BatchingSink::sink_it_(const spdlog::details::log_msg& message) {
+  spdlog::memory_buf_t formatted;
+  formatter_->format(message, formatted);
+  bool first = false;
+  {
+    const std::scoped_lock lock(lines_mutex_);
+    first = lines_.empty();
+    if (lines_.size() >= lines_max) {
+      lines_.pop_front();
+      ++dropped_;
+    }
+    lines_.emplace_back(formatted.data(), formatted.size());
+  }
+  if (first) news_.notify_one();
+}
+
+void BatchingSink::flush_() {
+  {
+    const std::scoped_lock lock(lines_mutex_);
+    urgent_ = true;
+  }
+  news_.notify_one();
+}
+
+void BatchingSink::run() {
+  std::unique_lock lock(lines_mutex_);
+  for (;;) {
+    news_.wait(lock, [this] { return !lines_.empty() || stopping_; });
+    if (lines_.empty()) return;
+    news_.wait_for(lock, gather_for, [this] { return urgent_ || stopping_; });
+    urgent_ = false;
+    const std::deque<std::string> lines = std::exchange(lines_, {});
+    const std::size_t dropped = std::exchange(dropped_, 0);
+    lock.unlock();
+    if (dropped > 0) log({"weir", spdlog::level::warn, tell_dropped_(dropped)});
+    std::string bytes;
+    for (const std::string& line : lines) bytes += line;
+    write(bytes);
+    lock.lock();
+  }
+}
+
+// To the end, whatever the descriptor is: a log that cannot be written is nobody's to hear about.
+void BatchingSink::write(const std::string& bytes) const {
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t written = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
+    if (written > 0) {
+      done += static_cast<std::size_t>(written);
+    } else if (written < 0 && errno == EAGAIN) {
+      std::this_thread::sleep_for(gather_for);  // somebody made it non-blocking
+    } else if (written == 0 || errno != EINTR) {
+      return;
+    }
+  }
+}
+
+}  // namespace weir::observe

@@ -1,0 +1,47 @@
+// Where log lines go: formatted by the thread that logs, written by a thread of its own, many lines with one call.
+// Waking that thread for every line would cost a busy proxy more than all its formatting. Lines are dropped, oldest
+// first, when the reader of the log does not keep up; traffic never waits for it.
+#pragma once
+
+#include <spdlog/sinks/base_sink.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace weir::observe {
+
+class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  // A kilobyte-line burst of this size is a tenth of a second at the highest rate measured.
+  static constexpr std::size_t lines_max = 2048;
+
+  // `tell_dropped`: the message that says how many lines are missing where it stands.
+  BatchingSink(int descriptor, std::function<std::string(std::size_t)> tell_dropped);
+  ~BatchingSink() override;
+  BatchingSink(const BatchingSink&) = delete;
+  BatchingSink& operator=(const BatchingSink&) = delete;
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override;
+  void flush_() override;
+
+ private:
+  void run();
+  void write(const std::string& bytes) const;
+
+  const int descriptor_;
+  const std::function<std::string(std::size_t)> tell_dropped_;
+  std::mutex lines_mutex_;
+  std::condition_variable news_;
+  std::deque<std::string> lines_;
+  std::size_t dropped_ = 0;
+  bool urgent_ = false, stopping_ = false;
+  std::thread writer_;
+};
+
+}  // namespace weir::observe
