@@ -207,15 +207,15 @@ class Pair {
     s.upstream = s.own;
     s.arrived = r.arrived;
     s.deadline = r.deadline;
+    slow_.submit(r);
     const auto answer = real_.submit(s, now_);
     if (const auto* rejection = std::get_if<Rejection>(&answer)) {
       RC_ASSERT(rejection->reason == Refusal::deadline);
       RC_ASSERT(rejection->room_at > r.deadline);
-      return;
+      return slow_.withdraw(r.id);
     }
     tickets_[r.id] = std::get<Ticket>(answer);
     names_[std::get<Ticket>(answer).index] = r.id;
-    slow_.submit(r);
   }
 
   void send(int id) {
