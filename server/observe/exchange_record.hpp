@@ -43,6 +43,8 @@ struct ExchangeRecord {
   ContentGaps content_gaps;
   std::optional<std::uint64_t> input_tokens, cached_tokens, output_tokens, reasoning_tokens;
   std::optional<std::uint64_t> estimated_input_tokens;
+  std::optional<double> cost;  // by the dated prices of the provider file; nullopt: not known
+  std::string currency;
   std::chrono::microseconds duration{0};
   std::optional<std::chrono::microseconds> queued;  // in line for budget, over all attempts
   std::optional<std::uint64_t> reserved_tokens;
