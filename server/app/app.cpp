@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -21,6 +22,7 @@
 
 #include "app/check.hpp"
 #include "app/state_file.hpp"
+#include "app/supervisor.hpp"
 #include "net/listener.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/session.hpp"
@@ -140,6 +142,7 @@ class Server {
     wait_for_signal();
     keep_state();
     if (request_.watch) watch_file();
+    notify_supervisor(std::getenv("NOTIFY_SOCKET"), "READY=1");
     control_.run();
   }
 
@@ -266,6 +269,7 @@ class Server {
     stopping_ = true;
     watch_timer_.cancel();
     shared_.announcing = true;
+    notify_supervisor(std::getenv("NOTIFY_SOCKET"), "STOPPING=1");
     log_.info("stopping: no new connections after " + std::to_string(config_.shutdown.announce.count()) +
               " ms, streams have " + std::to_string(config_.shutdown.drain.count() / 1000) + " s to finish");
     after(config_.shutdown.announce, [this] { drain(); });
