@@ -71,4 +71,10 @@ Tokens Horizon::peak(const Outlook* more) const {
   return highest;
 }
 
+Tokens Horizon::level_after(Instant instant) const {
+  Tokens level = overdue_;
+  for (std::int64_t bin = current_; bin <= bin_of(instant); ++bin) level += net_[static_cast<std::size_t>(bin) % ring];
+  return level;
+}
+
 }  // namespace weir::admission

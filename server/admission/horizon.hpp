@@ -40,6 +40,9 @@ class Horizon {
   Tokens planned() const { return planned_; }
   // By how much the use will rise above what it is now, at its highest, overdue included; with one more call if given.
   Tokens peak(const Outlook* more) const;
+  // The use above what it is now when the bin of `instant`, which is in view, is over; and when that is.
+  Tokens level_after(Instant instant) const;
+  Instant end_of_bin(Instant instant) const { return Instant((bin_of(instant) + 1) * width_); }
   Duration bin_width() const { return width_; }
 
  private:

@@ -68,7 +68,7 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
   if (!limit_.limit || idle()) return std::nullopt;  // an idle meter takes anything: what is larger than it runs alone
   const Tokens room = *limit_.limit - used() - reserved_;
   const bool forecast = horizon_.planned() != 0 || later;
-  const Tokens rise = forecast ? horizon_.peak(later) : 0;
+  const Tokens rise = forecast ? std::max(horizon_.peak(later), rise_before_leaving(now)) : 0;
   if (const Tokens missing = arrival + rise - room; missing > 0) {
     // What is too much has to leave first. A forecast moves too: ask again a bin later at the latest; and what is
     // reserved becomes a charge without notice.
@@ -93,6 +93,19 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
     }
   }
   return std::nullopt;
+}
+
+// What running calls may be charged while the next one is on its way, should nothing leave meanwhile: a bin does not
+// tell what comes first in it.
+Tokens WindowMeter::rise_before_leaving(Instant now) const {
+  const Instant arrived = now + guard();
+  Tokens rise = horizon_.level_after(arrived);
+  const Instant until = horizon_.end_of_bin(arrived);
+  for (const WindowLog::Entry& entry : log_.entries()) {
+    if (entry.leaves >= until) break;
+    rise += entry.amount;
+  }
+  return rise;
 }
 
 Instant WindowMeter::predict(Tokens amount, Instant now) const {

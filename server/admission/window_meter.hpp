@@ -57,6 +57,7 @@ class WindowMeter {
 
  private:
   bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && horizon_.planned() == 0; }
+  Tokens rise_before_leaving(Instant now) const;
   void book(Instant at, Tokens amount);
   void book_slices(Instant at, Tokens amount);
   void spend_evenly(Tokens amount, Instant now);

@@ -245,6 +245,20 @@ TEST(WindowMeter, WhatWillHaveLeftTakesNoRoomFromWhatComesLater) {
   EXPECT_TRUE(meter.blocked(11, &slow, now));
 }
 
+// Both happen within a 64th of the window, and the provider may see the tokens first.
+TEST(WindowMeter, WhatLeavesSoonMakesNoRoomForWhatComesMeanwhile) {
+  WindowMeter meter(limited(1'000));
+  ASSERT_FALSE(send(meter, 900, start));
+  const Instant now = meter.log().leaves_after(start) - 10ms;
+  meter.advance(now);
+  EXPECT_FALSE(meter.blocked(95, nullptr, now));
+  meter.plan(evenly(700, now, 10s));
+  EXPECT_TRUE(meter.blocked(95, nullptr, now));
+  const Instant after = now + 2s;
+  meter.advance(after);
+  EXPECT_FALSE(meter.blocked(95, nullptr, after));
+}
+
 TEST(WindowMeter, AForecastIsLookedAtAgainABinLater) {
   WindowMeter meter(limited(100));
   meter.advance(start);
