@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <list>
 #include <mutex>
@@ -12,70 +11,75 @@
 namespace weir::proxy {
 namespace {
 
-// Two buckets per power of two, up to a million tokens: 19 % off at most, which is less than lengths scatter.
-constexpr std::size_t bucket_count = 42;
-constexpr float kept = 0.98F;      // an answer counts half after 34 later ones
+// Four buckets per power of two, up to two million tokens: 9 % off at most, which is less than lengths scatter.
+constexpr std::size_t bucket_count = 84;
+constexpr float kept = 0.98F;      // an answer counts half after 34 later ones that came as far
 constexpr double lean_weight = 6;  // answers' worth of what is known in general
-constexpr double high_part = 0.95;
+constexpr double high_part = 0.97;
 constexpr std::size_t name_max = 256;
 
-using Buckets = std::array<float, bucket_count>;
+// Answers that came to the end of a bucket or ended in it.
+struct Exits {
+  float all = 0;
+  float ended = 0;
+};
+using Seen = std::array<Exits, bucket_count>;
+// Parts of the answers, by the bucket in which they end.
+using Lengths = std::array<double, bucket_count>;
 
 std::size_t bucket_of(std::uint64_t tokens) {
   if (tokens < 2) return 0;
-  const auto exponent = static_cast<std::size_t>(std::bit_width(tokens)) - 1;
-  const bool upper_half = static_cast<double>(tokens) >= std::exp2(static_cast<double>(exponent) + 0.5);
-  return std::min(2 * exponent + (upper_half ? 1 : 0), bucket_count - 1);
+  return std::min(static_cast<std::size_t>(4 * std::log2(static_cast<double>(tokens))), bucket_count - 1);
 }
 
 // The middle of a bucket, and its end.
 double value_of(std::size_t bucket) {
-  return bucket == 0 ? 1 : std::exp2((static_cast<double>(bucket) + 0.5) / 2);
+  return bucket == 0 ? 1 : std::exp2((static_cast<double>(bucket) + 0.5) / 4);
 }
 double end_of(std::size_t bucket) {
-  return std::exp2((static_cast<double>(bucket) + 1) / 2);
+  return std::exp2((static_cast<double>(bucket) + 1) / 4);
 }
 
-float sum_of(const Buckets& buckets) {
-  float sum = 0;
-  for (const float b : buckets) sum += b;
-  return sum;
-}
-
-Buckets make_prior() {
+Lengths make_prior() {
   constexpr double sigmas_of_p99 = 2.326;
   const double middle = std::log(OutputForecast::prior_median);
   const double sigma = (std::log(OutputForecast::prior_p99) - middle) / sigmas_of_p99;
-  Buckets prior{};
+  Lengths prior{};
+  double sum = 0;
   for (std::size_t i = 0; i < bucket_count; ++i) {
     const double z = (std::log(value_of(i)) - middle) / sigma;
-    prior[i] = static_cast<float>(std::exp(-0.5 * z * z));
+    sum += prior[i] = std::exp(-0.5 * z * z);
   }
+  for (double& part : prior) part /= sum;
   return prior;
 }
 
-// `own`, with `general` weighing as much as lean_weight answers.
-Buckets leaning(const Buckets& own, const Buckets& general) {
-  const double factor = lean_weight / std::max(static_cast<double>(sum_of(general)), 1e-9);
-  Buckets mixed = own;
-  for (std::size_t i = 0; i < bucket_count; ++i)
-    mixed[i] += static_cast<float>(factor * static_cast<double>(general[i]));
-  return mixed;
+// What `seen` says, with `general` weighing as much as lean_weight answers.
+Lengths leaning(const Seen& seen, const Lengths& general) {
+  Lengths lengths{};
+  double still_running = 1, still_running_in_general = 1;
+  for (std::size_t i = 0; i < bucket_count; ++i) {
+    const double all = static_cast<double>(seen[i].all) + lean_weight * still_running_in_general;
+    const double ended = static_cast<double>(seen[i].ended) + lean_weight * general[i];
+    const bool last = i + 1 == bucket_count || all <= 0;
+    lengths[i] = last ? still_running : still_running * std::min(1.0, ended / all);
+    still_running -= lengths[i];
+    still_running_in_general = std::max(0.0, still_running_in_general - general[i]);
+  }
+  return lengths;
 }
 
-OutputExpectation summary(const Buckets& buckets, std::optional<std::uint64_t> cap) {
+OutputExpectation summary(const Lengths& lengths, std::optional<std::uint64_t> cap) {
   const double most = cap ? static_cast<double>(*cap) : end_of(bucket_count - 1);
-  const double total = static_cast<double>(sum_of(buckets));
   double below = 0;
   std::size_t top = 0;
   for (; top + 1 < bucket_count; ++top) {
-    below += static_cast<double>(buckets[top]);
-    if (below >= high_part * total) break;
+    below += lengths[top];
+    if (below >= high_part) break;
   }
   const double high = std::min(end_of(top), most);
   double mean = 0;
-  for (std::size_t i = 0; i < bucket_count; ++i)
-    mean += static_cast<double>(buckets[i]) / total * std::min(value_of(i), high);
+  for (std::size_t i = 0; i < bucket_count; ++i) mean += lengths[i] * std::min(value_of(i), high);
   OutputExpectation result;
   result.high = static_cast<std::uint64_t>(std::llround(high));
   result.mean = std::min(static_cast<std::uint64_t>(std::llround(mean)), result.high);
@@ -87,7 +91,7 @@ OutputExpectation summary(const Buckets& buckets, std::optional<std::uint64_t> c
 struct OutputForecast::Impl {
   struct Entry {
     std::string name;
-    Buckets buckets{};
+    Seen seen{};
   };
 
   static std::string pair_name(std::string_view key, std::string_view model) {
@@ -104,23 +108,31 @@ struct OutputForecast::Impl {
     return &entries.front();
   }
 
-  void add(const std::string& name, std::size_t bucket) {
-    Entry* entry = find(name);
-    if (entry == nullptr) {
-      if (entries.size() >= most) {
-        places.erase(entries.back().name);
-        entries.pop_back();
-      }
-      entries.push_front({name, {}});
-      places[name] = entries.begin();
-      entry = &entries.front();
+  Entry& entry_of(const std::string& name) {
+    if (Entry* entry = find(name)) return *entry;
+    if (entries.size() >= most) {
+      places.erase(entries.back().name);
+      entries.pop_back();
     }
-    for (float& b : entry->buckets) b *= kept;
-    entry->buckets[bucket] += 1;
+    entries.push_front({name, {}});
+    places[name] = entries.begin();
+    return entries.front();
+  }
+
+  // An answer has left the buckets from `first` up to `until`.
+  void pass(const std::string& name, std::size_t first, std::size_t until, bool ends_there) {
+    Seen& seen = entry_of(name).seen;
+    for (std::size_t i = first; i < until; ++i) note_exit(seen[i], 0);
+    if (ends_there) note_exit(seen[until], 1);
+  }
+
+  static void note_exit(Exits& exits, float ended) {
+    exits.all = exits.all * kept + 1;
+    exits.ended = exits.ended * kept + ended;
   }
 
   std::size_t most = pairs_max;
-  const Buckets prior = make_prior();
+  const Lengths prior = make_prior();
   mutable std::mutex mutex;
   std::list<Entry> entries;  // the last used first; a model in general is the pair without a key
   std::unordered_map<std::string, std::list<Entry>::iterator> places;
@@ -133,20 +145,28 @@ OutputForecast::~OutputForecast() = default;
 
 OutputExpectation OutputForecast::expect(std::string_view key, std::string_view model,
                                          std::optional<std::uint64_t> cap) {
-  Buckets own{}, general{};
+  Seen own{}, general{};
   {
     const std::lock_guard lock(impl_->mutex);
-    if (const auto* entry = impl_->find(Impl::pair_name("", model))) general = entry->buckets;
-    if (const auto* entry = impl_->find(Impl::pair_name(key, model))) own = entry->buckets;
+    if (const auto* entry = impl_->find(Impl::pair_name("", model))) general = entry->seen;
+    if (const auto* entry = impl_->find(Impl::pair_name(key, model))) own = entry->seen;
   }
   return summary(leaning(own, leaning(general, impl_->prior)), cap);
 }
 
-void OutputForecast::learn(std::string_view key, std::string_view model, std::uint64_t output) {
-  const std::size_t bucket = bucket_of(output);
+void OutputForecast::progress(std::string_view key, std::string_view model, std::uint64_t before, std::uint64_t now) {
+  const std::size_t first = bucket_of(before), until = bucket_of(now);
+  if (until <= first) return;
   const std::lock_guard lock(impl_->mutex);
-  impl_->add(Impl::pair_name("", model), bucket);
-  if (!key.empty()) impl_->add(Impl::pair_name(key, model), bucket);
+  impl_->pass(Impl::pair_name("", model), first, until, false);
+  if (!key.empty()) impl_->pass(Impl::pair_name(key, model), first, until, false);
+}
+
+void OutputForecast::learn(std::string_view key, std::string_view model, std::uint64_t output, std::uint64_t told) {
+  const std::size_t first = bucket_of(told), until = std::max(first, bucket_of(output));
+  const std::lock_guard lock(impl_->mutex);
+  impl_->pass(Impl::pair_name("", model), first, until, true);
+  if (!key.empty()) impl_->pass(Impl::pair_name(key, model), first, until, true);
 }
 
 std::size_t OutputForecast::pairs() const {

@@ -62,6 +62,32 @@ TEST(OutputForecast, OneEssayDoesNotFillABudget) {
   EXPECT_LT(forecast.expect("alice", "m", std::nullopt).mean, 400U);
 }
 
+// A hundred answers begin at once, half of them short and half long: the short ones are complete first.
+TEST(OutputForecast, IsNotMisledByShortAnswersThatEndFirst) {
+  OutputForecast forecast;
+  for (int i = 0; i < 100; ++i) forecast.progress("alice", "m", 0, 90);
+  for (int i = 0; i < 50; ++i) forecast.learn("alice", "m", 100, 90);
+  for (int i = 0; i < 50; ++i) forecast.progress("alice", "m", 90, 1'000);
+  const OutputExpectation running = forecast.expect("alice", "m", std::nullopt);
+  EXPECT_GT(running.mean, 450U);
+  EXPECT_GE(running.high, 1'000U);
+  for (int i = 0; i < 50; ++i) forecast.learn("alice", "m", 1'000, 1'000);
+  for (int i = 0; i < 100; ++i) forecast.learn("alice", "m", i % 2 == 0 ? 100 : 1'000);
+  EXPECT_NEAR(static_cast<double>(forecast.expect("alice", "m", std::nullopt).mean), 550, 120);
+}
+
+TEST(OutputForecast, CountsAnAnswerOnceHoweverOftenItWasToldOf) {
+  OutputForecast told, at_once;
+  for (int i = 0; i < 60; ++i) {
+    const std::uint64_t output = i % 3 == 0 ? 3'000 : 70;
+    for (std::uint64_t sofar = 50; sofar < output; sofar += 50) told.progress("alice", "m", sofar - 50, sofar);
+    told.learn("alice", "m", output, (output - 1) / 50 * 50);
+    at_once.learn("alice", "m", output);
+  }
+  EXPECT_EQ(told.expect("alice", "m", std::nullopt).mean, at_once.expect("alice", "m", std::nullopt).mean);
+  EXPECT_EQ(told.expect("alice", "m", std::nullopt).high, at_once.expect("alice", "m", std::nullopt).high);
+}
+
 TEST(OutputForecast, KeepsABoundedNumberOfPairs) {
   OutputForecast forecast(64);
   for (int i = 0; i < 1'000; ++i) forecast.learn("key" + std::to_string(i), "m", 10);
