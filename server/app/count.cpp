@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -17,6 +16,7 @@
 #include "protocol/model_family.hpp"
 #include "protocol/token_estimator.hpp"
 #include "proxy/charge.hpp"
+#include "proxy/cost.hpp"
 
 namespace weir::app {
 namespace {
@@ -226,14 +226,6 @@ std::string printed(const Server& server, const std::string& model, const CountI
   return out.str();
 }
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%MZ", &parts)};
-}
-
 CountResult failed(std::string why) {
   return {unusable, "", "weir count: " + std::move(why) + "\n"};
 }
@@ -276,7 +268,8 @@ int run_count(const CountRequest& request) {
     }
     input = std::move(text).str();
   }
-  const CountResult result = count_tokens(request, input, process_environment(), utc_now());
+  const CountResult result =
+      count_tokens(request, input, process_environment(), proxy::iso_time(std::chrono::system_clock::now()));
   std::cout << result.out;
   std::cerr << result.err;
   return result.status;

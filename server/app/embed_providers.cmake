@@ -1,24 +1,15 @@
 # Compiles config/providers/*.yaml into the binary: writes a .cpp that defines what app/embedded_files.hpp declares.
-# Each file becomes raw string literals of at most 15,000 bytes, which every compiler takes.
 #   weir_embed_providers(OUT_VARIABLE): the path of the generated file.
+include(${CMAKE_CURRENT_LIST_DIR}/../hex_pieces.cmake)
+
 function(weir_embed_providers out)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/config/providers/*.yaml)
   list(SORT files)
   set(names "")
   set(cases "")
   foreach(file ${files})
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
     get_filename_component(name ${file} NAME_WE)
-    file(SIZE ${file} size)
-    set(pieces "")
-    set(offset 0)
-    while(offset LESS size)
-      # Hex keeps semicolons and brackets, which CMake lists would eat.
-      file(READ ${file} hex OFFSET ${offset} LIMIT 5000 HEX)
-      string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" piece "${hex}")
-      string(APPEND pieces "\n      \"${piece}\"")
-      math(EXPR offset "${offset} + 5000")
-    endwhile()
+    weir_hex_pieces(${file} pieces)
     string(APPEND cases "  if (name == \"${name}\") {\n    static constexpr char text[] =${pieces};\n"
                         "    return {text, sizeof text - 1};\n  }\n")
     string(APPEND names "\"${name}\", ")

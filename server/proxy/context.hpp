@@ -12,6 +12,7 @@
 #include "net/upstream_pool.hpp"
 #include "net/worker.hpp"
 #include "observe/exchange_log.hpp"
+#include "observe/history.hpp"
 #include "observe/metrics.hpp"
 #include "protocol/request_view.hpp"
 #include "protocol/token_estimator.hpp"
@@ -32,6 +33,12 @@ struct Shared {
   explicit Shared(observe::Log& l) : log(l) {}
   observe::Log& log;
   observe::Metrics metrics;
+  observe::History history{std::chrono::system_clock::now()};
+  void note(const observe::ExchangeRecord& record) {
+    log.exchange(record);
+    metrics.exchange(record);
+    history.exchange(record, std::chrono::system_clock::now());
+  }
   IssuedIds issued;
   AdmissionGate gate;
   OldPlaces old_places;

@@ -8,6 +8,7 @@
 #include "proxy/cause.hpp"
 #include "proxy/choose_upstream.hpp"
 #include "proxy/client_body.hpp"
+#include "proxy/cost.hpp"
 #include "proxy/downstream.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/local_answers.hpp"
@@ -70,6 +71,7 @@ class Exchange {
   RelayOptions relay_options(UpstreamCall& call);
   void note_try(int status, std::string_view cause);
   void note_relayed(const Relay& relay);
+  void note_cost(const protocol::Usage& usage);
   void settle(const Relay& relay, int status);
   ChargePlan plan_charge();
   std::string_view tokenizer_model() const;
@@ -535,6 +537,7 @@ void Exchange::note_relayed(const Relay& relay) {
     record_.cached_tokens = usage->cached;
     record_.output_tokens = usage->output;
     record_.reasoning_tokens = usage->reasoning;
+    note_cost(*usage);
   }
   if (relay.first_content_at()) {
     record_.first_content =
@@ -544,6 +547,14 @@ void Exchange::note_relayed(const Relay& relay) {
   record_.events += relay.filter().events();
   record_.keepalives_absorbed += relay.filter().keepalives_absorbed();
   if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
+}
+
+void Exchange::note_cost(const protocol::Usage& usage) {
+  if (!destination_.profile || destination_.profile->prices.empty()) return;
+  const auto cost = cost_of(destination_.profile->prices, usage, iso_time(std::chrono::system_clock::now()));
+  if (!cost) return;
+  record_.cost = cost->amount;
+  record_.currency = cost->currency;
 }
 
 // The budgets get what was really used, as far as anybody knows.
@@ -646,8 +657,7 @@ void Exchange::log() {
   record_.bytes_out = downstream_.bytes_sent();
   if (body_ && record_.bytes_in == 0) record_.bytes_in = body_->bytes_read();
   record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - session_.head_read_at());
-  session_.context().shared.log.exchange(record_);
-  session_.context().shared.metrics.exchange(record_);
+  session_.context().shared.note(record_);
 }
 
 std::string_view Exchange::cors_origin() const {

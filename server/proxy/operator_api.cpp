@@ -7,6 +7,7 @@
 #include "proxy/local_answers.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
+#include "proxy/status_answers.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -81,6 +82,10 @@ net::Task<void> serve_operator(Session& session) {
       return queue ? queue_json(scheduler, now) : budgets_json(scheduler, now);
     });
     text = write_json_answer(200, json, {}, session.keep_alive());
+  } else if ((route.full_path == "/weir/" || route.full_path == "/weir") && head.method == "GET") {
+    text = answer_status_page(session.keep_alive());
+  } else if (route.full_path == "/weir/status" && head.method == "GET") {
+    text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
   } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {
     text = answer_metrics(session.context().shared, session.keep_alive());
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {

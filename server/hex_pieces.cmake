@@ -1,0 +1,15 @@
+# A file as C++ string literals of hex escapes, which keep the semicolons and brackets that CMake lists would eat; each of
+# at most 5,000 bytes, which every compiler takes. CMake runs again when the file changes.
+function(weir_hex_pieces file out)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(SIZE ${file} size)
+  set(pieces "")
+  set(offset 0)
+  while(offset LESS size)
+    file(READ ${file} hex OFFSET ${offset} LIMIT 5000 HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "\\\\x\\1" piece "${hex}")
+    string(APPEND pieces "\n      \"${piece}\"")
+    math(EXPR offset "${offset} + 5000")
+  endwhile()
+  set(${out} "${pieces}" PARENT_SCOPE)
+endfunction()
