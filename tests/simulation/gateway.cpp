@@ -23,6 +23,8 @@ std::string model_budget(std::uint32_t model) {
 namespace {
 
 constexpr unsigned tries_bits = 16;
+// As often as the relay tells what has come.
+constexpr std::chrono::milliseconds progress_every{250};
 
 }  // namespace
 
@@ -125,7 +127,8 @@ void Gateway::send(Id id) {
   Exchange& exchange = exchanges_.at(id);
   exchange.state = Exchange::State::sent;
   exchange.sent_at = loop_.now();
-  exchange.produced = 0;
+  exchange.produced = exchange.told = 0;
+  exchange.told_at = loop_.now();
   ++counts_.sent;
   if (sending_watcher_) sending_watcher_(exchange);
   scheduler_->sent(exchange.ticket, loop_.now());
@@ -143,13 +146,15 @@ void Gateway::reply(std::uint64_t tag, const Reply& reply) {
   if (found == exchanges_.end() || found->second.state != Exchange::State::sent) return;
   Exchange& exchange = found->second;
   if (exchange.tries != (tag & ((1u << tries_bits) - 1))) return;
+  if (reply.kind != Reply::Kind::refused && reply.kind != Reply::Kind::turned_away)
+    scheduler_->taken_in(exchange.ticket, loop_.now());
   switch (reply.kind) {
     case Reply::Kind::produced:
       exchange.produced = reply.output;
-      return scheduler_->progress(exchange.ticket, reply.output, loop_.now());
+      return tell_progress(exchange);
     case Reply::Kind::ended: {
       settle(id, {true, reply.input, 0, reply.output}, Ending::complete);
-      charge_.learn(exchange.call, reply.output);
+      charge_.learn(exchange.call, reply.output, exchange.told);
       Outcome outcome;
       outcome.sent_at = exchange.sent_at;
       outcome.used = reply.input + reply.output;
@@ -177,6 +182,14 @@ void Gateway::reply(std::uint64_t tag, const Reply& reply) {
   pump();
 }
 
+void Gateway::tell_progress(Exchange& exchange) {
+  if (loop_.now() < exchange.told_at + progress_every) return;
+  charge_.progress(exchange.call, exchange.told, exchange.produced);
+  exchange.told = exchange.produced;
+  exchange.told_at = loop_.now();
+  scheduler_->progress(exchange.ticket, exchange.produced, loop_.now());
+}
+
 void Gateway::take_failure(Id id, Trouble trouble, const Reply& reply) {
   Exchange& exchange = exchanges_.at(id);
   const bool at_the_door = trouble == Trouble::refused;
@@ -193,6 +206,7 @@ void Gateway::take_failure(Id id, Trouble trouble, const Reply& reply) {
     // It holds for all who want to go there.
     admission::UpstreamReport report;
     report.budget = scheduler_->budget(Scope::account, account_budget);
+    report.probe = true;
     report.pause_until = again ? next.not_before : loop_.now() + reply.hint.value_or(std::chrono::seconds(1));
     paused_until_ = std::max(paused_until_, *report.pause_until);
     scheduler_->observe(report, loop_.now(), rng_);

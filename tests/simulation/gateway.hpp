@@ -50,6 +50,11 @@ class Gateway final : public Path, private Provider::Listener {
   admission::Scheduler& scheduler() { return *scheduler_; }
   const GatewaySettings& settings() const { return settings_; }
   bool paused() const { return loop_.now() < paused_until_; }  // the provider asked for it
+  // Not paused, and not on the way back from it.
+  bool flows_freely() const {
+    const admission::BudgetId account = scheduler_->budget(admission::Scope::account, account_budget);
+    return scheduler_->breaker(account).state(loop_.now()) == admission::Breaker::State::closed;
+  }
   // Called after every dispatch.
   void watch(std::function<void()> watcher) { watcher_ = std::move(watcher); }
 
@@ -74,7 +79,9 @@ class Gateway final : public Path, private Provider::Listener {
     admission::Ticket ticket;
     Instant arrived{}, deadline{}, not_before = Instant::min(), sent_at{};
     Provider::Id at_provider = 0;
-    Tokens produced = 0;
+    Tokens produced = 0;  // as heard
+    Tokens told = 0;      // of it, to the scheduler and to the forecast
+    Instant told_at{};
     unsigned tries = 0, refusals = 0, in_vain = 0;
     std::uint64_t order = 0;  // of submission
   };
@@ -95,6 +102,7 @@ class Gateway final : public Path, private Provider::Listener {
   void send(Id id);
   void reply(std::uint64_t tag, const Reply& reply) override;
   void settle(Id id, const admission::Usage& usage, admission::Ending ending);
+  void tell_progress(Exchange& exchange);
   // Another try is on its way; else the outcome was told.
   void take_failure(Id id, admission::Trouble trouble, const Reply& reply);
   void tell(Id id, const Outcome& outcome);

@@ -80,7 +80,7 @@ void Invariants::check_work_is_conserved() {
     return *known[budget];
   };
   bool idle = false;
-  if (!waiting.empty() && !gateway_.paused() && room(Scope::account, account_budget, largest_upstream)) {
+  if (!waiting.empty() && gateway_.flows_freely() && room(Scope::account, account_budget, largest_upstream)) {
     for (const Gateway::Exchange* each : waiting) {
       idle = room(Scope::key, key_budget(each->call.key), largest_own);
       if (gateway_.settings().with_teams) idle = idle && room(Scope::team, team_budget(each->call.team), largest_own);

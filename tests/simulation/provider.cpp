@@ -5,6 +5,9 @@
 namespace weir::simulation {
 namespace {
 
+// Who was on their way when an outage began has been turned away by then, and the sender knows.
+constexpr std::chrono::milliseconds word_gets_round{200};
+
 simulator::Claim claim_of(const Call& call) {
   simulator::Claim claim;
   claim.input = static_cast<std::uint64_t>(call.input);
@@ -52,6 +55,7 @@ void Provider::arrive(Id id) {
   ++books_.arrived;
   if (trouble && trouble->kind == Outage::Kind::turns_away) {
     ++books_.turned_away;
+    if (trouble->share >= 1 && loop_.now() > trouble->begin + word_gets_round) ++books_.knocks;
     tell(answer, {Reply::Kind::turned_away, 0, 0, std::nullopt});
     answers_.erase(found);
     return;

@@ -31,7 +31,7 @@ struct ProviderSettings {
   Duration first_after = std::chrono::milliseconds(800);
   double tokens_per_second = 50;
   double speed_varies = 0;                          // by so much of it, either way
-  Duration chunk = std::chrono::milliseconds(500);  // how often an answer goes on
+  Duration chunk = std::chrono::milliseconds(100);  // how often an answer goes on
   bool hints = true;                                // a refusal says when to come back
   std::vector<Outage> outages;
 };
@@ -63,6 +63,7 @@ class Provider {
     explicit Books(Duration window) : requests(window), charged(window) {}
     simulator::WindowLog requests, charged;  // let in
     std::uint64_t arrived = 0, refused = 0, turned_away = 0;
+    std::uint64_t knocks = 0;  // turned away when everybody could know that everybody is
     std::uint64_t in_flight_largest = 0;
     std::uint64_t measured = 0;  // charged since `measured_from`
     Instant measured_from{};

@@ -56,8 +56,15 @@ ProxyCharge::Costs ProxyCharge::of(const Call& call) {
   return {proxy::own_cost(plan, expected), proxy::upstream_cost(plan, expected, impl_->upstream.reserves_cap)};
 }
 
-void ProxyCharge::learn(const Call& call, Tokens output) {
-  if (call.replies) impl_->outputs.learn(key_name(call), model_name(call), static_cast<std::uint64_t>(output));
+void ProxyCharge::progress(const Call& call, Tokens before, Tokens now) {
+  impl_->outputs.progress(key_name(call), model_name(call), static_cast<std::uint64_t>(before),
+                          static_cast<std::uint64_t>(now));
+}
+
+void ProxyCharge::learn(const Call& call, Tokens output, Tokens told) {
+  if (!call.replies) return;
+  impl_->outputs.learn(key_name(call), model_name(call), static_cast<std::uint64_t>(output),
+                       static_cast<std::uint64_t>(told));
 }
 
 }  // namespace weir::simulation

@@ -20,7 +20,8 @@ class ProxyCharge {
     admission::Cost own, upstream;
   };
   Costs of(const Call& call);
-  void learn(const Call& call, Tokens output);
+  void progress(const Call& call, Tokens before, Tokens now);
+  void learn(const Call& call, Tokens output, Tokens told);
 
  private:
   struct Impl;

@@ -37,6 +37,15 @@ std::string check_retries(const Gateway::Counts& counts) {
          " calls";
 }
 
+// While everybody is turned away one call looks now and then whether it is over.
+std::string check_knocks(const Provider::Books& books, const std::vector<Outage>& outages) {
+  double most = 0;
+  for (const Outage& outage : outages)
+    most += 3 + 10 * std::chrono::duration<double>(outage.end - outage.begin).count();
+  if (static_cast<double>(books.knocks) <= most) return {};
+  return std::to_string(books.knocks) + " calls knocked at a closed door";
+}
+
 }  // namespace
 
 Result run(const Scenario& scenario, std::uint64_t seed) {
@@ -67,6 +76,7 @@ Result run(const Scenario& scenario, std::uint64_t seed) {
   if (result.wrong.empty()) result.wrong = invariants.wrong();
   if (result.wrong.empty() && scenario.exact) result.wrong = check_limits(provider.books(), scenario.provider.options);
   if (result.wrong.empty()) result.wrong = check_retries(result.calls);
+  if (result.wrong.empty()) result.wrong = check_knocks(provider.books(), scenario.provider.outages);
   result.checks = invariants.checks();
   return result;
 }
