@@ -13,6 +13,7 @@
 #include "app/count.hpp"
 #include "app/health.hpp"
 #include "app/key_maker.hpp"
+#include "app/top.hpp"
 #include "app/words.hpp"
 #include "simulator/options.hpp"
 #include "simulator/simulator.hpp"
@@ -162,6 +163,13 @@ int run_command_line(int argc, char** argv) {
   health_command->add_option("--operator-listen", overrides.operator_listen,
                              "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
 
+  bool once = false;
+  CLI::App* top_command = app.add_subcommand("top", "show who waits and for what, every second");
+  top_command->add_option("--config", overrides.config, "configuration file, for operator.listen (WEIR_CONFIG)");
+  top_command->add_option("--operator-listen", overrides.operator_listen,
+                          "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
+  top_command->add_flag("--once", once, "show it once (as where standard output is no terminal)");
+
   std::string key_name = "alice";
   CLI::App* new_key_command = app.add_subcommand("new-key", "make a key: print it once, and the YAML to paste");
   new_key_command->add_option("--name", key_name, "whose key it is");
@@ -186,6 +194,7 @@ int run_command_line(int argc, char** argv) {
     if (*count_command) return run_count(counted);
     if (*simulate_command) return simulator::run(simulated);
     if (*health_command) return run_health(overrides);
+    if (*top_command) return run_top(overrides, once);
     if (*new_key_command) return run_new_key(key_name);
     if (*hash_key_command) return run_hash_key(secret);
     if (*version_command) std::cout << "weir " WEIR_VERSION "\n";

@@ -1,5 +1,4 @@
-// `weir health`: asks the running server whether it is ready; for container health checks, where there is no curl.
-// Plain blocking sockets: an event loop would try again where a time-out ends the wait.
+// `weir health`: asks the running server whether it is ready; for container health checks.
 #pragma once
 
 #include <chrono>

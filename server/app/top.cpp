@@ -1,0 +1,219 @@
+#include "app/top.hpp"
+
+#include <simdjson.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iostream>
+#include <stdexcept>
+#include <thread>
+
+#include "app/ask_operator.hpp"
+
+namespace weir::app {
+namespace {
+
+using simdjson::dom::element;
+
+std::string amount(double value) {
+  std::array<char, 32> text{};
+  if (value >= 1e6) {
+    std::snprintf(text.data(), text.size(), "%.2fM", value / 1e6);
+  } else if (value >= 1e4) {
+    std::snprintf(text.data(), text.size(), "%.1fk", value / 1e3);
+  } else {
+    std::snprintf(text.data(), text.size(), "%.0f", value);
+  }
+  return text.data();
+}
+
+std::string duration(std::int64_t ms) {
+  if (ms < 1000) return std::to_string(ms) + "ms";
+  if (ms < 100'000) return std::to_string(ms / 1000) + "s";
+  return std::to_string(ms / 60'000) + "m" + std::to_string(ms / 1000 % 60) + "s";
+}
+
+// As many characters as there are columns; names come from outside, control characters stay there.
+std::string fit(std::string_view text, std::size_t columns) {
+  std::string out;
+  std::size_t shown = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool continues = (byte & 0xC0U) == 0x80U;
+    if (!continues && shown++ >= columns) break;
+    out += byte < 0x20 || byte == 0x7f ? '?' : c;
+  }
+  while (shown++ < columns) out += ' ';
+  return out;
+}
+
+std::string bar(double share, std::size_t width) {
+  const auto full = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(width) + 0.5);
+  return "[" + std::string(full, '#') + std::string(width - full, '.') + "]";
+}
+
+std::string text_of(const element& object, std::string_view name) {
+  std::string_view text;
+  return object[name].get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
+}
+
+std::int64_t number_of(const element& object, std::string_view name) {
+  std::int64_t number = 0;
+  return object[name].get(number) == simdjson::SUCCESS ? number : 0;
+}
+
+simdjson::dom::array list_of(const element& object, std::string_view name) {
+  simdjson::dom::array list;
+  if (object[name].get(list) != simdjson::SUCCESS)
+    throw std::runtime_error("the answer has no list '" + std::string(name) + "'");
+  return list;
+}
+
+class Screen {
+ public:
+  Screen(std::size_t columns, std::size_t lines) : columns_(columns), left_(lines) {}
+  void line(std::string_view text) {
+    if (left_ == 0) return;
+    --left_;
+    std::string shown = fit(text, columns_);
+    shown.erase(shown.find_last_not_of(' ') + 1);
+    out_ += shown + "\n";
+  }
+  std::size_t left() const { return left_; }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::size_t columns_, left_;
+  std::string out_;
+};
+
+void show_budgets(Screen& screen, const element& budgets) {
+  for (const element budget : list_of(budgets, "budgets")) {
+    simdjson::dom::object meters;
+    if (budget["meters"].get(meters) != simdjson::SUCCESS) continue;
+    for (const auto& [meter, view] : meters) {
+      const auto limit = static_cast<double>(number_of(view, "limit"));
+      const auto taken = static_cast<double>(number_of(view, "used") + number_of(view, "reserved"));
+      const std::int64_t debt = number_of(view, "debt");
+      screen.line(fit(text_of(budget, "scope") + " " + text_of(budget, "name"), 28) + " " + fit(meter, 12) + " " +
+                  bar(taken / std::max(1.0, limit), 24) + " " + amount(taken) + " of " + amount(limit) +
+                  (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
+    }
+  }
+}
+
+void show_queue(Screen& screen, const element& queue) {
+  screen.line("");
+  screen.line(fit("IN LINE: KEY", 18) + " " + fit("LANE", 18) + " " + fit("UPSTREAM", 14) + " " + fit("WAITED", 8) +
+              " " + fit("STARTS IN", 10) + " WHY");
+  for (const element request : list_of(queue, "requests")) {
+    if (screen.left() == 0) return;
+    const std::string key = text_of(request, "key");
+    screen.line(fit(key.empty() ? "open" : key, 18) + " " + fit(text_of(request, "lane"), 18) + " " +
+                fit(text_of(request, "upstream"), 14) + " " + fit(duration(number_of(request, "waited_ms")), 8) + " " +
+                fit(duration(number_of(request, "starts_in_ms")), 10) + " " + text_of(request, "why"));
+  }
+}
+
+// Of the step before the one under way.
+void show_speed(Screen& screen, const element& status, const element& queue) {
+  double input = 0, output = 0;
+  std::size_t i = 0;
+  const auto steps = list_of(status, "steps");
+  for (const element step : steps) {
+    if (++i + 1 != steps.size()) continue;
+    const auto span = static_cast<double>(std::max<std::int64_t>(1, number_of(status, "step_seconds")));
+    input = static_cast<double>(number_of(step, "input_tokens")) / span;
+    output = static_cast<double>(number_of(step, "output_tokens")) / span;
+  }
+  screen.line(text_of(status, "version") + ", up " +
+              duration((number_of(status, "now") - number_of(status, "started")) * 1000) + ": " +
+              std::to_string(number_of(queue, "running")) + " running, " + std::to_string(number_of(queue, "waiting")) +
+              " waiting, " + amount(input) + " tokens/s in, " + amount(output) + " out");
+  screen.line("");
+}
+
+void show_upstreams(Screen& screen, const element& upstreams) {
+  screen.line("");
+  for (const element upstream : list_of(upstreams, "upstreams")) {
+    const std::string words = text_of(upstream, "state_words"), state = text_of(upstream, "state");
+    screen.line(fit("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words));
+  }
+}
+
+void show_errors(Screen& screen, const element& status) {
+  const auto errors = list_of(status, "errors");
+  if (errors.size() == 0) return;
+  screen.line("");
+  std::size_t shown = 0;
+  for (const element error : errors) {
+    if (++shown > 5) return;
+    screen.line(duration((number_of(status, "now") - number_of(error, "at")) * 1000) + " ago, " +
+                text_of(error, "code") + ": " + text_of(error, "words"));
+  }
+}
+
+struct Parsed {
+  explicit Parsed(const std::string& text) {
+    if (parser.parse(text).get(root) != simdjson::SUCCESS) throw std::runtime_error("the answer is not JSON");
+  }
+  simdjson::dom::parser parser;
+  element root;
+};
+
+}  // namespace
+
+std::string render_top(const TopFigures& figures, std::size_t columns, std::size_t lines) {
+  const Parsed status(figures.status), queue(figures.queue), budgets(figures.budgets), upstreams(figures.upstreams);
+  Screen screen(columns, lines);
+  show_speed(screen, status.root, queue.root);
+  show_budgets(screen, budgets.root);
+  show_upstreams(screen, upstreams.root);
+  show_errors(screen, status.root);
+  show_queue(screen, queue.root);
+  return screen.take();
+}
+
+int run_top(const Overrides& overrides, bool once) {
+  const auto found = operator_place(overrides);
+  if (const auto* problem = std::get_if<std::string>(&found)) {
+    std::cerr << "weir top: " << *problem << '\n';
+    return 2;
+  }
+  const auto& [address, token] = std::get<OperatorPlace>(found);
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  for (;;) {
+    TopFigures figures;
+    const std::array<std::pair<const char*, std::string*>, 4> asked{{{"/weir/status", &figures.status},
+                                                                     {"/weir/queue", &figures.queue},
+                                                                     {"/weir/budgets", &figures.budgets},
+                                                                     {"/weir/upstreams", &figures.upstreams}}};
+    for (const auto& [path, into] : asked) {
+      auto answer = ask_operator(address, {path, token});
+      if (const auto* problem = std::get_if<std::string>(&answer)) {
+        std::cerr << "weir top: " << *problem << '\n';
+        return 1;
+      }
+      auto& [status, body] = std::get<OperatorAnswer>(answer);
+      if (status != 200) {
+        std::cerr << "weir top: " << path << " answers " << status << ": " << body << '\n';
+        return 1;
+      }
+      *into = std::move(body);
+    }
+    winsize size{};
+    const bool known = terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    const std::string screen = render_top(figures, known ? size.ws_col : 160, known ? size.ws_row - 1U : 200);
+    if (!terminal || once) {
+      std::cout << screen;
+      return 0;
+    }
+    std::cout << "\x1b[H\x1b[2J" << screen << std::flush;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
+}  // namespace weir::app

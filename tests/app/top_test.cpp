@@ -1,0 +1,67 @@
+#include "app/top.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace weir::app {
+namespace {
+
+TopFigures calm() {
+  TopFigures figures;
+  figures.status =
+      R"({"version":"weir 1.2.3","now":1000,"started":900,"step_seconds":5,"spent":[],"errors":[],"steps":[)"
+      R"({"at":990,"input_tokens":50000,"output_tokens":500},{"at":995,"input_tokens":0,"output_tokens":0}]})";
+  figures.queue = R"({"waiting":0,"running":2,"requests":[]})";
+  figures.budgets = R"({"budgets":[{"scope":"upstream","name":"ark-1","window_ms":60000,"meters":{)"
+                    R"("tpm":{"limit":5000000,"used":2000000,"reserved":500000,"debt":0,"full_in_ms":0}}}]})";
+  figures.upstreams = R"({"upstreams":[{"name":"ark-1","state":"closed"}]})";
+  return figures;
+}
+
+TEST(Top, ShowsWhatRunsAndHowFullTheBudgetsAre) {
+  const std::string screen = render_top(calm(), 120, 40);
+  EXPECT_NE(screen.find("weir 1.2.3, up 1m40s: "), std::string::npos) << screen;
+  EXPECT_NE(screen.find("2 running, 0 waiting, 10.0k tokens/s in, 100 out"), std::string::npos) << screen;
+  EXPECT_NE(screen.find("upstream ark-1               tpm          [############............] 2.50M of 5.00M"),
+            std::string::npos)
+      << screen;
+}
+
+TEST(Top, SaysWhyEachRequestWaits) {
+  TopFigures figures = calm();
+  figures.queue = R"({"waiting":1,"running":0,"requests":[{"key":"alice","lane":"job-1","upstream":"ark-1",)"
+                  R"("waited_ms":4200,"starts_in_ms":8100,"why":"Waits for tokens per minute."}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  EXPECT_NE(
+      screen.find(
+          "alice              job-1              ark-1          4s       8s         Waits for tokens per minute."),
+      std::string::npos)
+      << screen;
+}
+
+TEST(Top, StaysWithinItsScreenAndShowsNoControlCharacters) {
+  TopFigures figures = calm();
+  std::string requests;
+  for (int i = 0; i < 100; ++i)
+    requests +=
+        R"({"key":"a\u001b[31mb","lane":"\u4e2d\u6587","upstream":"x","waited_ms":1,"starts_in_ms":1,"why":"because"},)";
+  requests.pop_back();
+  figures.queue = R"({"waiting":100,"running":0,"requests":[)" + requests + "]}";
+  const std::string screen = render_top(figures, 60, 20);
+  EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 20);
+  EXPECT_EQ(screen.find('\x1b'), std::string::npos);
+  EXPECT_NE(screen.find("a?[31mb"), std::string::npos) << screen;
+}
+
+TEST(Top, RefusesWhatNoWeirAnswers) {
+  TopFigures figures = calm();
+  figures.queue = "<html>";
+  EXPECT_THROW(render_top(figures, 80, 20), std::runtime_error);
+  figures.queue = "{}";
+  EXPECT_THROW(render_top(figures, 80, 20), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace weir::app
