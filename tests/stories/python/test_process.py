@@ -280,7 +280,7 @@ def test_no_log_holds_a_prompt_an_answer_or_a_secret(simulator, tmp_path, form):
 def test_the_providers_whose_keys_are_in_the_environment_are_used_and_listed():
     keys = {"DEEPSEEK_API_KEY": "sk-one", "OPENAI_API_KEY": "sk-two", "ARK_API_KEY": "sk-three"}
     server = Weir("--config", "config/weir.yaml", environment=keys)
-    log = server.log()
+    log = wait_until(lambda: " listens on " in (said := server.log()) and said, "weir says that it listens")
     for name in ("deepseek", "openai", "volcengine-ark"):
         assert name in log, log
     assert not [secret for secret in keys.values() if secret in log]
