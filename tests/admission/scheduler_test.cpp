@@ -74,6 +74,15 @@ TEST(Scheduler, AWithdrawalWhileWaitingCostsNothing) {
   EXPECT_EQ(desk.used(), 100);
 }
 
+TEST(Scheduler, ATicketIsNotUsedAgain) {
+  Desk desk(tokens_of(100));
+  desk.submit("a", {});
+  desk.withdraw("a");
+  desk.submit("b", {});
+  EXPECT_EQ(desk.tickets["a"].index, desk.tickets["b"].index);
+  EXPECT_FALSE(desk.tickets["a"] == desk.tickets["b"]);
+}
+
 TEST(Scheduler, AWithdrawalBeforeSendingReturnsEverything) {
   Desk desk(tokens_of(100));
   desk.submit("a", {.tokens = 100});

@@ -497,6 +497,13 @@ TEST(WindowMeter, PredictsWhenEnoughHasLeftAndThenTheEvenRate) {
   EXPECT_EQ(meter.predict(1'200, now), meter.log().leaves_after(start + 30s) + 60s);
 }
 
+TEST(WindowMeter, PredictsBehindWhatIsReserved) {
+  WindowMeter meter(limited(600));
+  send(meter, 300, start);
+  meter.reserve(300);
+  EXPECT_EQ(meter.predict(1, start), meter.log().leaves_after(start));
+}
+
 TEST(WindowMeter, CanCountADayAndABillion) {
   WindowLimit day = limited(1'000'000'000);
   day.window = 24h;
