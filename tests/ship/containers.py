@@ -81,6 +81,8 @@ class WeirContainer(Container):
         command = ["serve", *flags] if flags else []  # without flags, what the image does by itself
         super().__init__(image, *command, options=[*environment(**variables), *options])
         self.wait_until_answers(self.origin + "/readyz")
+        # The lines of the start come a moment after the first answer: the log has a writer of its own.
+        wait_until(lambda: " listens on " in self.log(), "weir says where it listens")
 
 
 class SimulatorContainer(Container):

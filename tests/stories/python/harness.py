@@ -135,6 +135,8 @@ class Weir(Process):
         self.operator_origin = f"http://127.0.0.1:{operator_port}"
         addresses = ["--listen", f"127.0.0.1:{port}", "--operator-listen", f"127.0.0.1:{operator_port}"]
         super().__init__("serve", [*addresses, *flags], port, self.operator_origin + "/healthz", environment)
+        # The lines of the start come a moment after the first answer: the log has a writer of its own.
+        wait_until(lambda: " listens on " in self.log(), "weir says where it listens")
 
     @property
     def base_url(self) -> str:
