@@ -11,7 +11,9 @@ Duration up_to(Duration range, Rng& rng) {
 }
 
 Duration pause_before_next(const Attempted& attempted, const RetryRules& rules, Rng& rng) {
-  const unsigned alike = attempted.trouble == Trouble::refused ? attempted.refusals : attempted.in_vain;
+  const unsigned alike = attempted.trouble == Trouble::refused
+                             ? std::max(attempted.refusals, attempted.refusals_of_account)
+                             : attempted.in_vain;
   const unsigned doublings = std::min(std::max(alike, 1u) - 1, 16u);
   const Duration most = std::min(rules.pause_max, rules.pause_min * (1 << doublings));
   // Full jitter, but never at once.

@@ -42,11 +42,12 @@ class RetryBudget {
 
 struct Attempted {
   Trouble trouble = Trouble::failed;
-  unsigned refusals = 0;         // tries so far that were turned away
-  unsigned in_vain = 0;          // and those that came to nothing in another way
-  std::optional<Duration> hint;  // what the upstream said
-  bool side_effects = false;     // repeating could do something twice
-  Instant deadline = never;      // of the request's waiting
+  unsigned refusals = 0;             // tries so far that were turned away
+  unsigned refusals_of_account = 0;  // of whomever, in a row
+  unsigned in_vain = 0;              // and those that came to nothing in another way
+  std::optional<Duration> hint;      // what the upstream said
+  bool side_effects = false;         // repeating could do something twice
+  Instant deadline = never;          // of the request's waiting
 };
 
 struct NextTry {

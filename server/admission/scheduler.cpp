@@ -681,6 +681,11 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
   return prediction;
 }
 
+bool Scheduler::all_breakers_closed() const {
+  return std::all_of(budgets_.begin(), budgets_.end(),
+                     [&](const Place& each) { return each.breaker.state(now_) == Breaker::State::closed; });
+}
+
 Instant Scheduler::predicted_start(const Submission& submission, Instant now) {
   now_ = std::max(now_, now);
   Call call;

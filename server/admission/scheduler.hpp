@@ -142,6 +142,7 @@ class Scheduler {
   std::vector<WaitingView> waiting(Instant now, std::size_t at_most);
   std::optional<WaitingView> place_of(Ticket ticket, Instant now);
   MeterView view(BudgetId budget, Meter meter, Instant now);
+  bool all_breakers_closed() const;
   const Breaker& breaker(BudgetId budget) const { return budgets_[budget].breaker; }
   // When a submission could start, were it made now and stood behind all others of its account.
   Instant predicted_start(const Submission& submission, Instant now);

@@ -3,8 +3,7 @@
 // Nothing here opens a socket or looks at the network. Holds secrets: check.hpp is the only way to print one, masked.
 //
 // Sections marked "later" are read, checked and kept, because their names are fixed from the first release; the parts
-// of the server that act on them arrive with shaping (queue, start_guard, state_file, guard, weights) and with riding
-// out trouble (breaker).
+// of the server that act on them arrive with shaping (weights of teams).
 #pragma once
 
 #include <array>
@@ -181,7 +180,7 @@ struct RetryConfig {
   std::size_t kept_bodies_max = 256u << 20;
 };
 
-struct BreakerConfig {  // later
+struct BreakerConfig {
   bool enabled = true;
 };
 

@@ -403,6 +403,7 @@ class Resolver {
     settings_->heartbeat.json_after = config_.heartbeat.json_after;
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
     settings_->retry.enabled = config_.retry.enabled;
+    settings_->breaker_enabled = config_.breaker.enabled;
     settings_->retry.after_send = config_.retry.after_send;
     settings_->retry.tries_max = config_.retry.tries_max;
     settings_->retry.refusals_max = config_.retry.refusals_max;

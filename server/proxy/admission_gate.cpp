@@ -65,6 +65,15 @@ void Admission::mark_sent() {
 void Admission::progress(std::uint64_t tokens) {
   if (state_ != State::sent) return;
   // No dispatch: what a forecast gives back is looked at within a bin anyway.
+void Admission::taken_in() {
+  // While all is well this is nobody's news.
+  if (state_ != State::sent || !gate_->probing_.load(std::memory_order_relaxed)) return;
+  gate_->with([&](admission::Scheduler& scheduler) {
+    scheduler.taken_in(ticket_, Clock::now());
+    if (scheduler.all_breakers_closed()) gate_->probing_ = false;
+  });
+}
+
   const std::unique_lock lock(gate_->mutex_);
   gate_->scheduler_.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
 }
@@ -138,9 +147,8 @@ void AdmissionGate::observe(const admission::UpstreamReport& report) {
 
 void AdmissionGate::pump() {
   for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
+  if (report.probe) probing_ = true;
     const std::shared_ptr<Admission::Wait> wait = std::move(waits_[decision.ticket.index]);
-    assert(wait && !wait->decided);
-    wait->decided = true;
     wait->rejection = decision.rejection;
     if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
   }

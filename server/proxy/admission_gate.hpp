@@ -3,6 +3,7 @@
 // to the worker the exchange lives on.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -45,6 +46,7 @@ class Admission {
   void mark_sent();
   void progress(std::uint64_t tokens);  // output in all so far
   void settle(const admission::Usage& usage, admission::Ending ending);
+  void taken_in();
 
  private:
   friend class AdmissionGate;
@@ -108,3 +110,4 @@ class AdmissionGate {
 };
 
 }  // namespace weir::proxy
+  std::atomic<bool> probing_{false};  // a breaker is not closed: what becomes of calls is news

@@ -16,6 +16,7 @@
 #include "observe/metrics.hpp"
 #include "protocol/request_view.hpp"
 #include "protocol/token_estimator.hpp"
+#include "proxy/account_health.hpp"
 #include "proxy/admission_gate.hpp"
 #include "proxy/issued_ids.hpp"
 #include "proxy/old_places.hpp"
@@ -43,6 +44,7 @@ struct Shared {
   AdmissionGate gate;
   OldPlaces old_places;
   Retries retries;
+  AccountHealth health;
   protocol::TokenEstimator estimator;
   OutputForecast outputs;
   std::string via;  // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains

@@ -15,6 +15,7 @@
 #include "proxy/parameter_rules.hpp"
 #include "proxy/patience.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/recovery.hpp"
 #include "proxy/route.hpp"
 #include "proxy/submission.hpp"
 #include "proxy/tell_failure.hpp"
@@ -28,7 +29,7 @@ namespace {
 using net::Clock;
 using net::Failure;
 using protocol::Api;
-using Verdict = admission::NextTry::Verdict;
+using Verdict = Recovery::Verdict;
 using Choice = net::UpstreamPool::Choice;
 
 // A connection that its peer had closed breaks within a round trip.
@@ -36,6 +37,10 @@ constexpr std::chrono::seconds stale_after_send_max{2};
 constexpr std::string_view event_stream = "text/event-stream";
 
 class Exchange {
+Symptom symptom_of(const Refusal& refusal) {
+  return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
+}
+
  public:
   explicit Exchange(Session& session)
       : session_(session),
@@ -44,7 +49,8 @@ class Exchange {
         head_(session.head()),
         downstream_(session),
         heartbeat_(session, downstream_),
-        turn_(session) {}
+        turn_(session),
+        recovery_(session, turn_, settings_) {}
 
   net::Task<void> run();
 
@@ -64,9 +70,7 @@ class Exchange {
   net::Task<Tried> try_once(const OutgoingRequest& request);
   Tried take_failure(const Failure& failure);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
-  Verdict give_up_waiting() const;
   void decide(Tried& tried, Verdict verdict);
-  Verdict try_again(admission::Trouble trouble, std::optional<Duration> hint);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
   void note_try(int status, std::string_view cause);
@@ -92,8 +96,7 @@ class Exchange {
   Downstream downstream_;
   Heartbeat heartbeat_;
   Turn turn_;
-  net::Instant next_try_{};
-  unsigned refusals_ = 0, in_vain_ = 0;
+  Recovery recovery_;
   Route route_;
   Client client_;
   net::BodyFraming framing_;
@@ -316,9 +319,11 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
   prepare_turn();
   Shared& shared = session_.context().shared;
   const OutgoingRequest request = outgoing();
-  next_try_ = net::Instant::min();
+  recovery_.begin(record_.upstream, route_.reads_body(), view_.has_side_effects);
   for (;;) {
-    auto refused = co_await turn_.take(next_try_, heartbeat_);
+    if (auto refusal = recovery_.no_use()) co_return refusal;
+    turn_.bound_wait(recovery_.patience_ends(Clock::now()));
+    auto refused = co_await turn_.take(recovery_.not_before(), heartbeat_);
     record_.queued = turn_.queued();
     record_.heartbeats_sent = heartbeat_.sent();
     if (refused) {
@@ -341,6 +346,7 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
 net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+      if (auto reason = recovery_.why_not()) co_return reason;
   // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
   Choice choice = request.stream ? Choice::fresh_only : Choice::any;
   for (;;) {
@@ -383,11 +389,6 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   record_.detail = failure.detail;
   Tried tried;
   const bool timeout = failure.kind == Failure::Kind::timeout;
-  if (!failure.request_sent) {
-    turn_.withdraw();
-  } else {
-    turn_.settle({}, admission::Ending::lost);
-  }
   if (timeout && failure.request_sent) {
     tried.refusal = upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
   } else if (timeout) {
@@ -397,36 +398,15 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   }
   note_try(0, tried.refusal->code);
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
-  decide(tried, timeout ? give_up_waiting() : try_again(trouble, std::nullopt));
+  decide(tried, timeout ? recovery_.timed_out(symptom_of(*tried.refusal))
+                        : recovery_.failed(trouble, symptom_of(*tried.refusal)));
+  // After the decision, or the next in line would go before the account is given its rest.
+  if (failure.request_sent) {
+    turn_.settle({}, admission::Ending::lost);
+  } else {
+    turn_.withdraw();
+  }
   return tried;
-}
-
-Verdict Exchange::try_again(admission::Trouble trouble, std::optional<Duration> hint) {
-  if (!route_.reads_body()) return Verdict::not_ours;
-  ++(trouble == admission::Trouble::refused ? refusals_ : in_vain_);
-  admission::Attempted attempted;
-  attempted.trouble = trouble;
-  attempted.refusals = refusals_;
-  attempted.in_vain = in_vain_;
-  attempted.hint = hint;
-  attempted.side_effects = view_.has_side_effects;
-  attempted.deadline = turn_.deadline();
-  admission::RetryRules rules;
-  rules.enabled = settings_.retry.enabled;
-  rules.after_send = settings_.retry.after_send;
-  rules.tries_max = settings_.retry.tries_max;
-  rules.refusals_max = settings_.retry.refusals_max;
-  rules.pause_min = settings_.retry.pause_min;
-  rules.pause_max = settings_.retry.pause_max;
-  const admission::NextTry next =
-      session_.context().shared.retries.next_try(destination_.upstream->name, attempted, rules, Clock::now());
-  next_try_ = next.not_before;
-  return next.verdict;
-}
-
-// A clock ran out: what took so long once is not repeated, neither here nor by the caller's library.
-Verdict Exchange::give_up_waiting() const {
-  return route_.reads_body() && settings_.retry.enabled ? Verdict::pointless : Verdict::not_ours;
 }
 
 void Exchange::decide(Tried& tried, Verdict verdict) {
@@ -454,10 +434,10 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     call.discard();
   }
   note_relayed(relay);
-  settle(relay, answer_head.status);
 
   Tried tried;
   if (relay.holds_error() && !session_.gone()) {
+  if (answer_head.status < 400) turn_.taken_in();
     tried = take_error(relay, answer_head);
     note_try(answer_head.status, record_.cause);
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
@@ -466,7 +446,10 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     const bool early = !relay.opened() && !session_.gone();
     const bool timeout = refusal->status == 504;
     tried.refusal = std::move(refusal);
-    if (early) decide(tried, timeout ? give_up_waiting() : try_again(admission::Trouble::failed, std::nullopt));
+    if (early) {
+      const Symptom symptom = symptom_of(*tried.refusal);
+      decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
+    }
   } else if (relay.complete()) {
     record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
     note_try(answer_head.status, {});
@@ -487,6 +470,8 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
   options.timeouts = destination_.upstream->timeouts;
+  // After the decision, or the next in line would go before the account is given its rest.
+  settle(relay, answer_head.status);
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
   if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
@@ -591,17 +576,9 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   record_.cause = name_of(diagnosis.cause);
   record_.detail = error.message.substr(0, 200);
   Tried tried;
-  Verdict verdict = diagnosis.cause == Cause::quota ? Verdict::pointless : Verdict::not_ours;
-  if (diagnosis.cause != Cause::caller && diagnosis.cause != Cause::quota) {
-    const bool at_the_door = diagnosis.cause != Cause::fault;
-    verdict = try_again(at_the_door ? admission::Trouble::refused : admission::Trouble::failed, diagnosis.hint);
-    tried.again = verdict == Verdict::again;
-    if (at_the_door) {
-      // It holds for all who want to go there, not for this call alone.
-      const auto pause = tried.again ? next_try_ : Clock::now() + diagnosis.hint.value_or(Duration(1000));
-      turn_.pause(pause, diagnosis.of_model);
-    }
-  }
+  const Verdict verdict =
+      recovery_.refused(diagnosis, Symptom{diagnosis.cause, answer_head.status, error.type, error.code, error.message});
+  tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";
   if (!downstream_.committed() || answer_head.status < 400) {

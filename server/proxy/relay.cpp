@@ -153,6 +153,7 @@ void Relay::take_end() {
 void Relay::open() {
   opened_ = true;
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
+  if (call_.head().status < 400) turn_.note_content();
   if (!downstream_.begun()) downstream_.begin(std::move(options_.head), options_.framing);
 }
 

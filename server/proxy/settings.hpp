@@ -192,6 +192,7 @@ struct Settings {
   HeartbeatSettings heartbeat;
   QueueSettings queue;
   RetrySettings retry;
+  bool breaker_enabled = true;        // accounts that fail or have no money are given a rest
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;         // empty: none
   std::string via = "weir";           // the pseudonym in Via

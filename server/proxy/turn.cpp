@@ -67,6 +67,7 @@ void Turn::pause(net::Instant until, bool of_model) {
   });
   report.pause_until = until;
   gate.observe(report);
+  report.probe = true;
 }
 
 Refusal Turn::refusal(net::Instant now) {

@@ -2,6 +2,7 @@
 // call was sent, what comes and what was used. Every way upstream goes through here, retries with their old place.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -37,13 +38,22 @@ class Turn {
 
   void sent() { admission_.mark_sent(); }
   void progress(std::uint64_t output_tokens) { admission_.progress(output_tokens); }
+  // The upstream has begun to answer, and not by turning the call away.
+  void taken_in() { admission_.taken_in(); }
+  // And there is content in the answer.
+  void note_content() { session_.context().shared.health.note_success(request_.names.account); }
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
   // Not sent after all: costs nothing.
   void withdraw() { admission_ = {}; }
-  // The upstream wants to be left alone until then; `of_model`: with this model only.
+  // The upstream is to be left alone until then, and asked by one call first; `of_model`: with this model only.
   void pause(net::Instant until, bool of_model);
 
   Duration queued() const { return queued_; }  // over all attempts
+  // Nothing is waited for beyond this instant.
+  void bound_wait(net::Instant until) {
+    request_.wait_bound = std::min(request_.wait_bound, std::chrono::ceil<Duration>(until - request_.since));
+  }
+
   net::Instant arrived() const { return request_.arrived; }
   net::Instant deadline() const { return request_.since + request_.wait_bound; }
   admission::Tokens input() const { return request_.own.input; }  // estimated

@@ -36,7 +36,8 @@ Settings settings_for(std::vector<Upstream> upstreams) {
   }
   if (!upstreams.empty()) settings.routes.push_back(ModelRoute{"*", {Target{0, {}, 1}}, false});
   settings.upstreams = std::move(upstreams);
-  settings.retry.enabled = false;  // a script plays once; stories of retries say so
+  settings.retry.enabled = false;  // a script plays once; stories of retries and breakers say so
+  settings.breaker_enabled = false;
   return settings;
 }
 

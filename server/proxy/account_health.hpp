@@ -1,0 +1,62 @@
+// How the upstream accounts are doing, and what follows from it: how long one is left alone after a refusal, when one
+// that fails call after call is given a rest, and that one without money is not asked at all. The breakers themselves
+// stand in the admission core, where calls wait; this decides when they open. One for the process, thread-safe.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/timer_wheel.hpp"
+#include "proxy/error_rules.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::proxy {
+
+// What an upstream said, or what became of the call to it.
+struct Symptom {
+  Cause cause = Cause::fault;
+  int status = 0;  // 0: no answer
+  std::string type, code, message;
+};
+
+class AccountHealth {
+ public:
+  struct State {
+    unsigned refusals = 0;  // in a row, one per opening of the breaker
+    unsigned failures = 0;  // in a row
+    bool without_money = false;
+    net::Instant rests_until = net::Instant::min();
+    Symptom last;
+    net::Instant last_at = net::Instant::min();
+  };
+
+  // A call was taken in: whatever was, is over.
+  void note_success(std::string_view upstream) {
+    if (troubled_.load(std::memory_order_relaxed) > 0) forget(upstream);
+  }
+  // Turned away; returns how often in a row, this time included. Those that were on their way together count once.
+  unsigned note_refusal(const std::string& upstream, const Symptom& symptom, net::Instant now);
+  // The account is left alone until then.
+  void note_rest(const std::string& upstream, net::Instant until);
+  // Failed; returns until when it should rest, if it has failed too often by now.
+  std::optional<net::Instant> note_failure(const std::string& upstream, const Symptom& symptom,
+                                           const RetrySettings& retry, net::Instant now);
+  // No money or no quota left; returns until when nobody needs to ask.
+  net::Instant note_no_money(const std::string& upstream, const Symptom& symptom, net::Instant now);
+
+  std::optional<State> state(std::string_view upstream) const;
+
+ private:
+  void forget(std::string_view upstream);
+  State& touch(const std::string& upstream, const Symptom& symptom, net::Instant now);
+
+  mutable std::mutex mutex_;
+  std::map<std::string, State, std::less<>> states_;  // of those in trouble
+  std::atomic<std::size_t> troubled_{0};
+};
+
+}  // namespace weir::proxy

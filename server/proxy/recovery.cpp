@@ -1,0 +1,125 @@
+#include "proxy/recovery.hpp"
+
+#include <algorithm>
+
+namespace weir::proxy {
+namespace {
+
+using admission::Trouble;
+using net::Clock;
+using net::Instant;
+
+// Long enough for a server to start anew.
+constexpr std::chrono::seconds wait_for_failing{30};
+// After a refusal without another try and without a hint.
+constexpr Duration pause_unless_said{1000};
+
+AccountHealth& health_of(Session& session) {
+  return session.context().shared.health;
+}
+
+}  // namespace
+
+void Recovery::begin(const std::string& upstream, bool repeatable, bool side_effects) {
+  upstream_ = upstream;
+  repeatable_ = repeatable;
+  side_effects_ = side_effects;
+}
+
+std::optional<Refusal> Recovery::no_use() const {
+  if (!settings_.breaker_enabled) return std::nullopt;
+  const auto state = health_of(session_).state(upstream_);
+  if (!state || !state->without_money || Clock::now() >= state->rests_until) return std::nullopt;
+  protocol::UpstreamError error;
+  error.type = state->last.type;
+  error.code = state->last.code;
+  error.message = state->last.message;
+  Refusal refusal = upstream_error(state->last.status, error);
+  say_pointless(refusal);
+  return refusal;
+}
+
+Instant Recovery::patience_ends(Instant now) const {
+  const auto state = health_of(session_).state(upstream_);
+  return state && state->failures > 0 && now < state->rests_until ? now + wait_for_failing : Instant::max();
+}
+
+std::optional<Refusal> Recovery::why_not() const {
+  const auto state = health_of(session_).state(upstream_);
+  const auto now = Clock::now();
+  if (!state || state->failures == 0 || state->rests_until == Instant::min()) return std::nullopt;
+  const auto rest = std::max(Duration(1000), std::chrono::ceil<Duration>(state->rests_until - now));
+  const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(rest).count());
+  Refusal refusal =
+      no_upstream("Upstream '" + upstream_ + "' failed " + std::to_string(state->failures) +
+                  " times in a row, last with: " + state->last.message + " It is tried again in " + seconds + " s.");
+  refusal.headers.emplace_back("retry-after", seconds);
+  return refusal;
+}
+
+void Recovery::taken_in() {
+  turn_.taken_in();
+  health_of(session_).note_success(upstream_);
+}
+
+Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& symptom) {
+  AccountHealth& health = health_of(session_);
+  const auto now = Clock::now();
+  if (diagnosis.cause == Cause::quota) {
+    const Instant until = health.note_no_money(upstream_, symptom, now);
+    if (settings_.breaker_enabled) turn_.pause(until, false);
+    return Verdict::pointless;
+  }
+  if (diagnosis.cause == Cause::caller) {
+    taken_in();
+    return Verdict::not_ours;
+  }
+  if (diagnosis.cause == Cause::fault) return failed(Trouble::failed, symptom);
+  const unsigned in_a_row = health.note_refusal(upstream_, symptom, now);
+  const Verdict verdict = next(Trouble::refused, diagnosis.hint, in_a_row);
+  // It holds for all who want to go there, not for this call alone.
+  const Instant until = verdict == Verdict::again ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
+  turn_.pause(until, diagnosis.of_model);
+  health.note_rest(upstream_, until);
+  return verdict;
+}
+
+Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {
+  rest_if_failing(symptom);
+  return next(trouble, std::nullopt, 0);
+}
+
+Recovery::Verdict Recovery::timed_out(const Symptom& symptom) {
+  rest_if_failing(symptom);
+  return repeatable_ && settings_.retry.enabled ? Verdict::pointless : Verdict::not_ours;
+}
+
+void Recovery::rest_if_failing(const Symptom& symptom) {
+  const auto until = health_of(session_).note_failure(upstream_, symptom, settings_.retry, Clock::now());
+  if (until && settings_.breaker_enabled) turn_.pause(*until, false);
+}
+
+Recovery::Verdict Recovery::next(Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account) {
+  if (!repeatable_) return Verdict::not_ours;
+  ++(trouble == Trouble::refused ? refusals_ : in_vain_);
+  admission::Attempted attempted;
+  attempted.trouble = trouble;
+  attempted.refusals = refusals_;
+  attempted.refusals_of_account = refusals_of_account;
+  attempted.in_vain = in_vain_;
+  attempted.hint = hint;
+  attempted.side_effects = side_effects_;
+  attempted.deadline = turn_.deadline();
+  admission::RetryRules rules;
+  rules.enabled = settings_.retry.enabled;
+  rules.after_send = settings_.retry.after_send;
+  rules.tries_max = settings_.retry.tries_max;
+  rules.refusals_max = settings_.retry.refusals_max;
+  rules.pause_min = settings_.retry.pause_min;
+  rules.pause_max = settings_.retry.pause_max;
+  const admission::NextTry next = session_.context().shared.retries.next_try(upstream_, attempted, rules, Clock::now());
+  not_before_ = next.not_before;
+  return next.verdict;
+}
+
+}  // namespace weir::proxy

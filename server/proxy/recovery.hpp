@@ -1,0 +1,56 @@
+// After a try that came to nothing: what the account is told (it is left alone, or given a rest), and whether and when
+// the call is tried again. One per exchange; decides, sends nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "admission/retry_policy.hpp"
+#include "proxy/account_health.hpp"
+#include "proxy/cause.hpp"
+#include "proxy/turn.hpp"
+
+namespace weir::proxy {
+
+class Recovery {
+ public:
+  using Verdict = admission::NextTry::Verdict;
+
+  Recovery(Session& session, Turn& turn, const Settings& settings)
+      : session_(session), turn_(turn), settings_(settings) {}
+
+  // Which account the next tries go to; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
+  void begin(const std::string& upstream, bool repeatable, bool side_effects);
+
+  // Why there is no use in asking the account at all, or nothing.
+  std::optional<Refusal> no_use() const;
+  // An account that fails call after call is not waited for as long as one that is merely busy.
+  net::Instant patience_ends(net::Instant now) const;
+  // The queue gave the call up: what to say if the account itself is the reason.
+  std::optional<Refusal> why_not() const;
+
+  // The upstream has begun to answer, and not by turning the call away.
+  void taken_in();
+  // It turned the call away.
+  Verdict refused(const Diagnosis& diagnosis, const Symptom& symptom);
+  // It broke or failed.
+  Verdict failed(admission::Trouble trouble, const Symptom& symptom);
+  // A clock ran out: what took so long once is not repeated, neither here nor by the caller's library.
+  Verdict timed_out(const Symptom& symptom);
+
+  net::Instant not_before() const { return not_before_; }
+
+ private:
+  Verdict next(admission::Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account);
+  void rest_if_failing(const Symptom& symptom);
+
+  Session& session_;
+  Turn& turn_;
+  const Settings& settings_;
+  std::string upstream_;
+  bool repeatable_ = false, side_effects_ = false;
+  unsigned refusals_ = 0, in_vain_ = 0;
+  net::Instant not_before_ = net::Instant::min();
+};
+
+}  // namespace weir::proxy

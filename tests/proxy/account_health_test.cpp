@@ -1,0 +1,71 @@
+// When an account is left alone, at made-up instants.
+#include "proxy/account_health.hpp"
+
+#include <gtest/gtest.h>
+
+namespace weir::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+const net::Instant start = net::Instant(1000s);
+const Symptom symptom{Cause::fault, 500, "api_error", "weir_upstream_reset", "It broke."};
+
+TEST(AccountHealth, RestsAfterFiveFailuresTwiceAsLongEachTime) {
+  AccountHealth health;
+  RetrySettings retry;
+  net::Instant now = start;
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(health.note_failure("up", symptom, retry, now), std::nullopt);
+  for (const auto rest : {1s, 2s, 4s, 8s, 16s, 30s, 30s}) {
+    EXPECT_EQ(health.note_failure("up", symptom, retry, now), now + rest);
+    now += rest;
+  }
+}
+
+TEST(AccountHealth, FailuresOfCallsThatWereOnTheirWayAreNotCountedAgain) {
+  AccountHealth health;
+  RetrySettings retry;
+  for (int i = 0; i < 4; ++i) health.note_failure("up", symptom, retry, start);
+  EXPECT_EQ(health.note_failure("up", symptom, retry, start), start + 1s);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(health.note_failure("up", symptom, retry, start + 500ms), std::nullopt);
+  EXPECT_EQ(health.state("up")->failures, 5u);
+}
+
+TEST(AccountHealth, ASuccessForgetsEverything) {
+  AccountHealth health;
+  RetrySettings retry;
+  for (int i = 0; i < 4; ++i) health.note_failure("up", symptom, retry, start);
+  health.note_success("up");
+  EXPECT_FALSE(health.state("up"));
+  EXPECT_EQ(health.note_failure("up", symptom, retry, start), std::nullopt);
+}
+
+TEST(AccountHealth, RefusalsOfOneMomentCountOnce) {
+  AccountHealth health;
+  EXPECT_EQ(health.note_refusal("up", symptom, start), 1u);
+  health.note_rest("up", start + 1s);
+  EXPECT_EQ(health.note_refusal("up", symptom, start), 1u);
+  EXPECT_EQ(health.note_refusal("up", symptom, start + 999ms), 1u);
+  EXPECT_EQ(health.note_refusal("up", symptom, start + 1s), 2u);
+}
+
+TEST(AccountHealth, AccountsDoNotShareTheirTroubles) {
+  AccountHealth health;
+  health.note_refusal("up", symptom, start);
+  EXPECT_FALSE(health.state("other"));
+  health.note_success("other");
+  EXPECT_TRUE(health.state("up"));
+}
+
+TEST(AccountHealth, WithoutMoneyItRestsForAMinuteAndKnowsWhatWasSaid) {
+  AccountHealth health;
+  EXPECT_EQ(health.note_no_money("up", symptom, start), start + 60s);
+  const auto state = health.state("up");
+  ASSERT_TRUE(state);
+  EXPECT_TRUE(state->without_money);
+  EXPECT_EQ(state->last.message, "It broke.");
+  EXPECT_EQ(state->last_at, start);
+}
+
+}  // namespace
+}  // namespace weir::proxy

@@ -1,0 +1,251 @@
+// Riding out an upstream's trouble, byte by byte: what is tried again and when, what the account is spared, and what
+// the caller hears in the end.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","messages":[]})";
+const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
+const std::string good = json_answer(R"({"id":"x"})");
+
+std::string refusal(std::string_view headers = {}, std::string_view code = "rate_limit_exceeded") {
+  return answer_with(
+      "429 Too Many Requests\r\nContent-Type: application/json\r\n" + std::string(headers),
+      R"({"error":{"message":"Slow down","type":"requests","param":null,"code":")" + std::string(code) + "\"}}");
+}
+const std::string failure =
+    answer_with("500 Internal Server Error\r\nContent-Type: application/json\r\n", R"({"error":{"message":"broken"}})");
+
+class Recovery : public ::testing::Test {
+ protected:
+  // Retries and breakers on, at compressed times.
+  proxy::Settings settings() {
+    proxy::Settings made = settings_for({upstream_at(upstream.port())});
+    made.retry.enabled = true;
+    made.retry.pause_min = 2ms;
+    made.retry.pause_max = 5ms;
+    made.breaker_enabled = true;
+    proxy::ErrorRule quota;
+    quota.code = "insufficient_quota";
+    quota.cause = proxy::Cause::quota;
+    proxy::ErrorRule busy;
+    busy.status = 429;
+    busy.cause = proxy::Cause::minute_budget;
+    made.upstreams[0].error_rules = {quota, busy};
+    return made;
+  }
+  void always(std::string answer) {
+    upstream.answer_always([answer](const HttpMessage&) { return answer; });
+  }
+  std::size_t calls() { return upstream.requests().size(); }
+
+  ScriptedUpstream upstream;
+};
+
+HttpMessage answer_to_call(TestProxy& proxy, std::string_view headers = {}, const std::string& body = ask) {
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", body, headers));
+  return client.read_response();
+}
+
+TEST_F(Recovery, ACallTurnedAwayIsTriedAgainAfterTheHintAndNotBefore) {
+  upstream.expect_request().send(refusal("retry-after-ms: 80\r\n")).expect_request().send(good);
+  TestProxy proxy(settings());
+  const auto began = std::chrono::steady_clock::now();
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 80ms);
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.body, R"({"id":"x"})");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+  EXPECT_EQ(answer.count("x-should-retry"), 0u);
+  EXPECT_EQ(proxy.record().attempts, 2u);
+}
+
+TEST_F(Recovery, TheSameBytesGoOutAgain) {
+  upstream.expect_request().send(failure).expect_request().reset();
+  upstream.next_connection().expect_request().send(good);
+  TestProxy proxy(settings());
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  ASSERT_EQ(calls(), 3u);
+  EXPECT_EQ(upstream.requests().at(0).body, ask);
+  EXPECT_EQ(upstream.requests().at(1).body, ask);
+  EXPECT_EQ(upstream.requests().at(2).body, ask);
+}
+
+TEST_F(Recovery, AStreamThatOnlyKeptAliveIsTriedAgainAsIfNothingHadHappened) {
+  upstream.expect_request().send(stream_head() + chunk(": keep-alive\n\n")).reset();
+  upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.body, chat_stream());
+}
+
+TEST_F(Recovery, ARoleWithoutAWordIsNoContent) {
+  const std::string role =
+      "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":"
+      "\"assistant\",\"content\":\"\"}}]}\n\n";
+  upstream.expect_request().send(stream_head() + chunk(role)).reset();
+  upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  EXPECT_EQ(client.read_response().body, chat_stream());
+}
+
+TEST_F(Recovery, AfterAWordThereIsNoOtherTry) {
+  upstream.expect_request().send(stream_head() + chunk(chat_event("Hel"))).reset();
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.body.starts_with(chat_event("Hel") + "data: {\"error\":"));
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, AnUpstreamThatTurnsAwayEverythingIsAskedEightTimesAndTheSdkNotToComeBack) {
+  always(refusal("x-should-retry: true\r\n"));
+  TestProxy proxy(settings());
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_NE(answer.body.find("Slow down"), std::string::npos);
+  EXPECT_EQ(answer.count("x-weir-error"), 0u);
+  EXPECT_EQ(answer.count("x-should-retry"), 1u);
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(calls(), 8u);
+}
+
+TEST_F(Recovery, AnUpstreamThatFailsIsAskedFourTimes) {
+  always(failure);
+  TestProxy proxy(settings());
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_EQ(answer.status(), 500);
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(calls(), 4u);
+}
+
+TEST_F(Recovery, ACallerWithoutTimeHearsTheUpstreamItself) {
+  always(refusal("retry-after: 7\r\n"));
+  TestProxy proxy(settings());
+  const HttpMessage answer = answer_to_call(proxy, "x-weir-max-wait: 0\r\n");
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(answer.field("retry-after"), "7");
+  EXPECT_EQ(answer.count("x-should-retry"), 0u);
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, WithoutRetriesTheFirstErrorPassesUntouched) {
+  always(failure);
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  TestProxy proxy(made);
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_EQ(answer.status(), 500);
+  EXPECT_EQ(answer.count("x-should-retry"), 0u);
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, OthersWaitOutAPauseInsteadOfKnocking) {
+  upstream.expect_request()
+      .send(refusal("retry-after-ms: 150\r\n"))
+      .expect_request()
+      .send(good)
+      .expect_request()
+      .send(good);
+  TestProxy proxy(settings());
+  RawClient first(proxy.port()), second(proxy.port());
+  first.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
+  ASSERT_TRUE(wait_for([&] { return proxy.wait_idle_upstreams(1); }));
+  const auto paused = std::chrono::steady_clock::now();
+  second.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(second.read_response().field("x-weir-attempts"), "1");
+  EXPECT_GE(std::chrono::steady_clock::now() - paused, 100ms);
+  EXPECT_EQ(first.read_response().field("x-weir-attempts"), "2");
+}
+
+TEST_F(Recovery, AnAccountWithoutMoneyIsAskedOnce) {
+  always(refusal({}, "insufficient_quota"));
+  TestProxy proxy(settings());
+  const HttpMessage first = answer_to_call(proxy);
+  EXPECT_EQ(first.status(), 429);
+  EXPECT_EQ(first.field("x-should-retry"), "false");
+  EXPECT_EQ(first.count("x-weir-error"), 0u);
+  const HttpMessage second = answer_to_call(proxy);
+  EXPECT_EQ(second.status(), 429);
+  EXPECT_EQ(code_of(second), "insufficient_quota");
+  EXPECT_EQ(second.field("x-weir-error"), "insufficient_quota");
+  EXPECT_EQ(second.field("x-should-retry"), "false");
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
+  always(failure);
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  made.retry.pause_max = proxy::Duration(60'000);
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy).status(), 500);
+  const HttpMessage spared = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n");
+  EXPECT_EQ(spared.status(), 503);
+  EXPECT_EQ(code_of(spared), "weir_no_upstream");
+  EXPECT_EQ(spared.field("retry-after"), "1");
+  EXPECT_NE(spared.body.find("failed 5 times in a row, last with: broken"), std::string::npos);
+  EXPECT_EQ(calls(), 5u);
+  // The next one waits for the end of the rest, and finds the account well.
+  always(good);
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
+}
+
+TEST_F(Recovery, ACallersOwnFaultSaysNothingAboutTheAccount) {
+  always(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", R"({"error":{"message":"your fault"}})"));
+  TestProxy proxy(settings());
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 400);
+  EXPECT_EQ(calls(), 12u);
+}
+
+TEST_F(Recovery, AClockThatRanOutIsNotStartedAgain) {
+  upstream.expect_request();
+  proxy::Settings made = settings();
+  made.upstreams[0].timeouts.first_byte = proxy::Duration(50);
+  TestProxy proxy(made);
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(code_of(answer), "weir_first_byte_timeout");
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, ACallWithSideEffectsThatMayHaveBeenTakenInIsNotRepeated) {
+  always(failure);
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(post("/v1/responses", R"({"model":"m","input":"x"})"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 500);
+  EXPECT_EQ(answer.count("x-should-retry"), 0u);
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
+  upstream.expect_request().send(refusal("retry-after-ms: 60000\r\n"));
+  TestProxy proxy(settings());
+  {
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
+    ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  }
+  EXPECT_TRUE(proxy.wait_sessions(0));
+  EXPECT_EQ(proxy.record().outcome, "client_left");
+  EXPECT_EQ(calls(), 1u);
+}
+
+}  // namespace
+}  // namespace weir::test
