@@ -172,6 +172,17 @@ Refusal unknown_route(std::string_view method, std::string_view path) {
       "weir has no route " + std::string(method.substr(0, 16)) + " " + in_quotes(path) + "; the API is under /v1."));
 }
 
+Refusal given_up_by_owner() {
+  return final(make(499, "weir_given_up", invalid_request,
+                    "The request was given up while it waited, by DELETE /v1/weir/requests/{id}; nothing was sent."));
+}
+
+Refusal nothing_waits(std::string_view request_id) {
+  return final(make(404, "weir_not_waiting", invalid_request,
+                    "No request of yours with the id " + in_quotes(request_id) +
+                        " is waiting; it may have been sent already, or be over."));
+}
+
 Refusal api_not_served(std::string_view path, std::string_view upstream) {
   return final(make(404, "weir_api_not_served", invalid_request,
                     "The upstream " + in_quotes(upstream) + " does not serve " + in_quotes(path) +
@@ -386,6 +397,8 @@ std::string_view reason_phrase(int status) {
       return "Upgrade Required";
     case 429:
       return "Too Many Requests";
+    case 499:
+      return "Client Closed Request";  // nginx's number, and Google's for a cancelled call
     case 431:
       return "Request Header Fields Too Large";
     case 500:

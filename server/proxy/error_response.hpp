@@ -49,6 +49,8 @@ Refusal choose_an_upstream(const std::vector<std::string>& choices);
 Refusal unsupported_parameter(std::string_view name, std::string_view model);
 Refusal text_only(std::string_view model);
 Refusal refuse_loop();
+Refusal given_up_by_owner();
+Refusal nothing_waits(std::string_view request_id);
 
 // Of the server's.
 Refusal shutting_down();

@@ -23,51 +23,56 @@ std::string name_of(const admission::Scheduler& scheduler, admission::BudgetId b
 
 }  // namespace
 
+std::string place_members(const admission::Scheduler& scheduler, const admission::WaitingView& view,
+                          admission::Instant now) {
+  constexpr std::string_view priorities[] = {"interactive", "normal", "background"};
+  std::string out = R"("lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
+  out += priorities[static_cast<std::size_t>(view.priority)];
+  out += R"(","upstream":)" + name_of(scheduler, view.account) + R"(,"position":)" + std::to_string(view.position) +
+         R"(,"waited_ms":)" + milliseconds(now - view.arrived) + R"(,"starts_in_ms":)" +
+         milliseconds(view.starts_at - now) + R"(,"bytes":)" + std::to_string(view.bytes);
+  if (view.blocked_on != admission::no_budget) {
+    out += R"(,"waits_for":{"scope":")" + std::string(word_of(scheduler.limits_of(view.blocked_on).scope)) +
+           R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
+           R"("})";
+  }
+  return out;
+}
+
 std::string queue_json(admission::Scheduler& scheduler, admission::Instant now) {
   std::string out = R"({"schema":1,"waiting":)" + std::to_string(scheduler.queued()) + R"(,"bytes":)" +
                     std::to_string(scheduler.queued_bytes()) + R"(,"running":)" + std::to_string(scheduler.running()) +
                     R"(,"requests":[)";
   bool first = true;
   for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
-    constexpr std::string_view priorities[] = {"interactive", "normal", "background"};
     out += first ? "{" : ",{";
     first = false;
-    out += R"("key":)" + name_of(scheduler, view.key) + R"(,"lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
-    out += priorities[static_cast<std::size_t>(view.priority)];
-    out += R"(","upstream":)" + name_of(scheduler, view.account) + R"(,"position":)" + std::to_string(view.position) +
-           R"(,"waited_ms":)" + milliseconds(now - view.arrived) + R"(,"starts_in_ms":)" +
-           milliseconds(view.starts_at - now) + R"(,"bytes":)" + std::to_string(view.bytes);
-    if (view.blocked_on != admission::no_budget) {
-      out += R"(,"waits_for":{"scope":")" + std::string(word_of(scheduler.limits_of(view.blocked_on).scope)) +
-             R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
-             R"("})";
-    }
-    out += "}";
+    out += R"("key":)" + name_of(scheduler, view.key) + ',' + place_members(scheduler, view, now) + '}';
   }
   return out + "]}";
 }
 
+std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now) {
+  const admission::BudgetLimits& limits = scheduler.limits_of(id);
+  std::string out = R"({"scope":")" + std::string(word_of(limits.scope)) + R"(","name":)" + json_quote(limits.name) +
+                    R"(,"window_ms":)" + milliseconds(limits.window) + R"(,"meters":{)";
+  bool first = true;
+  for (std::size_t i = 0; i < admission::meter_count; ++i) {
+    const auto meter = static_cast<Meter>(i);
+    const admission::MeterView view = scheduler.view(id, meter, now);
+    if (!view.limit) continue;
+    out += (first ? "" : ",") + json_quote(word_of(meter)) + R"(:{"limit":)" + std::to_string(*view.limit) +
+           R"(,"used":)" + std::to_string(view.used) + R"(,"reserved":)" + std::to_string(view.reserved) +
+           R"(,"debt":)" + std::to_string(view.debt) + R"(,"full_in_ms":)" + milliseconds(view.full_in) + "}";
+    first = false;
+  }
+  return out + "}}";
+}
+
 std::string budgets_json(admission::Scheduler& scheduler, admission::Instant now) {
   std::string out = R"({"schema":1,"budgets":[)";
-  bool first = true;
-  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
-    const admission::BudgetLimits& limits = scheduler.limits_of(id);
-    out += first ? "{" : ",{";
-    first = false;
-    out += R"("scope":")" + std::string(word_of(limits.scope)) + R"(","name":)" + json_quote(limits.name) +
-           R"(,"window_ms":)" + milliseconds(limits.window) + R"(,"meters":{)";
-    bool first_meter = true;
-    for (std::size_t i = 0; i < admission::meter_count; ++i) {
-      const auto meter = static_cast<Meter>(i);
-      const admission::MeterView view = scheduler.view(id, meter, now);
-      if (!view.limit) continue;
-      out += (first_meter ? "" : ",") + json_quote(word_of(meter)) + R"(:{"limit":)" + std::to_string(*view.limit) +
-             R"(,"used":)" + std::to_string(view.used) + R"(,"reserved":)" + std::to_string(view.reserved) +
-             R"(,"debt":)" + std::to_string(view.debt) + R"(,"full_in_ms":)" + milliseconds(view.full_in) + "}";
-      first_meter = false;
-    }
-    out += "}}";
-  }
+  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id)
+    out += (id == 0 ? "" : ",") + budget_json(scheduler, id, now);
   return out + "]}";
 }
 

@@ -1,4 +1,5 @@
-// What operators see of the queue and the budgets: GET /weir/queue, /weir/budgets, and the levels in /metrics.
+// What the queue and the budgets look like from outside: to operators GET /weir/queue, /weir/budgets and the levels in
+// /metrics, to callers what is theirs of it.
 #pragma once
 
 #include <string>
@@ -12,6 +13,11 @@ namespace weir::proxy {
 std::string queue_json(admission::Scheduler& scheduler, admission::Instant now);
 // Limit, used, reserved and debt of every meter that has a limit, by scope.
 std::string budgets_json(admission::Scheduler& scheduler, admission::Instant now);
+// One budget as a JSON object of that list.
+std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now);
+// Where a request stands, as members of a JSON object: lane, priority, position, waits, what it waits for.
+std::string place_members(const admission::Scheduler& scheduler, const admission::WaitingView& view,
+                          admission::Instant now);
 observe::Levels levels_of(admission::Scheduler& scheduler, admission::Instant now);
 
 }  // namespace weir::proxy

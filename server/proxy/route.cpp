@@ -62,15 +62,10 @@ int hex_value(char c) {
 
 // The path as a lenient server may read it: escapes undone, lower case, no empty or dot segments, no ";parameters".
 std::string plain_path(std::string_view path) {
-  std::string decoded;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    char c = path[i];
-    if (c == '%' && i + 2 < path.size() && hex_value(path[i + 1]) >= 0 && hex_value(path[i + 2]) >= 0) {
-      c = static_cast<char>(hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]));
-      i += 2;
-    }
+  std::string decoded = decode_escapes(path);
+  for (char& c : decoded) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    decoded += c == '\\' ? '/' : c;
+    if (c == '\\') c = '/';
   }
   std::string plain;
   for (std::string_view rest = decoded; !rest.empty();) {
@@ -97,6 +92,17 @@ bool is_disguised_family(std::string_view full_path) {
 }
 
 }  // namespace
+
+std::string decode_escapes(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
+    decoded += escape ? static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])) : text[i];
+    if (escape) i += 2;
+  }
+  return decoded;
+}
 
 Route find_route(std::string_view method, std::string_view target) {
   Route route;

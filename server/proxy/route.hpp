@@ -1,6 +1,7 @@
 // Which of weir's routes a request target means. Pure: text in, values out; views point into the target.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "protocol/api.hpp"
@@ -29,6 +30,9 @@ struct Route {
 };
 
 Route find_route(std::string_view method, std::string_view target);
+
+// Percent escapes undone; what is none stays.
+std::string decode_escapes(std::string_view text);
 
 // The id of a stored object in a path without a model ("/responses/resp_1/cancel" → "resp_1"); empty: none.
 std::string_view object_id(std::string_view path);

@@ -1,0 +1,54 @@
+#include "proxy/own_api.hpp"
+
+#include "protocol/error_body.hpp"
+#include "proxy/queue_answers.hpp"
+#include "proxy/route.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using admission::Scheduler;
+using admission::Scope;
+using net::Clock;
+using protocol::json_quote;
+
+constexpr std::string_view me_path = "/v1/weir/me";
+constexpr std::string_view requests_path = "/v1/weir/requests/";
+constexpr std::size_t shown_max = 1000;
+
+std::string own_budgets(Scheduler& scheduler, const Client& client) {
+  const auto now = Clock::now();
+  std::string out;
+  if (!client.key) return out;  // all callers share what there is
+  out += budget_json(scheduler, scheduler.budget(Scope::key, client.key->name), now);
+  if (!client.key->team.empty())
+    out += ',' + budget_json(scheduler, scheduler.budget(Scope::team, client.key->team), now);
+  return out;
+}
+
+std::string me_json(const Client& client, AdmissionGate& gate) {
+  std::string requests;
+  gate.each_waiting(client.name, shown_max,
+                    [&](Scheduler& scheduler, const std::string& id, const admission::WaitingView& place) {
+                      requests += (requests.empty() ? "" : ",") + std::string(R"({"id":)") + json_quote(id) + ',' +
+                                  place_members(scheduler, place, Clock::now()) + '}';
+                    });
+  const std::string budgets = gate.with([&](Scheduler& scheduler) { return own_budgets(scheduler, client); });
+  return R"({"schema":1,"client":)" + json_quote(client.name) + R"(,"budgets":[)" + budgets + R"(],"requests":[)" +
+         requests + "]}";
+}
+
+}  // namespace
+
+std::variant<std::string, Refusal> answer_own(std::string_view method, std::string_view path, const Client& client,
+                                              AdmissionGate& gate) {
+  if (path == me_path && (method == "GET" || method == "HEAD")) return me_json(client, gate);
+  if (method == "DELETE" && path.size() > requests_path.size() && path.starts_with(requests_path)) {
+    const std::string id = decode_escapes(path.substr(requests_path.size()));
+    if (!gate.give_up({client.name, id})) return nothing_waits(id);
+    return R"({"schema":1,"id":)" + json_quote(id) + R"(,"given_up":true})";
+  }
+  return unknown_route(method, path);
+}
+
+}  // namespace weir::proxy

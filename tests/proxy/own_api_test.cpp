@@ -1,0 +1,153 @@
+// What a caller can ask weir itself: its own budgets and waiting requests, and to give one of those up.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string alice = "Authorization: Bearer a-secret\r\n", bob = "Authorization: Bearer b-secret\r\n";
+const std::string stream_body = R"({"model":"m","stream":true,"messages":[]})";
+
+// Two keys of a team, and one call at a time at the account.
+proxy::Settings settings_of_a_team(std::uint16_t port) {
+  proxy::Settings settings = settings_for({upstream_at(port)});
+  settings.upstreams[0].limits.concurrency = 1;
+  settings.clients.mode = proxy::ClientMode::keys;
+  settings.clients.teams.push_back({"search", {}});
+  settings.clients.teams[0].limits.tpm = 5000;
+  for (const auto& [name, secret] : {std::pair("alice", "a-secret"), std::pair("bob", "b-secret")}) {
+    settings.clients.keys.push_back(key_for(name, secret));
+    settings.clients.keys.back().team = "search";
+    settings.clients.keys.back().limits.rpm = 10;
+  }
+  return settings;
+}
+
+std::string remove(std::string_view path, std::string_view headers) {
+  return "DELETE " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(headers) + "\r\n";
+}
+
+class OwnApi : public testing::Test {
+ protected:
+  // The account's one place is taken by bob. `next`: somebody else has it after him.
+  enum class Next { nobody, served };
+  void occupy(TestProxy& proxy, Next next) {
+    upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+    if (next == Next::served) upstream.next_connection().expect_request().send(json_answer(R"({"id":"next"})"));
+    occupant.emplace(proxy.port());
+    occupant->send(post("/v1/chat/completions", stream_body, bob + "x-request-id: sent\r\n"));
+    occupant->read_until(chat_event("a"));
+  }
+  HttpMessage ask(TestProxy& proxy, const std::string& request) {
+    RawClient client(proxy.port());
+    client.send(request);
+    return client.read_response();
+  }
+  std::string me(TestProxy& proxy, const std::string& key) { return ask(proxy, get("/v1/weir/me", key)).body; }
+  bool waits(TestProxy& proxy, const std::string& key) {
+    return wait_for([&] { return me(proxy, key).find(R"("requests":[{)") != std::string::npos; });
+  }
+
+  ScriptedUpstream upstream;
+  std::optional<RawClient> occupant;
+};
+
+#define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
+#define EXPECT_HAS_NOT(text, part) EXPECT_EQ((text).find(part), std::string::npos) << (text)
+
+TEST_F(OwnApi, MeShowsTheCallersBudgetsAndNobodyElses) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  occupy(proxy, Next::nobody);
+  const HttpMessage answer = ask(proxy, get("/v1/weir/me", alice));
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.field("content-type"), "application/json");
+  EXPECT_HAS(answer.body, R"({"schema":1,"client":"alice","budgets":[{"scope":"key","name":"alice",)");
+  EXPECT_HAS(answer.body, R"("rpm":{"limit":10,"used":0,)");
+  EXPECT_HAS(answer.body, R"({"scope":"team","name":"search",)");
+  EXPECT_HAS(answer.body, R"("tpm":{"limit":5000,)");
+  EXPECT_HAS_NOT(answer.body, "bob");
+  EXPECT_HAS_NOT(answer.body, R"("upstream")");
+  EXPECT_HAS(me(proxy, bob), R"("rpm":{"limit":10,"used":1,)");
+}
+
+TEST_F(OwnApi, MeShowsWhatWaitsAndForWhat) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  occupy(proxy, Next::nobody);
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","user":"u1"})",
+                   alice + "x-request-id: mine:1\r\nx-weir-priority: normal\r\n"));
+  ASSERT_TRUE(waits(proxy, alice));
+  const std::string text = me(proxy, alice);
+  EXPECT_HAS(text, R"("requests":[{"id":"mine:1","lane":"user:u1","priority":"normal","upstream":"up","position":1,)");
+  EXPECT_HAS(text, R"("waits_for":{"scope":"upstream","name":"up","meter":"concurrency"})");
+  EXPECT_HAS(me(proxy, bob), R"("requests":[])");
+}
+
+TEST_F(OwnApi, AWaitingRequestIsGivenUpByItsOwner) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  occupy(proxy, Next::served);
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", alice + "x-request-id: mine:1\r\n"));
+  ASSERT_TRUE(waits(proxy, alice));
+  const HttpMessage gone = ask(proxy, remove("/v1/weir/requests/mine%3A1", alice));
+  EXPECT_EQ(gone.status(), 200);
+  EXPECT_EQ(gone.body, R"({"schema":1,"id":"mine:1","given_up":true})");
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 499);
+  EXPECT_EQ(code_of(answer), "weir_given_up");
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_HAS(me(proxy, alice), R"("requests":[])");
+  EXPECT_HAS(me(proxy, alice), R"("rpm":{"limit":10,"used":0,"reserved":0,)");
+  // The connection is good for the next request, which has the account's place when bob has left.
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", alice));
+  occupant->close();
+  EXPECT_EQ(client.read_response().body, R"({"id":"next"})");
+  EXPECT_EQ(upstream.requests().size(), 2u);
+}
+
+TEST_F(OwnApi, AStreamThatHeardHeartbeatsIsToldInTheStream) {
+  proxy::Settings settings = settings_of_a_team(upstream.port());
+  settings.heartbeat.first_after = 1ms;
+  TestProxy proxy(std::move(settings));
+  occupy(proxy, Next::nobody);
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", stream_body, alice + "x-request-id: mine\r\n"));
+  client.read_until(": weir queued position=1");
+  EXPECT_EQ(ask(proxy, remove("/v1/weir/requests/mine", alice)).status(), 200);
+  client.read_until(R"("code":"weir_given_up")");
+}
+
+TEST_F(OwnApi, NobodyElseCanGiveItUp) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  occupy(proxy, Next::served);
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", alice + "x-request-id: mine\r\n"));
+  ASSERT_TRUE(waits(proxy, alice));
+  const HttpMessage answer = ask(proxy, remove("/v1/weir/requests/mine", bob));
+  EXPECT_EQ(answer.status(), 404);
+  EXPECT_EQ(code_of(answer), "weir_not_waiting");
+  EXPECT_EQ(ask(proxy, remove("/v1/weir/requests/mine", "")).status(), 401);
+  occupant->close();
+  EXPECT_EQ(client.read_response().body, R"({"id":"next"})");
+}
+
+TEST_F(OwnApi, WhatWasSentCannotBeGivenUp) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  occupy(proxy, Next::nobody);
+  EXPECT_EQ(code_of(ask(proxy, remove("/v1/weir/requests/sent", bob))), "weir_not_waiting");
+}
+
+TEST_F(OwnApi, AnythingElseUnderItIsNoRoute) {
+  TestProxy proxy(settings_of_a_team(upstream.port()));
+  for (const std::string& request :
+       {get("/v1/weir/requests/x", alice), remove("/v1/weir/requests/", alice), remove("/v1/weir/me", alice),
+        get("/v1/weir", alice), get("/v1/weir/you", alice), post("/v1/weir/me", "{}", alice)})
+    EXPECT_EQ(code_of(ask(proxy, request)), "weir_unknown_route") << request;
+  EXPECT_EQ(upstream.requests().size(), 0u);
+}
+
+}  // namespace
+}  // namespace weir::test
