@@ -149,6 +149,8 @@ void AdmissionGate::pump() {
   for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
   if (report.probe) probing_ = true;
     const std::shared_ptr<Admission::Wait> wait = std::move(waits_[decision.ticket.index]);
+    assert(wait && !wait->decided);
+    wait->decided = true;
     wait->rejection = decision.rejection;
     if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
   }
