@@ -10,12 +10,15 @@ namespace weir::proxy {
 
 using net::Clock;
 
-// What an exchange and the gate share about one submission that waits. `decided` and `rejection` are written under the
-// gate's lock; the bell is only touched on its own worker.
+// What an exchange and the gate share about one submission that waits. All but the bell, which is only touched on its
+// own worker, is written under the gate's lock.
 struct Admission::Wait {
   net::Worker* worker = nullptr;  // null: the decision is not posted, its maker looks
   net::Bell bell;                 // empty: the exchange has left
+  std::string client, request_id;
+  admission::Ticket ticket;
   bool decided = false;
+  bool given_up = false;  // decided by its owner
   std::optional<admission::Rejection> rejection;
 };
 
@@ -25,7 +28,7 @@ Admission::~Admission() {
     settle({}, admission::Ending::lost);
   } else if (state_ == State::waiting || state_ == State::admitted) {
     gate_->with([&](admission::Scheduler& scheduler) {
-      if (wait_ && wait_->rejection) return;  // expired meanwhile: its ticket is over
+      if (wait_ && (wait_->rejection || wait_->given_up)) return;  // over meanwhile, and its ticket with it
       if (wait_ && !wait_->decided) gate_->waits_[ticket_.index].reset();
       scheduler.withdraw(ticket_, Clock::now());
     });
@@ -44,7 +47,7 @@ Admission::State Admission::look() {
   if (state_ != State::waiting) return state_;
   const std::unique_lock lock(gate_->mutex_);
   if (!wait_->decided) return state_;
-  state_ = wait_->rejection ? State::rejected : State::admitted;
+  state_ = wait_->rejection ? State::rejected : wait_->given_up ? State::given_up : State::admitted;
   if (wait_->rejection) rejection_ = *wait_->rejection;
   return state_;
 }
@@ -62,9 +65,6 @@ void Admission::mark_sent() {
   gate_->with([&](admission::Scheduler& scheduler) { scheduler.sent(ticket_, Clock::now()); });
 }
 
-void Admission::progress(std::uint64_t tokens) {
-  if (state_ != State::sent) return;
-  // No dispatch: what a forecast gives back is looked at within a bin anyway.
 void Admission::taken_in() {
   // While all is well this is nobody's news.
   if (state_ != State::sent || !gate_->probing_.load(std::memory_order_relaxed)) return;
@@ -74,6 +74,9 @@ void Admission::taken_in() {
   });
 }
 
+void Admission::progress(std::uint64_t tokens) {
+  if (state_ != State::sent) return;
+  // No dispatch: what a forecast gives back is looked at within a bin anyway.
   const std::unique_lock lock(gate_->mutex_);
   gate_->scheduler_.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
 }
@@ -102,7 +105,7 @@ void AdmissionGate::reconfigure(const Settings& settings) {
   with([&](admission::Scheduler& scheduler) { scheduler.reconfigure(std::move(limits), now); });
 }
 
-Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell,
+Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell, const Owner& owner,
                                 const std::function<admission::Submission(admission::Scheduler&)>& make) {
   Admission admission;
   admission.gate_ = this;
@@ -122,6 +125,9 @@ Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell,
   pump();
   if (!wait->decided) {
     wait->worker = &worker;
+    wait->client = owner.client;
+    wait->request_id = owner.request_id;
+    wait->ticket = admission.ticket_;
     admission.state_ = Admission::State::waiting;
   } else if (wait->rejection) {
     admission.state_ = Admission::State::rejected;
@@ -141,20 +147,52 @@ void AdmissionGate::assume_spent(Duration time) {
 
 void AdmissionGate::observe(const admission::UpstreamReport& report) {
   const std::unique_lock lock(mutex_);
+  if (report.probe) probing_ = true;
   scheduler_.observe(report, Clock::now(), rng_);
   pump();
 }
 
+bool AdmissionGate::give_up(const Owner& owner) {
+  const std::unique_lock lock(mutex_);
+  bool any = false;
+  for (std::shared_ptr<Admission::Wait>& slot : waits_) {
+    if (!slot || slot->request_id != owner.request_id || slot->client != owner.client) continue;
+    const std::shared_ptr<Admission::Wait> wait = std::move(slot);
+    scheduler_.withdraw(wait->ticket, Clock::now());
+    wait->given_up = any = true;
+    decide(wait);
+  }
+  if (any) pump();
+  return any;
+}
+
+void AdmissionGate::each_waiting(
+    std::string_view client, std::size_t at_most,
+    const std::function<void(admission::Scheduler&, const std::string&, const admission::WaitingView&)>& each) {
+  const std::unique_lock lock(mutex_);
+  for (const std::shared_ptr<Admission::Wait>& wait : waits_) {
+    if (at_most == 0) return;
+    if (!wait || wait->client != client) continue;
+    const auto place = scheduler_.place_of(wait->ticket, Clock::now());
+    if (!place) continue;
+    each(scheduler_, wait->request_id, *place);
+    --at_most;
+  }
+}
+
 void AdmissionGate::pump() {
   for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
-  if (report.probe) probing_ = true;
     const std::shared_ptr<Admission::Wait> wait = std::move(waits_[decision.ticket.index]);
-    assert(wait && !wait->decided);
-    wait->decided = true;
     wait->rejection = decision.rejection;
-    if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
+    decide(wait);
   }
   arm();
+}
+
+void AdmissionGate::decide(const std::shared_ptr<Admission::Wait>& wait) {
+  assert(wait && !wait->decided);
+  wait->decided = true;
+  if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
 }
 
 void AdmissionGate::arm() {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -25,7 +27,7 @@ class AdmissionGate;
 // never sent is withdrawn and costs nothing, what was sent and not settled is charged in full.
 class Admission {
  public:
-  enum class State { none, waiting, admitted, rejected, sent, settled };
+  enum class State { none, waiting, admitted, rejected, given_up, sent, settled };
 
   Admission() = default;
   Admission(Admission&& other) noexcept { swap(other); }
@@ -44,9 +46,9 @@ class Admission {
   std::optional<admission::WaitingView> place() const;
 
   void mark_sent();
+  void taken_in();
   void progress(std::uint64_t tokens);  // output in all so far
   void settle(const admission::Usage& usage, admission::Ending ending);
-  void taken_in();
 
  private:
   friend class AdmissionGate;
@@ -58,6 +60,12 @@ class Admission {
   State state_ = State::none;
   admission::Rejection rejection_;
   std::shared_ptr<Wait> wait_;
+};
+
+// Whose a submission is, for callers who ask about their own. The strings are its maker's.
+struct Owner {
+  std::string_view client;
+  std::string_view request_id;
 };
 
 class AdmissionGate {
@@ -72,8 +80,10 @@ class AdmissionGate {
 
   // The submission is made with the scheduler at hand, since it names budgets by id. The answer may be waiting,
   // admitted or rejected. `bell` is rung on `worker`, as long as the Admission lives.
-  Admission submit(net::Worker& worker, net::Bell bell,
+  Admission submit(net::Worker& worker, net::Bell bell, const Owner& owner,
                    const std::function<admission::Submission(admission::Scheduler&)>& make);
+  // Gives up what this owner has waiting under this id, on whatever worker; false: nothing waits.
+  bool give_up(const Owner& owner);
 
   // Runs `job` with the scheduler under the lock, then dispatches what it made possible. Keep it short.
   template <typename Job>
@@ -88,6 +98,10 @@ class AdmissionGate {
       return result;
     }
   }
+  // Calls each(scheduler, request_id, place) for what the client has waiting, the first `at_most` found.
+  void each_waiting(
+      std::string_view client, std::size_t at_most,
+      const std::function<void(admission::Scheduler&, const std::string&, const admission::WaitingView&)>& each);
   void observe(const admission::UpstreamReport& report);
   // A start without knowledge: accounts behave as if their limits were used up for so long.
   void assume_spent(Duration time);
@@ -96,6 +110,7 @@ class AdmissionGate {
   friend class Admission;
   // REQUIRES for all of these: the lock is held.
   void pump();
+  void decide(const std::shared_ptr<Admission::Wait>& wait);
   void arm();
   void run_timer();
 
@@ -106,8 +121,8 @@ class AdmissionGate {
   std::condition_variable changed_;
   net::Instant armed_ = net::Instant::max();
   bool stopping_ = false;
+  std::atomic<bool> probing_{false};  // a breaker is not closed: what becomes of calls is news
   std::thread timer_;
 };
 
 }  // namespace weir::proxy
-  std::atomic<bool> probing_{false};  // a breaker is not closed: what becomes of calls is news

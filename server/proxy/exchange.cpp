@@ -12,10 +12,11 @@
 #include "proxy/downstream.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/local_answers.hpp"
+#include "proxy/own_api.hpp"
 #include "proxy/parameter_rules.hpp"
 #include "proxy/patience.hpp"
-#include "proxy/relay.hpp"
 #include "proxy/recovery.hpp"
+#include "proxy/relay.hpp"
 #include "proxy/route.hpp"
 #include "proxy/submission.hpp"
 #include "proxy/tell_failure.hpp"
@@ -36,11 +37,11 @@ using Choice = net::UpstreamPool::Choice;
 constexpr std::chrono::seconds stale_after_send_max{2};
 constexpr std::string_view event_stream = "text/event-stream";
 
-class Exchange {
 Symptom symptom_of(const Refusal& refusal) {
   return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
 }
 
+class Exchange {
  public:
   explicit Exchange(Session& session)
       : session_(session),
@@ -57,6 +58,7 @@ Symptom symptom_of(const Refusal& refusal) {
  private:
   std::optional<Refusal> check_head();
   net::Task<std::optional<Refusal>> serve();
+  net::Task<std::optional<Refusal>> serve_own();
   net::Task<std::optional<Refusal>> read_request();
   net::Task<std::optional<Refusal>> choose_and_prepare();
   net::Task<std::optional<Refusal>> call_upstream();
@@ -87,6 +89,7 @@ Symptom symptom_of(const Refusal& refusal) {
   void note_outcome(const std::optional<Refusal>& refusal);
   void log();
   std::string_view cors_origin() const;
+  std::string cors_lines() const;
   bool is_json() const;
 
   Session& session_;
@@ -168,6 +171,7 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   if (auto* refusal = std::get_if<Refusal>(&authenticated)) co_return std::move(*refusal);
   client_ = std::move(std::get<Client>(authenticated));
   record_.client = client_.name;
+  if (route_.kind == Route::Kind::own) co_return co_await serve_own();
   if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
 
   const bool own_list = !settings_.models_from_upstream || (client_.key && !client_.key->models.empty());
@@ -184,6 +188,17 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   refusal = co_await choose_and_prepare();
   if (refusal || session_.gone()) co_return refusal;
   co_return co_await call_upstream();
+}
+
+// What is asked of weir itself.
+net::Task<std::optional<Refusal>> Exchange::serve_own() {
+  leave_body();
+  auto own = answer_own(head_.method, route_.full_path, client_, session_.context().shared.gate);
+  if (auto* refusal = std::get_if<Refusal>(&own)) co_return std::move(*refusal);
+  const std::string headers =
+      "x-request-id: " + record_.request_id + "\r\ncache-control: no-store\r\n" + cors_lines();
+  co_await answer(write_json_answer(200, std::get<std::string>(own), headers, session_.keep_alive()));
+  co_return std::nullopt;
 }
 
 // JSON routes: the whole body, understood. Others: nothing is read yet.
@@ -256,6 +271,7 @@ OutgoingRequest Exchange::outgoing() {
 void Exchange::prepare_turn() {
   const bool counted = route_.reads_body() || head_.method == "POST";
   Turn::Request request;
+  request.owner = {client_.name, record_.request_id};
   request.names = budget_names(client_, destination_);
   const ChargePlan plan = plan_charge();
   const std::uint64_t expected =
@@ -330,6 +346,7 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
       if (route_.reads_body() && refused->status == 429) {
         shared.old_places.remember(client_.name, body_bytes_.view(), turn_.arrived(), Clock::now());
       }
+      if (auto reason = recovery_.why_not()) co_return reason;
       co_return refused;
     }
     if (session_.gone()) {
@@ -346,7 +363,6 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
 net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
-      if (auto reason = recovery_.why_not()) co_return reason;
   // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
   Choice choice = request.stream ? Choice::fresh_only : Choice::any;
   for (;;) {
@@ -422,6 +438,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     record_.first_byte =
         std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
   }
+  if (answer_head.status < 400) turn_.taken_in();
   Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
   const bool streams = answer_head.status < 300 && view_.stream;
   observe::Metrics& metrics = session_.context().shared.metrics;
@@ -437,7 +454,6 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
 
   Tried tried;
   if (relay.holds_error() && !session_.gone()) {
-  if (answer_head.status < 400) turn_.taken_in();
     tried = take_error(relay, answer_head);
     note_try(answer_head.status, record_.cause);
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
@@ -454,6 +470,8 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
     note_try(answer_head.status, {});
   }
+  // After the decision, or the next in line would go before the account is given its rest.
+  settle(relay, answer_head.status);
   if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
   co_return tried;
 }
@@ -470,8 +488,6 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
   options.timeouts = destination_.upstream->timeouts;
-  // After the decision, or the next in line would go before the account is given its rest.
-  settle(relay, answer_head.status);
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
   if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
@@ -610,8 +626,7 @@ net::Task<void> Exchange::refuse(const Refusal& refusal) {
     headers +=
         "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
   }
-  if (!cors_origin().empty())
-    headers += "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
+  headers += cors_lines();
   const std::string text =
       write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(), head_.method == "HEAD", headers);
   co_await session_.write_all(text);
@@ -642,6 +657,11 @@ std::string_view Exchange::cors_origin() const {
   const auto& listed = settings_.clients.origins;
   return !origin.empty() && std::find(listed.begin(), listed.end(), origin) != listed.end() ? origin
                                                                                             : std::string_view();
+}
+
+std::string Exchange::cors_lines() const {
+  if (cors_origin().empty()) return {};
+  return "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
 }
 
 bool Exchange::is_json() const {

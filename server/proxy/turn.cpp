@@ -34,7 +34,7 @@ net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, Heartbeat&
   const net::Instant began = Clock::now();
   session_.signal().clear(Session::wake);
   admission_ = session_.context().shared.gate.submit(
-      session_.context().worker, session_.bell(Session::wake),
+      session_.context().worker, session_.bell(Session::wake), request_.owner,
       [&](admission::Scheduler& scheduler) { return submission(scheduler, not_before); });
   while (admission_.look() == Admission::State::waiting) {
     session_.arm(beat.next());
@@ -53,6 +53,7 @@ net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, Heartbeat&
   }
   session_.disarm();
   queued_ += std::chrono::duration_cast<Duration>(Clock::now() - began);
+  if (admission_.state() == Admission::State::given_up) co_return given_up_by_owner();
   if (admission_.state() == Admission::State::rejected) co_return refusal(Clock::now());
   co_return std::nullopt;
 }
@@ -66,8 +67,8 @@ void Turn::pause(net::Instant until, bool of_model) {
                  : scheduler.budget(Scope::account, request_.names.account);
   });
   report.pause_until = until;
-  gate.observe(report);
   report.probe = true;
+  gate.observe(report);
 }
 
 Refusal Turn::refusal(net::Instant now) {

@@ -21,6 +21,7 @@ class Turn {
 
   // What will be asked for at every attempt.
   struct Request {
+    Owner owner;  // of strings that outlive the turn
     BudgetNames names;
     admission::Cost own, upstream;
     admission::OutputPace pace;
@@ -37,23 +38,23 @@ class Turn {
   net::Task<std::optional<Refusal>> take(net::Instant not_before, Heartbeat& beat);
 
   void sent() { admission_.mark_sent(); }
-  void progress(std::uint64_t output_tokens) { admission_.progress(output_tokens); }
   // The upstream has begun to answer, and not by turning the call away.
   void taken_in() { admission_.taken_in(); }
   // And there is content in the answer.
   void note_content() { session_.context().shared.health.note_success(request_.names.account); }
+  void progress(std::uint64_t output_tokens) { admission_.progress(output_tokens); }
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
   // Not sent after all: costs nothing.
   void withdraw() { admission_ = {}; }
   // The upstream is to be left alone until then, and asked by one call first; `of_model`: with this model only.
   void pause(net::Instant until, bool of_model);
 
-  Duration queued() const { return queued_; }  // over all attempts
   // Nothing is waited for beyond this instant.
   void bound_wait(net::Instant until) {
     request_.wait_bound = std::min(request_.wait_bound, std::chrono::ceil<Duration>(until - request_.since));
   }
 
+  Duration queued() const { return queued_; }  // over all attempts
   net::Instant arrived() const { return request_.arrived; }
   net::Instant deadline() const { return request_.since + request_.wait_bound; }
   admission::Tokens input() const { return request_.own.input; }  // estimated
