@@ -10,13 +10,20 @@ import yaml
 from containers import ROOT, docker
 
 
+def compose_command() -> list[str]:
+    """Version 2 is a word of docker's, version 1 a program of its own."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"]
+
+
 class Compose:
     """One project. `override` is merged into the file by compose itself; `variables` are those it substitutes."""
 
     def __init__(self, file: str, override: dict, folder, **variables: str):
         override_file = folder / "override.yaml"
         override_file.write_text(yaml.safe_dump(override))
-        self._command = ["docker-compose", "--project-name", f"weir-ship-{secrets.token_hex(4)}",
+        self._command = [*compose_command(), "--project-name", f"weir-ship-{secrets.token_hex(4)}",
                          "--project-directory", str(ROOT / "docker"), "--file", str(ROOT / "docker" / file),
                          "--file", str(override_file)]
         # Without BuildKit, as everywhere in these tests.
@@ -26,7 +33,7 @@ class Compose:
         done = subprocess.run([*self._command, *arguments], env=self._environment, text=True, capture_output=True,
                               timeout=seconds)
         assert status is None or done.returncode == status, \
-            f"docker-compose {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            f"compose {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def config(self) -> dict:
