@@ -24,6 +24,7 @@ Budget::Budget(BudgetLimits limits) : limits_(std::move(limits)) {
 
 void Budget::configure(BudgetLimits limits, Instant now) {
   limits_ = std::move(limits);
+  now_ = Instant::min();
   for (const Meter meter : window_meters) window(meter).configure(window_limit(meter), now);
   requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
   tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
@@ -40,6 +41,8 @@ WindowLimit Budget::window_limit(Meter meter) const {
 }
 
 void Budget::advance(Instant now) {
+  if (now == now_) return;
+  now_ = now;
   for (WindowMeter& each : windows_) each.advance(now);
   while (!closing_.empty() && closing_.front() <= now) closing_.pop_front();
   requests_day_.advance(now);

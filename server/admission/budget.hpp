@@ -100,6 +100,7 @@ class Budget {
   const WindowMeter& window(Meter meter) const { return windows_[static_cast<std::size_t>(meter)]; }
 
   BudgetLimits limits_;
+  Instant now_ = Instant::min();
   std::vector<WindowMeter> windows_;  // by Meter
   DayMeter requests_day_, tokens_day_;
   Tokens in_flight_ = 0;

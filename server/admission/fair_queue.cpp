@@ -20,17 +20,15 @@ Tokens part_of(Tokens count, Tokens part, Tokens whole) {
 
 }  // namespace
 
-bool LaneOrder::empty() const {
-  return std::all_of(heaps_.begin(), heaps_.end(), [](const Heap& heap) { return heap.empty(); });
-}
-
 void LaneOrder::push(Lane& lane) {
   of(lane).push(lane);
+  ++lanes_;
   lane.in = this;
 }
 
 void LaneOrder::remove(Lane& lane) {
   of(lane).remove(lane);
+  --lanes_;
   lane.in = nullptr;
 }
 
@@ -47,6 +45,7 @@ Lane* LaneOrder::first(Instant now, Duration age_step) const {
   for (const Heap& heap : heaps_) {
     Lane* lane = heap.top();
     if (!lane) continue;
+    if (heap.size() == lanes_) return lane;  // of the only class there is
     const Standing its = standing_of(*lane, now, age_step);
     if (best && standing < its) continue;
     best = lane;
@@ -56,7 +55,7 @@ Lane* LaneOrder::first(Instant now, Duration age_step) const {
 }
 
 bool LaneOrder::before(const Lane& a, const Lane& b, Instant now, Duration age_step) {
-  if (a.share->priority == b.share->priority) return LaneBefore()(a, b);
+  if (a.share->priority == b.share->priority) return TurnOfLane()(a) < TurnOfLane()(b);
   return standing_of(a, now, age_step) < standing_of(b, now, age_step);
 }
 
@@ -66,8 +65,8 @@ bool LaneOrder::would_be_first(const Lane& lane, Instant now, Duration age_step)
 }
 
 Share& FairQueue::share_of(const LaneAddress& address) {
-  const std::uint64_t index = (std::uint64_t{address.key} << 8) | static_cast<std::uint64_t>(address.priority);
-  Share*& share = share_index_[index];
+  if (share_index_.size() <= address.key) share_index_.resize(address.key + 1);
+  Share*& share = share_index_[address.key][static_cast<std::size_t>(address.priority)];
   if (!share) {
     shares_.push_back(std::make_unique<Share>());
     share = shares_.back().get();
@@ -94,7 +93,7 @@ Lane& FairQueue::lane_of(const LaneAddress& address) {
 }
 
 SubLane& FairQueue::sub_lane_of(Lane& lane, std::string_view name) {
-  if (const auto found = lane.sub_lanes.find(std::string(name)); found != lane.sub_lanes.end()) return *found->second;
+  if (const auto found = lane.sub_lanes.find(name); found != lane.sub_lanes.end()) return *found->second;
   if (lane.sub_lanes.size() >= sub_lanes_max) {
     // One that has nothing to remember makes room; if none has, the newcomer joins the shared one.
     for (auto each = lane.sub_lanes.begin(); each != lane.sub_lanes.end(); ++each) {
@@ -227,7 +226,7 @@ FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
   const Tokens before = std::clamp<Tokens>(request.mark - own.left, 0, own.queued - request.size);
   ahead.tokens_of_key = before;
   ahead.requests_of_key = part_of(own.waiting - 1, before, own.queued - request.size);
-  for (const SubLane* other : lane.ready.items()) {
+  for (const auto& [turn, other] : lane.ready.nodes()) {
     if (other == &own) continue;
     const Tokens served = served_within(own.tag + before * tag_scale - other->tag, 1, other->queued);
     ahead.tokens_of_key += served;
@@ -238,7 +237,7 @@ FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
   const Tag start = lane.share->tag + ahead.tokens_of_key * tag_scale / lane.share->weight;
   const auto own_class = static_cast<std::size_t>(lane.share->priority);
   for (std::size_t i = 0; i <= own_class; ++i) {
-    for (const Lane* other : order_.heap(i).items()) {
+    for (const auto& [turn, other] : order_.heap(i).nodes()) {
       if (other == &lane) continue;
       const Share& share = *other->share;
       const Tokens served =

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -67,11 +68,17 @@ struct Share {
   std::vector<Lane*> lanes;
 };
 
-struct SubLaneBefore {
-  bool operator()(const SubLane& a, const SubLane& b) const {
-    if (a.tag != b.tag) return a.tag < b.tag;
-    return a.first->sequence < b.first->sequence;
-  }
+// What an order goes by: the tag, and who came first.
+using Turn = std::pair<Tag, std::uint64_t>;
+
+struct TurnOfSubLane {
+  Turn operator()(const SubLane& sub) const { return {sub.tag, sub.first->sequence}; }
+};
+
+// Finds a name without making a string of it.
+struct NameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
 };
 
 // Requests of one key, one class, one model: they stand or wait together.
@@ -79,8 +86,8 @@ struct Lane {
   Share* share = nullptr;
   BudgetId team = no_budget, account = no_budget, model = no_budget;
   Tag sub_time = 0;  // virtual time among the sub-lanes
-  IndexedHeap<SubLane, &SubLane::place, SubLaneBefore> ready;
-  std::unordered_map<std::string, std::unique_ptr<SubLane>> sub_lanes;
+  IndexedHeap<SubLane, &SubLane::place, TurnOfSubLane> ready;
+  std::unordered_map<std::string, std::unique_ptr<SubLane>, NameHash, std::equal_to<>> sub_lanes;
   Tokens queued = 0;
   std::uint32_t waiting = 0;
   LaneOrder* in = nullptr;  // in one at most
@@ -91,11 +98,8 @@ struct Lane {
   const Waiting& head() const { return *ready.top()->first; }
 };
 
-struct LaneBefore {
-  bool operator()(const Lane& a, const Lane& b) const {
-    if (a.share->tag != b.share->tag) return a.share->tag < b.share->tag;
-    return a.head().sequence < b.head().sequence;
-  }
+struct TurnOfLane {
+  Turn operator()(const Lane& lane) const { return {lane.share->tag, lane.head().sequence}; }
 };
 
 // What decides between lanes whose tags cannot be compared, those of different classes or accounts: the class, where
@@ -111,7 +115,7 @@ Standing standing_of(const Lane& lane, Instant now, Duration age_step);
 // Lanes in fair order, by class.
 class LaneOrder {
  public:
-  bool empty() const;
+  bool empty() const { return lanes_ == 0; }
   void push(Lane& lane);
   void remove(Lane& lane);
   void update(Lane& lane) { of(lane).update(lane); }
@@ -122,13 +126,14 @@ class LaneOrder {
   // Whether a lane that is not in here would be the next.
   bool would_be_first(const Lane& lane, Instant now, Duration age_step) const;
 
-  using Heap = IndexedHeap<Lane, &Lane::place, LaneBefore>;
+  using Heap = IndexedHeap<Lane, &Lane::place, TurnOfLane>;
   const Heap& heap(std::size_t priority) const { return heaps_[priority]; }
 
  private:
   static std::size_t class_of(const Lane& lane) { return static_cast<std::size_t>(lane.share->priority); }
   Heap& of(const Lane& lane) { return heaps_[class_of(lane)]; }
   std::array<Heap, priority_count> heaps_;
+  std::size_t lanes_ = 0;
 };
 
 // Where a request goes in the queue.
@@ -186,7 +191,7 @@ class FairQueue {
   std::array<Tag, priority_count> time_{};  // virtual time of each class
   std::vector<std::unique_ptr<Share>> shares_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::unordered_map<std::uint64_t, Share*> share_index_;  // by key and class
+  std::vector<std::array<Share*, priority_count>> share_index_;  // by key and class
   LaneOrder order_;
   std::vector<std::pair<LaneOrder*, Lane*>> moving_;  // of move_tag(), kept for its memory
   std::uint32_t waiting_ = 0;

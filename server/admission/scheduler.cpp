@@ -283,7 +283,7 @@ bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisi
   wake_at(account, never);
   Lane* lane = account.queue->order().first(now, limits_.age_step);
   if (!lane) return false;
-  Call& call = static_cast<Call&>(*lane->ready.top()->first);
+  Call& call = head_of(*lane);
   const auto found = obstacle(*lane, call, now);
   if (!found) {
     decisions.push_back({call.ticket, std::nullopt});
@@ -299,12 +299,13 @@ bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisi
 
 // What keeps the first call of a lane from being sent; all are asked before any is charged.
 std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& call, Instant now) {
+  forecast(call, now);
   std::optional<Obstacle> found;
-  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation& later) {
     if (found) return;
     if (waits_before(each, lane, now)) {
       found = Obstacle{each.id, {}, true};
-    } else if (const auto no_room = blocked(each, call, cost, now)) {
+    } else if (const auto no_room = blocked(each, cost, later, now)) {
       found = Obstacle{each.id, *no_room};
     }
   });
@@ -312,13 +313,11 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& c
 }
 
 // Why a budget has no room for a call, and when to ask it again.
-std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const Cost& cost, Instant now) {
+std::optional<Blocked> Scheduler::blocked(Place& place, const Cost& cost, const Expectation& later, Instant now) {
   place.budget.advance(now);
   if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
   if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
-  if (cost.later == LaterCharge::none) return place.budget.blocked(cost, nullptr, now);
-  const Expectation later = expectation_of(cost, call.submission.pace, 0, now, now, now);
-  return place.budget.blocked(cost, &later, now);
+  return place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now);
 }
 
 // Whether somebody waits there who goes before this lane.
@@ -391,9 +390,12 @@ void Scheduler::release(Place& from, Instant now) {
   std::stable_sort(asked.begin(), asked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [standing, parking] : asked) {
     Lane& lane = *parking->order.first(now, limits_.age_step);
-    const Call& call = static_cast<const Call&>(lane.head());
-    const Cost& cost = from.budget.limits().scope == Scope::model ? call.submission.upstream : call.submission.own;
-    if (const auto no_room = blocked(from, call, cost, now)) return wake_at(from, no_room->when);
+    Call& call = head_of(lane);
+    forecast(call, now);
+    const bool own = from.budget.limits().scope != Scope::model;
+    const Cost& cost = own ? call.submission.own : call.submission.upstream;
+    if (const auto no_room = blocked(from, cost, own ? call.own_plan : call.upstream_plan, now))
+      return wake_at(from, no_room->when);
     let_out(from, *parking, lane);
   }
 }
@@ -455,11 +457,16 @@ void Scheduler::mark_budgets_of(Call& call) {
 
 // --- Running ---------------------------------------------------------------------------------------------------------
 
-void Scheduler::plan(Call& call, Instant now) {
+// What is expected of a call from now on.
+void Scheduler::forecast(Call& call, Instant now) {
   const Submission& s = call.submission;
   const Instant from = call.state == Call::State::sent ? call.sent_at : now;
   call.own_plan = expectation_of(s.own, s.pace, call.produced, from, call.first_output_at, now);
   call.upstream_plan = expectation_of(s.upstream, s.pace, call.produced, from, call.first_output_at, now);
+}
+
+// Enters it in the budgets.
+void Scheduler::plan(Call& call, Instant now) {
   each_budget(call, [&](Place& each, const Cost&, const Expectation& expectation) {
     each.budget.advance(now);
     each.budget.plan(expectation);
@@ -494,6 +501,7 @@ void Scheduler::sent(Ticket ticket, Instant now) {
     each.budget.advance(now);
     each.budget.send(cost, now);
   });
+  forecast(call, now);
   plan(call, now);
 }
 
@@ -529,6 +537,7 @@ void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
     each.budget.advance(now);
     if (cost.later == LaterCharge::as_produced) each.budget.charge(0, more, now);
   });
+  forecast(call, now);
   plan(call, now);
 }
 
@@ -622,7 +631,9 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
     place(id).budget.configure(std::move(unlimited), now);
   }
   for (Call& call : calls_) {
-    if (call.state == Call::State::admitted || call.state == Call::State::sent) plan(call, now);
+    if (call.state != Call::State::admitted && call.state != Call::State::sent) continue;
+    forecast(call, now);
+    plan(call, now);
   }
   for (Place& each : budgets_) mark(each);
 }

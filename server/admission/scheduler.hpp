@@ -192,19 +192,20 @@ class Scheduler {
     Blocked blocked;
     bool behind_others = false;  // not asked: somebody before it waits there
   };
-  struct SoonerDeadline {
-    bool operator()(const Call& a, const Call& b) const { return a.submission.deadline < b.submission.deadline; }
+  struct DeadlineOf {
+    Instant operator()(const Call& call) const { return call.submission.deadline; }
   };
-  struct SoonerStart {
-    bool operator()(const Call& a, const Call& b) const { return a.submission.not_before < b.submission.not_before; }
+  struct StartOf {
+    Instant operator()(const Call& call) const { return call.submission.not_before; }
   };
-  struct SoonerWake {
-    bool operator()(const Place& a, const Place& b) const { return a.wake < b.wake; }
+  struct WakeOf {
+    Instant operator()(const Place& place) const { return place.wake; }
   };
 
   Call& make_call();
   void free_call(Call& call);
   Call& call_of(Ticket ticket);
+  static Call& head_of(const Lane& lane) { return static_cast<Call&>(*lane.ready.top()->first); }
   // Calls each(place, cost, expectation) for the budgets of a call, its own first.
   template <typename AnyCall, typename Each>
   void each_budget(AnyCall& call, Each each);
@@ -217,7 +218,7 @@ class Scheduler {
   void expire(Instant now, std::vector<Decision>& decisions);
   bool serve(Place& account, Instant now, std::vector<Decision>& decisions);
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
-  std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, Instant now);
+  std::optional<Blocked> blocked(Place& place, const Cost& cost, const Expectation& later, Instant now);
   bool waits_before(Place& place, const Lane& lane, Instant now);
   void admit(Place& account, Lane& lane, Call& call, Instant now);
   void park(Place& account, Lane& lane, const Obstacle& obstacle);
@@ -232,6 +233,7 @@ class Scheduler {
   void wake_at(Place& place, Instant when);
   void mark(Place& place);
   void mark_budgets_of(Call& call);
+  void forecast(Call& call, Instant now);
   void plan(Call& call, Instant now);
   void unplan(Call& call);
   void give_up(Call& call, Instant now);
@@ -248,9 +250,9 @@ class Scheduler {
   std::unordered_map<std::string, BudgetId> names_;
   std::vector<Place*> accounts_;
   std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
-  IndexedHeap<Call, &Call::deadline_place, SoonerDeadline> deadlines_;
-  IndexedHeap<Call, &Call::start_place, SoonerStart> starts_;
-  IndexedHeap<Place, &Place::wake_place, SoonerWake> wakes_;
+  IndexedHeap<Call, &Call::deadline_place, DeadlineOf> deadlines_;
+  IndexedHeap<Call, &Call::start_place, StartOf> starts_;
+  IndexedHeap<Place, &Place::wake_place, WakeOf> wakes_;
   std::uint64_t sequence_ = 0;
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;
