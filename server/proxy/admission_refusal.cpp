@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proxy/why.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -13,39 +15,8 @@ using admission::Refusal::oversize;
 using admission::Refusal::queue_full;
 using std::chrono::milliseconds;
 
-std::string_view in_words(Meter meter) {
-  switch (meter) {
-    case Meter::requests:
-      return "requests per minute";
-    case Meter::tokens:
-      return "tokens per minute";
-    case Meter::input:
-      return "input tokens per minute";
-    case Meter::output:
-      return "output tokens per minute";
-    case Meter::requests_day:
-      return "requests per day";
-    case Meter::tokens_day:
-      return "tokens per day";
-    case Meter::in_flight:
-      return "requests in flight";
-  }
-  return {};
-}
-
-std::string seconds(milliseconds duration) {
-  const auto tenths = (duration.count() + 99) / 100;
-  return std::to_string(tenths / 10) + (tenths % 10 ? "." + std::to_string(tenths % 10) : "") + " s";
-}
-
-std::string limit_in_words(const AdmissionFacts& facts, Meter meter) {
-  if (!facts.budget) return "the queue";
-  std::string text = "the " + std::string(word_of(facts.budget->scope)) + " '" + facts.budget->name + "'";
-  if (const auto limit = facts.budget->limit(meter)) {
-    text +=
-        " (" + std::string(word_of(meter)) + ": " + std::to_string(*limit) + " " + std::string(in_words(meter)) + ")";
-  }
-  return text;
+std::string limit_of(const AdmissionFacts& facts, Meter meter) {
+  return facts.budget ? limit_in_words(*facts.budget, meter) : "the queue";
 }
 
 }  // namespace
@@ -68,8 +39,7 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
   if (rejection.room_at != admission::never && rejection.room_at > now) {
     room_in = std::chrono::ceil<milliseconds>(rejection.room_at - now);
   }
-  const std::string ahead = std::to_string(rejection.requests_ahead) + " waiting ahead of it";
-  const std::string limit = limit_in_words(facts, rejection.meter);
+  const std::string limit = limit_of(facts, rejection.meter);
   bool retry = true;
   switch (rejection.reason) {
     case queue_full:
@@ -82,14 +52,14 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       break;
     case deadline:
       refusal.code = "weir_deadline";
-      refusal.message = "The request may wait " + seconds(facts.wait_bound) + ", and " + limit +
-                        " has room for it in " +
-                        (room_in ? "about " + seconds(*room_in) : std::string("an unknown time")) + " (" + ahead + ").";
+      refusal.message =
+          "The request may wait " + seconds_in_words(facts.wait_bound) + ", which is too short: it " +
+          why_waiting({facts.budget, rejection.meter, facts.taken, rejection.requests_ahead, {}, room_in}) + ".";
       break;
     case day:
       refusal.code = "weir_budget_day";
       refusal.message = "The budget of the day is used up: " + limit + " has room again in about " +
-                        (room_in ? seconds(*room_in) : std::string("a day")) + ".";
+                        (room_in ? seconds_in_words(*room_in) : std::string("a day")) + ".";
       retry = false;
       break;
     case oversize:

@@ -4,6 +4,7 @@
 
 #include "protocol/error_body.hpp"
 #include "proxy/admission_refusal.hpp"
+#include "proxy/why.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -23,8 +24,8 @@ std::string name_of(const admission::Scheduler& scheduler, admission::BudgetId b
 
 }  // namespace
 
-std::string place_members(const admission::Scheduler& scheduler, const admission::WaitingView& view,
-                          admission::Instant now) {
+std::string place_members(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
+                          std::string_view next) {
   constexpr std::string_view priorities[] = {"interactive", "normal", "background"};
   std::string out = R"("lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
   out += priorities[static_cast<std::size_t>(view.priority)];
@@ -36,18 +37,32 @@ std::string place_members(const admission::Scheduler& scheduler, const admission
            R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
            R"("})";
   }
-  return out;
+  WhyWaiting why;
+  if (view.blocked_on != admission::no_budget) {
+    why.budget = &scheduler.limits_of(view.blocked_on);
+    const admission::MeterView meter = scheduler.view(view.blocked_on, view.meter, now);
+    why.taken = meter.used + meter.reserved;
+  }
+  why.meter = view.meter;
+  why.ahead = view.position - 1;
+  why.next = next;
+  if (view.starts_at != admission::never) {
+    why.starts_in = std::chrono::ceil<std::chrono::milliseconds>(view.starts_at - now);
+  }
+  return out + R"(,"why":)" + json_quote("It " + why_waiting(why) + ".");
 }
 
 std::string queue_json(admission::Scheduler& scheduler, admission::Instant now) {
   std::string out = R"({"schema":1,"waiting":)" + std::to_string(scheduler.queued()) + R"(,"bytes":)" +
                     std::to_string(scheduler.queued_bytes()) + R"(,"running":)" + std::to_string(scheduler.running()) +
                     R"(,"requests":[)";
+  std::string next;  // the key of the first in line, for those behind it
   bool first = true;
   for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
     out += first ? "{" : ",{";
+    out += R"("key":)" + name_of(scheduler, view.key) + ',' + place_members(scheduler, view, now, next) + '}';
+    if (first && view.key != admission::no_budget) next = scheduler.limits_of(view.key).name;
     first = false;
-    out += R"("key":)" + name_of(scheduler, view.key) + ',' + place_members(scheduler, view, now) + '}';
   }
   return out + "]}";
 }

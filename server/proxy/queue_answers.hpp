@@ -15,9 +15,10 @@ std::string queue_json(admission::Scheduler& scheduler, admission::Instant now);
 std::string budgets_json(admission::Scheduler& scheduler, admission::Instant now);
 // One budget as a JSON object of that list.
 std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now);
-// Where a request stands, as members of a JSON object: lane, priority, position, waits, what it waits for.
-std::string place_members(const admission::Scheduler& scheduler, const admission::WaitingView& view,
-                          admission::Instant now);
+// Where a request stands, as members of a JSON object: lane, priority, position, waits, what it waits for and why.
+// `next`: whose request is the first in line, for operators; empty: not told.
+std::string place_members(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
+                          std::string_view next = {});
 observe::Levels levels_of(admission::Scheduler& scheduler, admission::Instant now);
 
 }  // namespace weir::proxy

@@ -1,0 +1,32 @@
+// Why a request waits, in one sentence: on the status page, in `weir top`, in GET /v1/weir/me and in refusals. Pure.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "admission/budget.hpp"
+
+namespace weir::proxy {
+
+struct WhyWaiting {
+  const admission::BudgetLimits* budget = nullptr;  // what has no room; nullptr: it is not its turn yet
+  admission::Meter meter = admission::Meter::requests;
+  std::optional<admission::Tokens> taken;  // of the meter: used and reserved
+  admission::Tokens ahead = 0;             // requests
+  std::string_view next;                   // whose request is the first of them; empty: not known
+  std::optional<std::chrono::milliseconds> starts_in;
+};
+
+// "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken) behind 12 others, the next of 'bob';
+// it can start in about 8 s"
+std::string why_waiting(const WhyWaiting& why);
+
+// "the upstream 'ark-1' (tpm: 5000000 tokens per minute)"
+std::string limit_in_words(const admission::BudgetLimits& budget, admission::Meter meter);
+
+// "0.3 s"
+std::string seconds_in_words(std::chrono::milliseconds duration);
+
+}  // namespace weir::proxy
