@@ -241,6 +241,7 @@ void read_file(Section& file, ProviderProfile& provider) {
     if (!prefix.starts_with('/')) file.problem("native_prefixes", "expected paths that start with '/'");
   }
   file.flag("asks_usage", provider.asks_usage);
+  file.flag("queue_headers", provider.queue_headers);
   file.flag("model_in_path", provider.model_in_path);
   file.section("timeouts", [&](Section& section) { read_timeouts(section, provider.timeouts); });
   file.section("limits", [&](Section& section) { read_limits(section, provider.limits); });

@@ -53,6 +53,7 @@ struct ProviderProfile {
   std::array<proxy::FamilyPath, 7> families;  // by protocol::Api
   std::vector<std::string> native_prefixes;
   bool asks_usage = true;
+  bool queue_headers = false;
   bool model_in_path = false;
   UpstreamTimeoutsConfig timeouts;
   LimitsConfig limits;

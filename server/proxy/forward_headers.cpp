@@ -67,6 +67,13 @@ void add_credential(std::string& out, const Upstream& upstream) {
   out += "\r\n";
 }
 
+// "1.500"
+std::string seconds_text(Duration duration) {
+  std::string fraction = std::to_string(duration.count() % 1000);
+  fraction.insert(0, 3 - fraction.size(), '0');
+  return std::to_string(duration.count() / 1000) + "." + fraction;
+}
+
 bool named_by_connection(const net::MessageHead& head, std::string_view name) {
   return head.connection_says(name);
 }
@@ -111,6 +118,11 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
   }
   add(out, "accept-encoding", "identity");
   add(out, "x-request-id", request.request_id);
+  if (request.caller) {
+    if (!request.caller->lane.empty()) add(out, "x-weir-lane", request.caller->lane);
+    add(out, "x-weir-priority", request.caller->priority);
+    add(out, "x-weir-max-wait", seconds_text(std::max(Duration::zero(), request.caller->wait_left)));
+  }
   if (!request.proxy_authorization.empty()) add(out, "proxy-authorization", request.proxy_authorization);
   std::string via;
   for (const net::Field& field : client.fields) {
@@ -144,7 +156,9 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     }
     if (has_connection && named_by_connection(upstream, field.name)) continue;
     // Only weir itself speaks in its own headers, or a caller could not tell whose error it is.
-    if (starts_with_ignoring_case(field.name, "x-weir-")) continue;
+    const bool told_by_weir = response.from_weir && (equals_ignoring_case(field.name, "x-weir-error") ||
+                                                     equals_ignoring_case(field.name, "x-weir-ignored-params"));
+    if (starts_with_ignoring_case(field.name, "x-weir-") && !told_by_weir) continue;
     // Who may read an answer from a web page is for weir's own configuration to say.
     if (starts_with_ignoring_case(field.name, "access-control-")) continue;
     if (response.has_own_limits && starts_with_ignoring_case(field.name, "x-ratelimit-")) continue;

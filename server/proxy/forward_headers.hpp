@@ -12,6 +12,13 @@
 
 namespace weir::proxy {
 
+// What another weir, as the upstream, should know of the caller's place in line.
+struct CallerInLine {
+  std::string_view lane;  // empty: none of its own
+  std::string_view priority;
+  Duration wait_left{0};
+};
+
 struct UpstreamRequest {
   std::string_view method;
   std::string_view target;
@@ -20,6 +27,7 @@ struct UpstreamRequest {
   std::string_view proxy_authorization;
   std::string_view via;  // weir's pseudonym
   std::string_view request_id;
+  std::optional<CallerInLine> caller;  // nullopt: the upstream has no line
 };
 
 // The head to send upstream. `upstream.api_key` replaces the client's credential; without one the client's crosses.
@@ -34,6 +42,7 @@ struct DownstreamResponse {
   std::string_view request_id;
   std::string_view upstream;        // account name
   std::string_view ignored_params;  // empty: none
+  bool from_weir = false;           // another weir's answer: its refusals are known by its own header
   unsigned attempts = 1;
   bool event_stream = false;
   std::string_view cors_origin;  // empty: none

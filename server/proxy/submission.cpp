@@ -16,11 +16,20 @@ Tokens tokens(std::uint64_t count) {
   return static_cast<Tokens>(std::min<std::uint64_t>(count, 1'000'000'000));
 }
 
+constexpr std::string_view priority_words[admission::priority_count] = {"interactive", "normal", "background"};
+
 std::optional<Priority> priority_named(std::string_view name) {
-  if (name == "interactive") return Priority::interactive;
-  if (name == "normal") return Priority::normal;
-  if (name == "background") return Priority::background;
+  for (std::size_t i = 0; i < admission::priority_count; ++i) {
+    if (name == priority_words[i]) return static_cast<Priority>(i);
+  }
   return std::nullopt;
+}
+
+std::string_view named_lane(const net::MessageHead& head) {
+  for (const char* name : {"x-weir-lane", "x-gateway-inference-fairness-id"}) {
+    if (const std::string_view named = head.value_of(name); !named.empty()) return named.substr(0, 128);
+  }
+  return {};
 }
 
 std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>& cap) {
@@ -83,12 +92,18 @@ Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool r
 
 std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
                         const std::string& address) {
-  for (const char* name : {"x-weir-lane", "x-gateway-inference-fairness-id"}) {
-    if (const std::string_view named = head.value_of(name); !named.empty())
-      return "lane:" + std::string(named.substr(0, 128));
-  }
+  if (const std::string_view lane = named_lane(head); !lane.empty()) return "lane:" + std::string(lane);
   if (!view.user.empty()) return "user:" + view.user.substr(0, 128);
   return shared_key ? "from:" + address : std::string();
+}
+
+std::string_view named_lane_of(const net::MessageHead& head, const Client& client) {
+  const std::string_view lane = named_lane(head);
+  return lane.empty() && client.key ? std::string_view(client.name) : lane;
+}
+
+std::string_view word_of(Priority priority) {
+  return priority_words[static_cast<std::size_t>(priority)];
 }
 
 Priority priority_of(const net::MessageHead& head, const Client& client) {

@@ -31,6 +31,12 @@ admission::Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_out
 std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
                         const std::string& address);
 
+// What another weir should take for the caller's lane: the one it named, else its key, which only this weir knows.
+std::string_view named_lane_of(const net::MessageHead& head, const Client& client);
+
+// "interactive", "normal", "background".
+std::string_view word_of(admission::Priority priority);
+
 // x-weir-priority can only lower what the key allows.
 admission::Priority priority_of(const net::MessageHead& head, const Client& client);
 

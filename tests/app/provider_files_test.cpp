@@ -134,6 +134,7 @@ TEST(ProviderFiles, SayHowTheyWantToBeCalled) {
   for (const auto& [name, auth] : cases) EXPECT_EQ(shipped_provider(name)->auth, auth) << name;
   EXPECT_EQ(shipped_provider("anthropic")->headers,
             (std::vector<std::pair<std::string, std::string>>{{"anthropic-version", "2023-06-01"}}));
+  for (const auto& provider : shipped_providers()) EXPECT_EQ(provider->queue_headers, provider->name == "weir");
   EXPECT_FALSE(shipped_provider("anthropic")->asks_usage);
   for (const char* name : {"deepseek", "generic", "openai", "openrouter", "volcengine-ark", "weir"})
     EXPECT_TRUE(shipped_provider(name)->asks_usage) << name;

@@ -57,6 +57,19 @@ class ToUpstream : public ::testing::Test {
   std::string text;
 };
 
+TEST_F(ToUpstream, AnotherWeirIsToldTheCallersPlace) {
+  request.caller = CallerInLine{"agent-7", "background", Duration(61'005)};
+  const auto sent = lines({{"x-weir-lane", "agent-7"}, {"x-weir-priority", "interactive"}, {"X-Weir-Max-Wait", "90"}});
+  EXPECT_TRUE(has(sent, "x-weir-lane: agent-7")) << text;
+  EXPECT_TRUE(has(sent, "x-weir-priority: background")) << text;
+  EXPECT_TRUE(has(sent, "x-weir-max-wait: 61.005")) << text;
+  for (const char* name : {"x-weir-lane", "x-weir-priority", "x-weir-max-wait"})
+    EXPECT_EQ(count(sent, name), 1u) << name;
+  request.caller = CallerInLine{"", "normal", Duration(-5)};
+  EXPECT_EQ(count(lines({}), "x-weir-lane"), 0u);
+  EXPECT_TRUE(has(lines({}), "x-weir-max-wait: 0.000")) << text;
+}
+
 TEST_F(ToUpstream, EndToEndFieldsCrossAsTheyCame) {
   const auto out = lines({{"User-Agent", "OpenAI/Python 3.3.1"},
                           {"X-Stainless-Retry-Count", "0"},
@@ -252,6 +265,14 @@ TEST_F(ToClient, EndToEndFieldsCrossAndTheHopsDoNot) {
     EXPECT_EQ(count(out, name), 0u) << name;
   }
   EXPECT_EQ(count(out, "transfer-encoding"), 1u);
+}
+
+TEST_F(ToClient, ARefusalOfAnotherWeirIsStillKnownAsOne) {
+  response.from_weir = true;
+  const auto out = lines({{"X-Weir-Error", "weir_deadline"}, {"x-weir-queue-ms", "5"}, {"x-weir-attempts", "7"}}, 429);
+  EXPECT_TRUE(has(out, "X-Weir-Error: weir_deadline")) << text;
+  EXPECT_EQ(count(out, "x-weir-queue-ms"), 0u);
+  EXPECT_TRUE(has(out, "x-weir-attempts: 1")) << text;
 }
 
 TEST_F(ToClient, OnlyWeirSpeaksInItsOwnHeaders) {
