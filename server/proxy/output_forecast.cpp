@@ -94,34 +94,35 @@ struct OutputForecast::Impl {
     Seen seen{};
   };
 
-  static std::string pair_name(std::string_view key, std::string_view model) {
-    std::string name(key.substr(0, name_max));
+  // Good until the next one: nothing is allocated for it while answers run.
+  const std::string& pair_name(std::string_view key, std::string_view model) {
+    name.assign(key.substr(0, name_max));
     name += '\n';
     return name.append(model.substr(0, name_max));
   }
 
   // nullptr: nothing is known. What is asked for counts as used.
-  Entry* find(const std::string& name) {
-    const auto found = places.find(name);
+  Entry* find(const std::string& pair) {
+    const auto found = places.find(pair);
     if (found == places.end()) return nullptr;
     entries.splice(entries.begin(), entries, found->second);
     return &entries.front();
   }
 
-  Entry& entry_of(const std::string& name) {
-    if (Entry* entry = find(name)) return *entry;
+  Entry& entry_of(const std::string& pair) {
+    if (Entry* entry = find(pair)) return *entry;
     if (entries.size() >= most) {
       places.erase(entries.back().name);
       entries.pop_back();
     }
-    entries.push_front({name, {}});
-    places[name] = entries.begin();
+    entries.push_front({pair, {}});
+    places[pair] = entries.begin();
     return entries.front();
   }
 
   // An answer has left the buckets from `first` up to `until`.
-  void pass(const std::string& name, std::size_t first, std::size_t until, bool ends_there) {
-    Seen& seen = entry_of(name).seen;
+  void pass(const std::string& pair, std::size_t first, std::size_t until, bool ends_there) {
+    Seen& seen = entry_of(pair).seen;
     for (std::size_t i = first; i < until; ++i) note_exit(seen[i], 0);
     if (ends_there) note_exit(seen[until], 1);
   }
@@ -134,6 +135,7 @@ struct OutputForecast::Impl {
   std::size_t most = pairs_max;
   const Lengths prior = make_prior();
   mutable std::mutex mutex;
+  std::string name;          // of the pair that is looked for
   std::list<Entry> entries;  // the last used first; a model in general is the pair without a key
   std::unordered_map<std::string, std::list<Entry>::iterator> places;
 };
@@ -148,8 +150,8 @@ OutputExpectation OutputForecast::expect(std::string_view key, std::string_view 
   Seen own{}, general{};
   {
     const std::lock_guard lock(impl_->mutex);
-    if (const auto* entry = impl_->find(Impl::pair_name("", model))) general = entry->seen;
-    if (const auto* entry = impl_->find(Impl::pair_name(key, model))) own = entry->seen;
+    if (const auto* entry = impl_->find(impl_->pair_name("", model))) general = entry->seen;
+    if (const auto* entry = impl_->find(impl_->pair_name(key, model))) own = entry->seen;
   }
   return summary(leaning(own, leaning(general, impl_->prior)), cap);
 }
@@ -158,15 +160,15 @@ void OutputForecast::progress(std::string_view key, std::string_view model, std:
   const std::size_t first = bucket_of(before), until = bucket_of(now);
   if (until <= first) return;
   const std::lock_guard lock(impl_->mutex);
-  impl_->pass(Impl::pair_name("", model), first, until, false);
-  if (!key.empty()) impl_->pass(Impl::pair_name(key, model), first, until, false);
+  impl_->pass(impl_->pair_name("", model), first, until, false);
+  if (!key.empty()) impl_->pass(impl_->pair_name(key, model), first, until, false);
 }
 
 void OutputForecast::learn(std::string_view key, std::string_view model, std::uint64_t output, std::uint64_t told) {
   const std::size_t first = bucket_of(told), until = std::max(first, bucket_of(output));
   const std::lock_guard lock(impl_->mutex);
-  impl_->pass(Impl::pair_name("", model), first, until, true);
-  if (!key.empty()) impl_->pass(Impl::pair_name(key, model), first, until, true);
+  impl_->pass(impl_->pair_name("", model), first, until, true);
+  if (!key.empty()) impl_->pass(impl_->pair_name(key, model), first, until, true);
 }
 
 std::size_t OutputForecast::pairs() const {
