@@ -5,6 +5,7 @@
 // token by token.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -128,6 +129,13 @@ class Crowd {
   std::vector<Tokens> outputs_;
 };
 
+// Of this thread: whoever else uses the processor does not count.
+double processor_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
@@ -197,13 +205,13 @@ void first_dispatch(benchmark::State& state) {
     crowd.fill();
     double all = 0;
     do {
-      const auto begin = std::chrono::steady_clock::now();
+      const double begin = processor_seconds();
       const std::vector<Decision> decisions = crowd.scheduler().dispatch(crowd.now());
-      const double seconds = seconds_since(begin);
+      const double seconds = processor_seconds() - begin;
       all += seconds;
       longest = std::max(longest, seconds);
       admitted += static_cast<double>(decisions.size());
-    } while (crowd.scheduler().next_wakeup() == crowd.now());
+    } while (crowd.scheduler().next_wakeup().value_or(never) <= crowd.now());
     state.SetIterationTime(all);
   }
   state.counters["longest_us"] = 1e6 * longest;

@@ -78,11 +78,11 @@ void Scheduler::each_budget(AnyCall& call, Each each) {
 
 Scheduler::Call& Scheduler::make_call() {
   if (free_calls_.empty()) {
-    Call& call = calls_.emplace_back();
-    call.ticket.index = static_cast<std::uint32_t>(calls_.size() - 1);
-    return call;
+    calls_.push_back(std::make_unique<Call>());
+    calls_.back()->ticket.index = static_cast<std::uint32_t>(calls_.size() - 1);
+    return *calls_.back();
   }
-  Call& call = calls_[free_calls_.back()];
+  Call& call = *calls_[free_calls_.back()];
   free_calls_.pop_back();
   return call;
 }
@@ -96,8 +96,8 @@ void Scheduler::free_call(Call& call) {
 }
 
 Scheduler::Call& Scheduler::call_of(Ticket ticket) {
-  assert(ticket.index < calls_.size() && calls_[ticket.index].ticket == ticket && "a ticket that is over");
-  return calls_[ticket.index];
+  assert(ticket.index < calls_.size() && calls_[ticket.index]->ticket == ticket && "a ticket that is over");
+  return *calls_[ticket.index];
 }
 
 // --- Waiting ---------------------------------------------------------------------------------------------------------
@@ -159,6 +159,7 @@ void Scheduler::enqueue(Call& call, Instant now) {
                             s.sub_lane};
   call.state = Call::State::queued;
   Lane& lane = account.queue->push(call, address);
+  std::string().swap(call.submission.sub_lane);  // the sub-lane knows its name
   if (!lane.in) account.queue->order().push(lane);
   if (&lane.head() != &call) return;
   // At the head of its lane: news for whoever decides about the lane.
@@ -214,6 +215,7 @@ std::vector<Decision> Scheduler::dispatch(Instant now) {
   now_ = std::max(now_, now);
   std::vector<Decision> decisions;
   expire(now, decisions);
+  if (decisions.size() >= decisions_max) return decisions;
   while (Call* call = starts_.top()) {
     if (call->submission.not_before > now) break;
     starts_.remove(*call);
@@ -232,7 +234,7 @@ std::vector<Decision> Scheduler::dispatch(Instant now) {
       news.marked = false;
       release(news, now);
     }
-    if (marked_accounts_.empty()) break;
+    if (marked_accounts_.empty() || decisions.size() >= decisions_max) break;
     Place& account = next_account(now);
     if (serve(account, now, decisions)) continue;
     account.marked = false;
@@ -269,7 +271,7 @@ std::optional<Instant> Scheduler::next_wakeup() const {
 
 void Scheduler::expire(Instant now, std::vector<Decision>& decisions) {
   while (Call* call = deadlines_.top()) {
-    if (call->submission.deadline > now) break;
+    if (call->submission.deadline > now || decisions.size() >= decisions_max) break;
     Rejection rejection = call->state == Call::State::queued ? predict(*call, now) : Rejection{};
     rejection.reason = Refusal::deadline;
     decisions.push_back({call->ticket, rejection});
@@ -611,8 +613,8 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
 
 void Scheduler::reconfigure(Limits limits, Instant now) {
   now_ = std::max(now_, now);
-  for (Call& call : calls_) {
-    if (call.state == Call::State::admitted || call.state == Call::State::sent) unplan(call);
+  for (const auto& call : calls_) {
+    if (call->runs()) unplan(*call);
   }
   std::vector<BudgetLimits> wanted = std::move(limits.budgets);
   limits.budgets.clear();
@@ -630,10 +632,10 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
     unlimited.name = place(id).budget.limits().name;
     place(id).budget.configure(std::move(unlimited), now);
   }
-  for (Call& call : calls_) {
-    if (call.state != Call::State::admitted && call.state != Call::State::sent) continue;
-    forecast(call, now);
-    plan(call, now);
+  for (const auto& call : calls_) {
+    if (!call->runs()) continue;
+    forecast(*call, now);
+    plan(*call, now);
   }
   for (Place& each : budgets_) mark(each);
 }
@@ -710,6 +712,7 @@ WaitingView Scheduler::view_of(const Call& call, Instant now) {
   WaitingView view{call.ticket, s.key,        s.account, s.model,         s.sub_lane, s.priority,
                    1,           s.not_before, no_budget, Meter::requests, s.arrived,  s.bytes};
   if (call.state == Call::State::queued) {
+    view.sub_lane = call.sub->name;
     const Rejection prediction = predict(call, now);
     view.position = prediction.requests_ahead + 1;
     view.starts_at = prediction.room_at;
@@ -728,11 +731,11 @@ std::optional<WaitingView> Scheduler::place_of(Ticket ticket, Instant now) {
 std::vector<WaitingView> Scheduler::waiting(Instant now, std::size_t at_most) {
   // Where a call stands in virtual time tells which are the first; only those are looked at closely.
   std::vector<std::pair<Tag, const Call*>> order;
-  for (const Call& call : calls_) {
-    if (call.state == Call::State::timed) order.emplace_back(std::numeric_limits<Tag>::max(), &call);
-    if (call.state != Call::State::queued) continue;
-    const Share& share = *call.sub->lane->share;
-    order.emplace_back(share.tag + (call.mark - call.sub->left) * tag_scale / share.weight, &call);
+  for (const auto& call : calls_) {
+    if (call->state == Call::State::timed) order.emplace_back(std::numeric_limits<Tag>::max(), call.get());
+    if (call->state != Call::State::queued) continue;
+    const Share& share = *call->sub->lane->share;
+    order.emplace_back(share.tag + (call->mark - call->sub->left) * tag_scale / share.weight, call.get());
   }
   const std::size_t count = std::min(at_most, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
@@ -763,11 +766,12 @@ std::string Scheduler::verify(Instant now) {
   };
   std::vector<Sum> sums(budgets_.size());
   std::size_t waiting = 0, running = 0, bytes = 0;
-  for (Call& call : calls_) {
+  for (const auto& each_call : calls_) {
+    Call& call = *each_call;
     const bool waits = call.state == Call::State::timed || call.state == Call::State::queued;
     waiting += waits;
     bytes += waits ? call.submission.bytes : 0;
-    if (call.state != Call::State::admitted && call.state != Call::State::sent) continue;
+    if (!call.runs()) continue;
     ++running;
     each_budget(call, [&](Place& each, const Cost& cost, const Expectation& plan) {
       Sum& sum = sums[each.id];

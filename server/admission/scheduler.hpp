@@ -113,8 +113,10 @@ class Scheduler {
   BudgetId budget(Scope scope, std::string_view name);
 
   std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
-  // Admitted in fair order, and expired. Nothing else admits.
+  // Admitted in fair order, and expired: some at a time. Nothing else admits.
   std::vector<Decision> dispatch(Instant now);
+  // Of one dispatch. It bounds how long others wait for a lock; there is more as long as next_wakeup() is not later.
+  static constexpr std::size_t decisions_max = 64;
   // When dispatch() next has work; nullopt: only an event helps. Current after dispatch().
   std::optional<Instant> next_wakeup() const;
 
@@ -164,6 +166,7 @@ class Scheduler {
     SubLane* served_by = nullptr;  // admitted or sent
     Instant admitted_at{}, sent_at{}, first_output_at{};
     bool taken_in = false;
+    bool runs() const { return state == State::admitted || state == State::sent; }
     Tokens produced = 0;
     Expectation own_plan, upstream_plan;
     std::uint32_t deadline_place = not_in_heap, start_place = not_in_heap;
@@ -244,7 +247,7 @@ class Scheduler {
 
   Limits limits_;
   Instant now_{};
-  std::deque<Call> calls_;
+  std::vector<std::unique_ptr<Call>> calls_;  // by the index of the ticket
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
   std::unordered_map<std::string, BudgetId> names_;

@@ -63,10 +63,10 @@ struct Cost {
   Tokens input = 0;
   Tokens output = 0;
   // Charged later: a forecast, and the most it can come to.
-  LaterCharge later = LaterCharge::none;
   Tokens later_input = 0;   // at_end only
   Tokens later_output = 0;  // expected
   Tokens output_max = 0;    // what the request's cap bounds it to; 0: unknown
+  LaterCharge later = LaterCharge::none;
   bool lump = false;  // what is expected is reserved in full until it is settled: exact with a cap as the forecast
   // Whether settling corrects what was charged on arrival to what was used (and books it where it was charged).
   bool corrects = false;

@@ -68,6 +68,16 @@ struct Request {
   std::optional<Duration> patience = {};
 };
 
+// All that can be decided now, however many dispatches it takes.
+inline std::vector<Decision> dispatch_all(Scheduler& scheduler, Instant now) {
+  std::vector<Decision> all;
+  do {
+    const std::vector<Decision> some = scheduler.dispatch(now);
+    all.insert(all.end(), some.begin(), some.end());
+  } while (scheduler.next_wakeup() && *scheduler.next_wakeup() <= now);
+  return all;
+}
+
 class Desk {
  public:
   explicit Desk(Limits limits, Instant begin = start) : now(begin), scheduler(std::move(limits), begin) {}
@@ -112,7 +122,7 @@ class Desk {
   // Names of those admitted, in order; "!name" for one whose time is over.
   std::string dispatch() {
     std::string text;
-    for (const Decision& decision : scheduler.dispatch(now)) {
+    for (const Decision& decision : dispatch_all(scheduler, now)) {
       if (!text.empty()) text += ' ';
       if (decision.rejection) {
         rejected = *decision.rejection;
@@ -126,7 +136,7 @@ class Desk {
   // The same, each sent at once.
   std::string pass() {
     std::string text;
-    for (const Decision& decision : scheduler.dispatch(now)) {
+    for (const Decision& decision : dispatch_all(scheduler, now)) {
       if (!text.empty()) text += ' ';
       text += (decision.rejection ? "!" : "") + names[decision.ticket.index];
       if (!decision.rejection) scheduler.sent(decision.ticket, now);

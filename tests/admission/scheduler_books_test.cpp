@@ -218,7 +218,7 @@ class Anything {
   }
 
   void dispatch() {
-    for (const Decision& decision : scheduler_.dispatch(now_)) {
+    for (const Decision& decision : dispatch_all(scheduler_, now_)) {
       const auto found = std::find(waiting_.begin(), waiting_.end(), decision.ticket);
       RC_ASSERT(found != waiting_.end());
       waiting_.erase(found);

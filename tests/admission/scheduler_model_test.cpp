@@ -277,7 +277,7 @@ class Pair {
     const std::vector<int> gone = slow_.expire(now_);
     std::set<int> expired;
     std::vector<int> admitted;
-    for (const Decision& decision : real_.dispatch(now_)) {
+    for (const Decision& decision : dispatch_all(real_, now_)) {
       const int id = names_.at(decision.ticket.index);
       if (decision.rejection) {
         expired.insert(id);

@@ -62,6 +62,19 @@ TEST(Scheduler, NothingToDoMeansNoWakeup) {
   EXPECT_FALSE(desk.scheduler.next_wakeup());
 }
 
+TEST(Scheduler, DecidesSomeAtATime) {
+  Desk desk(all_of({}));
+  std::size_t left = 2 * Scheduler::decisions_max + 5;
+  for (std::size_t i = 0; i < left; ++i) desk.submit("a", {.patience = i % 2 == 0 ? std::optional(1s) : std::nullopt});
+  desk.now += 1s;
+  for (; left > 0; left -= std::min(left, Scheduler::decisions_max)) {
+    ASSERT_TRUE(desk.scheduler.next_wakeup());
+    EXPECT_LE(*desk.scheduler.next_wakeup(), desk.now);
+    EXPECT_EQ(desk.scheduler.dispatch(desk.now).size(), std::min(left, Scheduler::decisions_max));
+  }
+  EXPECT_FALSE(desk.scheduler.next_wakeup());
+}
+
 TEST(Scheduler, AWithdrawalWhileWaitingCostsNothing) {
   Desk desk(tokens_of(100));
   desk.submit("a", {.tokens = 90});
