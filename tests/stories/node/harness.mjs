@@ -89,9 +89,9 @@ class Process {
 
 // As fast as it can be unless a request's x-sim-... headers say otherwise.
 export class Simulator extends Process {
-  static async start() {
+  static async start(...flags) {
     const port = await freePort();
-    return super.start("simulate", ["--listen", `127.0.0.1:${port}`, "--tokens-per-second", "0"], port, "/__stats");
+    return super.start("simulate", ["--listen", `127.0.0.1:${port}`, "--tokens-per-second", "0", ...flags], port, "/__stats");
   }
 
   async stats() {
@@ -104,6 +104,14 @@ export class Simulator extends Process {
   }
 }
 
+// One that refuses whatever goes beyond the limits: OpenAI's words, and the cap counts on arrival.
+export class LimitedProvider extends Simulator {
+  static start({ rpm, tpm, window }) {
+    const enforced = ["--rpm", String(rpm), "--tpm", String(tpm), "--window", window, "--limiter", "sliding"];
+    return super.start(...enforced, "--charge", "max-or-estimate", "--dialect", "openai");
+  }
+}
+
 export class Weir extends Process {
   static async start(...flags) {
     const port = await freePort();
@@ -112,23 +120,24 @@ export class Weir extends Process {
   }
 }
 
+// A configuration in a file of its own. JSON is YAML.
+export function configFile(settings) {
+  const path = join(mkdtempSync(join(tmpdir(), "weir-story-")), "weir.yaml");
+  writeFileSync(path, JSON.stringify({ version: 1, ...settings }));
+  return path;
+}
+
 // weir with virtual keys: `alice` may use every configured model.
 export async function startTeam(simulator) {
   const run = (verb, options) => execFileSync(weirBinary(), [verb], { env: cleanEnvironment(), cwd: root, ...options });
   const alice = run("new-key").toString().match(/\b(weir|sk)-[\w-]+/)[0];
   const [hash] = run("hash-key", { input: `${alice}\n` }).toString().match(/sha256:\w+/);
-  const config = join(mkdtempSync(join(tmpdir(), "weir-story-")), "weir.yaml");
-  // JSON is YAML.
-  writeFileSync(
-    config,
-    JSON.stringify({
-      version: 1,
-      clients: { mode: "keys" },
-      upstreams: [{ name: "simulated", provider: "generic", base_url: simulator.baseURL, api_key: "sk-provider-secret" }],
-      models: [{ name: "deepseek-*", upstreams: ["simulated"] }],
-      keys: [{ name: "alice", hash }],
-    }),
-  );
+  const config = configFile({
+    clients: { mode: "keys" },
+    upstreams: [{ name: "simulated", provider: "generic", base_url: simulator.baseURL, api_key: "sk-provider-secret" }],
+    models: [{ name: "deepseek-*", upstreams: ["simulated"] }],
+    keys: [{ name: "alice", hash }],
+  });
   return { server: await Weir.start("--config", config), alice };
 }
 
