@@ -178,6 +178,7 @@ void read_model(Section& section, ModelConfig& config) {
         item.name("name", name);
         item.text("model", target.model);
         item.count("weight", target.weight, 1, weight_max);
+        item.count("order", target.order, 1, weight_max);
         if (!name) return;  // which has been reported
         target.upstream = *name;
         config.upstreams.push_back(std::move(target));

@@ -117,6 +117,7 @@ struct RouteTargetConfig {
   Name upstream;
   std::string model;  // name to send; empty: the route's upstream_model
   unsigned weight = 1;
+  unsigned order = 1;
 };
 
 struct ModelConfig {

@@ -319,7 +319,7 @@ class Resolver {
         const auto index = upstream_index(target.upstream);
         if (!index) continue;
         const std::string& sent = target.model.empty() ? model.upstream_model : target.model;
-        route.targets.push_back({*index, sent, target.weight});
+        route.targets.push_back({*index, sent, target.weight, target.order});
       }
       add(std::move(route));
     }
@@ -352,7 +352,7 @@ class Resolver {
   static proxy::ModelRoute route_to(const std::string& pattern, std::size_t upstream, bool listed) {
     proxy::ModelRoute route;
     route.pattern = pattern;
-    route.targets.push_back({upstream, "", 1});
+    route.targets.push_back({upstream, "", 1, 1});
     route.listed = listed;
     return route;
   }

@@ -32,9 +32,9 @@ const ModelProfile* profile_of(const Upstream& upstream, std::string_view model)
   return nullptr;
 }
 
-std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, const Client& client,
-                                                   std::string_view model, std::string_view wanted,
-                                                   std::string_view issuer) {
+std::variant<Destinations, Refusal> choose_by_model(const Snapshot& snapshot, const Client& client,
+                                                    std::string_view model, std::string_view wanted,
+                                                    std::string_view issuer) {
   if (model.empty()) return missing_model();
   if (!may_use_model(client, model)) return refuse_model(model);
   const Settings& settings = *snapshot.settings;
@@ -47,7 +47,8 @@ std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, con
   if (!named.empty()) {
     for (const Target& target : route->targets) {
       const Upstream& upstream = settings.upstreams[target.upstream];
-      if (upstream.name == named && may_use_upstream(client, named)) return to(upstream, target.model, model);
+      if (upstream.name == named && may_use_upstream(client, named))
+        return Destinations{to(upstream, target.model, model)};
     }
     if (!wanted.empty()) {
       std::vector<std::string> choices;
@@ -58,44 +59,49 @@ std::variant<Destination, Refusal> choose_by_model(const Snapshot& snapshot, con
       return unknown_upstream(wanted, choices);
     }
   }
+  Destinations destinations;
   for (const Target& target : route->targets) {
     const Upstream& upstream = settings.upstreams[target.upstream];
-    if (may_use_upstream(client, upstream.name)) return to(upstream, target.model, model);
+    if (!may_use_upstream(client, upstream.name)) continue;
+    Destination& destination = destinations.emplace_back(to(upstream, target.model, model));
+    destination.weight = target.weight;
+    destination.order = target.order;
   }
-  return unknown_model(model);
+  if (destinations.empty()) return unknown_model(model);
+  return destinations;
 }
 
-std::variant<Destination, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client,
-                                                        const Route& route, std::string_view wanted,
-                                                        const IssuedIds& issued) {
+std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client,
+                                                         const Route& route, std::string_view wanted,
+                                                         const IssuedIds& issued) {
   const Settings& settings = *snapshot.settings;
   const auto usable = [&](std::string_view name) -> const Upstream* {
     const Upstream* upstream = snapshot.upstream_named(name);
     return upstream && may_use_upstream(client, name) ? upstream : nullptr;
   };
   if (!wanted.empty()) {
-    if (const Upstream* upstream = usable(wanted)) return to(*upstream, {}, {});
+    if (const Upstream* upstream = usable(wanted)) return Destinations{to(*upstream, {}, {})};
     return unknown_upstream(wanted, choices_of(snapshot, client));
   }
   // An id need not stand first: /fine_tuning/jobs/{id}, /vector_stores/{id}/files/{id}.
   for (std::string_view id = object_id(route.path); !id.empty(); id = next_segment(route.path, id)) {
     const auto issuer = issued.upstream_of(id);
     if (!issuer) continue;
-    if (const Upstream* upstream = usable(*issuer)) return to(*upstream, {}, {});
+    if (const Upstream* upstream = usable(*issuer)) return Destinations{to(*upstream, {}, {})};
   }
   // A provider's own path names its provider.
   if (!route.native_prefix.empty() || route.path == "/user/balance") {
     for (const Upstream& upstream : settings.upstreams) {
       const bool native = std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
                                       [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
-      if (native && may_use_upstream(client, upstream.name)) return to(upstream, {}, {});
+      if (native && may_use_upstream(client, upstream.name)) return Destinations{to(upstream, {}, {})};
     }
   }
   if (client.key && !client.key->default_upstream.empty()) {
-    if (const Upstream* upstream = usable(client.key->default_upstream)) return to(*upstream, {}, {});
+    if (const Upstream* upstream = usable(client.key->default_upstream)) return Destinations{to(*upstream, {}, {})};
   }
   const auto choices = choices_of(snapshot, client);
-  if (choices.size() == 1) return to(*snapshot.upstream_named(choices.front()), {}, {});
+  if (choices.size() == 1) return Destinations{to(*snapshot.upstream_named(choices.front()), {}, {})};
   if (choices.empty()) return no_upstream("No upstream is configured for this key.");
   return choose_an_upstream(choices);
 }

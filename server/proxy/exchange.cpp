@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "protocol/error_body.hpp"
+#include "proxy/account_choice.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/cause.hpp"
 #include "proxy/choose_upstream.hpp"
@@ -37,6 +38,16 @@ using Choice = net::UpstreamPool::Choice;
 constexpr std::chrono::seconds stale_after_send_max{2};
 constexpr std::string_view event_stream = "text/event-stream";
 
+// Accounts where a call can start within this time of each other are as good; a long prompt is worth waiting a little
+// for the account that has it in its cache.
+constexpr std::chrono::milliseconds as_good{50};
+constexpr std::chrono::milliseconds as_good_for_long{1000};
+// An account where the call has just failed is asked again when no other can take it so soon.
+constexpr std::chrono::milliseconds in_vain_there{2000};
+// How often a waiting call looks whether another account could take it, and what it has to gain by that.
+constexpr std::chrono::milliseconds look_elsewhere_every{500};
+constexpr std::chrono::milliseconds worth_moving{500};
+
 Symptom symptom_of(const Refusal& refusal) {
   return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
 }
@@ -62,7 +73,13 @@ class Exchange {
   net::Task<std::optional<Refusal>> read_request();
   net::Task<std::optional<Refusal>> choose_and_prepare();
   net::Task<std::optional<Refusal>> call_upstream();
-  void prepare_turn();
+  std::size_t best_destination();
+  bool can_go_elsewhere();
+  bool may_start_sooner_elsewhere();
+  std::optional<Refusal> go_to(const Destination& destination);
+  Turn::Request turn_request(const Destination& destination);
+  net::Instant first_arrival();
+  void estimate_prompt(const Destination& destination);
   void configure_heartbeat();
   // What one try came to.
   struct Tried {
@@ -79,8 +96,7 @@ class Exchange {
   void note_relayed(const Relay& relay);
   void note_cost(const protocol::Usage& usage);
   void settle(const Relay& relay, int status);
-  ChargePlan plan_charge();
-  std::string_view tokenizer_model() const;
+  std::string_view tokenizer_model(const Destination& destination) const;
   void learn(const protocol::Usage& usage);
   OutgoingRequest outgoing();
   void leave_body();
@@ -107,7 +123,11 @@ class Exchange {
   BodyBuffer body_bytes_;
   protocol::RequestView view_;
   protocol::PromptEstimate estimate_;
-  Destination destination_;
+  std::string_view estimated_as_;  // the model whose tokenizer the estimate is of
+  net::Instant arrived_{};         // of the caller, its SDK's earlier tries included
+  Destinations destinations_;      // where the call may go
+  Destination destination_;        // where it goes
+  OutgoingRequest outgoing_;       // and what is sent there
   PreparedBody prepared_;
   std::vector<std::string_view> body_pieces_;
   observe::ExchangeRecord record_;
@@ -195,8 +215,7 @@ net::Task<std::optional<Refusal>> Exchange::serve_own() {
   leave_body();
   auto own = answer_own(head_.method, route_.full_path, client_, session_.context().shared.gate);
   if (auto* refusal = std::get_if<Refusal>(&own)) co_return std::move(*refusal);
-  const std::string headers =
-      "x-request-id: " + record_.request_id + "\r\ncache-control: no-store\r\n" + cors_lines();
+  const std::string headers = "x-request-id: " + record_.request_id + "\r\ncache-control: no-store\r\n" + cors_lines();
   co_await answer(write_json_answer(200, std::get<std::string>(own), headers, session_.keep_alive()));
   co_return std::nullopt;
 }
@@ -227,19 +246,60 @@ net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
   auto chosen = route_.reads_body() ? choose_by_model(*snapshot_, client_, view_.model, wanted, issuer)
                                     : choose_without_model(*snapshot_, client_, route_, wanted, issued);
   if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
-  destination_ = std::get<Destination>(chosen);
+  destinations_ = std::move(std::get<Destinations>(chosen));
+  record_.upstream = destinations_.front().upstream->name;
+  std::erase_if(destinations_,
+                [&](const Destination& each) { return upstream_target(*each.upstream, route_).empty(); });
+  if (destinations_.empty()) co_return api_not_served(route_.full_path, record_.upstream);
+  arrived_ = first_arrival();
+  estimate_prompt(destinations_.front());
+  configure_heartbeat();
+  if (!route_.reads_body()) body_->invite();
+  recovery_.begin(route_.reads_body(), view_.has_side_effects, [this] { return can_go_elsewhere(); });
+  co_return go_to(destinations_[best_destination()]);
+}
+
+// Where it can start first.
+std::size_t Exchange::best_destination() {
+  if (destinations_.size() == 1) return 0;
+  std::vector<AccountOffer> offers;
+  offers.reserve(destinations_.size());
+  for (const Destination& each : destinations_) {
+    const std::string& name = each.upstream->name;
+    net::Instant start = turn_.predicted_start(turn_request(each));
+    const net::Instant again = recovery_.not_before(name);
+    if (again > net::Instant::min()) start = std::max({start, again, Clock::now() + in_vain_there});
+    offers.push_back({name, each.weight, each.order, start});
+  }
+  const std::string_view body = body_bytes_.view();
+  return choose_account(offers, is_long(body) ? as_good_for_long : as_good, likeness_of(body, record_.request_id));
+}
+
+bool Exchange::can_go_elsewhere() {
+  if (destinations_.size() == 1) return false;
+  const net::Instant soon = Clock::now() + as_good;
+  return std::any_of(destinations_.begin(), destinations_.end(), [&](const Destination& each) {
+    return each.upstream != destination_.upstream && turn_.predicted_start(turn_request(each)) <= soon;
+  });
+}
+
+// From here on the call belongs to this account: its rules, its prices, its place in line.
+std::optional<Refusal> Exchange::go_to(const Destination& destination) {
+  destination_ = destination;
   record_.upstream = destination_.upstream->name;
-  if (upstream_target(*destination_.upstream, route_).empty())
-    co_return api_not_served(route_.full_path, record_.upstream);
   if (route_.reads_body()) {
     auto prepared = prepare_body(body_bytes_.view(), view_, destination_);
-    if (auto* refusal = std::get_if<Refusal>(&prepared)) co_return std::move(*refusal);
+    if (auto* refusal = std::get_if<Refusal>(&prepared)) return std::move(*refusal);
     prepared_ = std::move(std::get<PreparedBody>(prepared));
     body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
-  } else {
-    body_->invite();
   }
-  co_return std::nullopt;
+  estimate_prompt(destination_);
+  Turn::Request request = turn_request(destination_);
+  record_.reserved_tokens = reserved_tokens(request.upstream);
+  turn_.prepare(std::move(request));
+  recovery_.go_to(record_.upstream);
+  outgoing_ = outgoing();
+  return std::nullopt;
 }
 
 OutgoingRequest Exchange::outgoing() {
@@ -263,58 +323,63 @@ OutgoingRequest Exchange::outgoing() {
   if (described.absolute_form) described.proxy_authorization = endpoint.proxy->authorization;
   described.via = session_.context().shared.via;
   described.request_id = record_.request_id;
+  if (upstream.queue_headers) {
+    const auto left = std::chrono::duration_cast<Duration>(turn_.deadline() - Clock::now());
+    described.caller = CallerInLine{named_lane_of(head_, client_), word_of(priority_of(head_, client_)), left};
+  }
   request.head = write_upstream_head(described, head_, upstream, settings_.clients.mode);
   return request;
 }
 
-// What the call will cost and whom, where its caller stands in line, and what the caller hears while it waits.
-void Exchange::prepare_turn() {
+// What the call will cost an account and whom, and where its caller stands in line.
+Turn::Request Exchange::turn_request(const Destination& destination) {
   const bool counted = route_.reads_body() || head_.method == "POST";
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
   request.names = budget_names(client_, destination_);
   const ChargePlan plan = plan_charge();
   const std::uint64_t expected =
-      session_.context().shared.outputs.expect(client_.name, tokenizer_model(), plan.output_cap).mean;
+      session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
   if (counted) {
     request.own = own_cost(plan, expected);
-    request.upstream = upstream_cost(plan, expected, destination_.upstream->reserves_cap);
+    request.upstream = upstream_cost(plan, expected, destination.upstream->reserves_cap);
   }
   request.sub_lane = sub_lane_of(head_, view_, !client_.key, session_.client().wire().peer_address());
   request.priority = priority_of(head_, client_);
   request.bytes = body_bytes_.size();
-  request.arrived = session_.head_read_at();
-  const bool again =
-      !head_.value_of("x-stainless-retry-count").empty() && head_.value_of("x-stainless-retry-count") != "0";
-  if (again && route_.reads_body()) {
-    const auto old = session_.context().shared.old_places.take(client_.name, body_bytes_.view(), Clock::now());
-    if (old) request.arrived = std::min(request.arrived, *old);
-  }
-  configure_heartbeat();
+  request.arrived = arrived_;
   request.since = session_.head_read_at();
   request.wait_bound = wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
-  record_.reserved_tokens = reserved_tokens(request.upstream);
-  turn_.prepare(std::move(request));
+  return request;
 }
 
-ChargePlan Exchange::plan_charge() {
-  if (route_.reads_body()) {
-    estimate_ = session_.context().shared.estimator.estimate(body_bytes_.view(), view_, tokenizer_model());
-    if (estimate_.input > 0) record_.estimated_input_tokens = static_cast<std::uint64_t>(estimate_.input);
-  }
-  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
-  return proxy::plan_charge(view_, input, *destination_.upstream, destination_.profile);
+// A caller whose SDK comes back after a refusal keeps the place it had.
+net::Instant Exchange::first_arrival() {
+  const net::Instant now = session_.head_read_at();
+  const std::string_view count = head_.value_of("x-stainless-retry-count");
+  if (count.empty() || count == "0" || !route_.reads_body()) return now;
+  const auto old = session_.context().shared.old_places.take(client_.name, body_bytes_.view(), Clock::now());
+  return old ? std::min(now, *old) : now;
+}
+
+void Exchange::estimate_prompt(const Destination& destination) {
+  if (!route_.reads_body() || estimated_as_ == tokenizer_model(destination)) return;
+  estimated_as_ = tokenizer_model(destination);
+  estimate_ = session_.context().shared.estimator.estimate(body_bytes_.view(), view_, estimated_as_);
+  if (estimate_.input > 0) record_.estimated_input_tokens = static_cast<std::uint64_t>(estimate_.input);
 }
 
 // The upstream's own name for the model decides about its tokenizer.
-std::string_view Exchange::tokenizer_model() const {
-  return destination_.model.empty() ? std::string_view(view_.model) : destination_.model;
+std::string_view Exchange::tokenizer_model(const Destination& destination) const {
+  return destination.model.empty() ? std::string_view(view_.model) : destination.model;
 }
 
 void Exchange::learn(const protocol::Usage& usage) {
-  if (usage.output) session_.context().shared.outputs.learn(client_.name, tokenizer_model(), *usage.output);
+  if (usage.output) {
+    session_.context().shared.outputs.learn(client_.name, tokenizer_model(destination_), *usage.output, turn_.told());
+  }
   if (usage.input && *usage.input > 0) {
-    session_.context().shared.estimator.learn(tokenizer_model(), estimate_, *usage.input);
+    session_.context().shared.estimator.learn(tokenizer_model(destination_), estimate_, *usage.input);
   }
 }
 
@@ -332,14 +397,12 @@ void Exchange::configure_heartbeat() {
 }
 
 net::Task<std::optional<Refusal>> Exchange::call_upstream() {
-  prepare_turn();
   Shared& shared = session_.context().shared;
-  const OutgoingRequest request = outgoing();
-  recovery_.begin(record_.upstream, route_.reads_body(), view_.has_side_effects);
   for (;;) {
     if (auto refusal = recovery_.no_use()) co_return refusal;
     turn_.bound_wait(recovery_.patience_ends(Clock::now()));
-    auto refused = co_await turn_.take(recovery_.not_before(), heartbeat_);
+    const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
+    auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);
     record_.queued = turn_.queued();
     record_.heartbeats_sent = heartbeat_.sent();
     if (refused) {
@@ -353,11 +416,27 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
       if (session_.insisted()) co_return shutting_down();
       co_return std::nullopt;
     }
-    if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
-    auto tried = co_await try_once(request);
-    record_.heartbeats_sent = heartbeat_.sent();
-    if (!tried.again) co_return std::move(tried.refusal);
+    bool moves = false;
+    if (turn_.waiting()) {
+      if (!may_start_sooner_elsewhere()) continue;
+      turn_.withdraw();
+      moves = true;
+    } else {
+      if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
+      auto tried = co_await try_once(outgoing_);
+      record_.heartbeats_sent = heartbeat_.sent();
+      if (!tried.again) co_return std::move(tried.refusal);
+      moves = destinations_.size() > 1;
+    }
+    if (!moves) continue;
+    const Destination& best = destinations_[best_destination()];
+    if (best.upstream == destination_.upstream) continue;
+    if (auto refusal = go_to(best)) co_return refusal;
   }
+}
+
+bool Exchange::may_start_sooner_elsewhere() {
+  return turn_.starts_at() > Clock::now() + worth_moving && can_go_elsewhere();
 }
 
 net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
@@ -366,6 +445,7 @@ net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
   // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
   Choice choice = request.stream ? Choice::fresh_only : Choice::any;
   for (;;) {
+    if (upstream.queue_headers) outgoing_ = outgoing();  // less of the wait is left
     UpstreamCall call(session_, endpoint, upstream.timeouts, heartbeat_);
     Failure failure = co_await call.connect(choice);
     if (!failure && !session_.gone()) {
@@ -518,6 +598,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   response.upstream = record_.upstream;
   response.ignored_params = prepared_.ignored;
   response.attempts = record_.attempts;
+  response.from_weir = destination_.upstream->queue_headers;
   response.event_stream = options.kind == AnswerKind::events;
   response.cors_origin = cors_origin();
   const std::string lines = turn_.header_lines();
@@ -581,7 +662,7 @@ void Exchange::settle(const Relay& relay, int status) {
     used.input = turn_.input();
     used.output = static_cast<admission::Tokens>(relay.filter().contents());
   }
-  turn_.settle(used, admission::Ending::complete);
+  turn_.settle(used, relay.complete() ? admission::Ending::complete : admission::Ending::cut_off);
 }
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.

@@ -1,6 +1,7 @@
 #include "proxy/recovery.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::proxy {
 namespace {
@@ -20,10 +21,15 @@ AccountHealth& health_of(Session& session) {
 
 }  // namespace
 
-void Recovery::begin(const std::string& upstream, bool repeatable, bool side_effects) {
-  upstream_ = upstream;
+void Recovery::begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere) {
   repeatable_ = repeatable;
   side_effects_ = side_effects;
+  elsewhere_ = std::move(elsewhere);
+}
+
+void Recovery::go_to(const std::string& upstream) {
+  upstream_ = upstream;
+  not_before_ = Instant::min();
 }
 
 std::optional<Refusal> Recovery::no_use() const {
@@ -68,7 +74,8 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
   if (diagnosis.cause == Cause::quota) {
     const Instant until = health.note_no_money(upstream_, symptom, now);
     if (settings_.breaker_enabled) turn_.pause(until, false);
-    return Verdict::pointless;
+    not_before_ = until;
+    return settings_.retry.enabled && repeatable_ && elsewhere_() ? Verdict::again : Verdict::pointless;
   }
   if (diagnosis.cause == Cause::caller) {
     taken_in();
@@ -77,8 +84,10 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
   if (diagnosis.cause == Cause::fault) return failed(Trouble::failed, symptom);
   const unsigned in_a_row = health.note_refusal(upstream_, symptom, now);
   const Verdict verdict = next(Trouble::refused, diagnosis.hint, in_a_row);
-  // It holds for all who want to go there, not for this call alone.
-  const Instant until = verdict == Verdict::again ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
+  // It holds for all who want to go there, not for this call alone, which may be going elsewhere.
+  const bool hinted_too_late = diagnosis.hint && now + *diagnosis.hint > not_before_;
+  const Instant until =
+      verdict == Verdict::again && !hinted_too_late ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
   turn_.pause(until, diagnosis.of_model);
   health.note_rest(upstream_, until);
   return verdict;
@@ -118,7 +127,12 @@ Recovery::Verdict Recovery::next(Trouble trouble, std::optional<Duration> hint, 
   rules.pause_min = settings_.retry.pause_min;
   rules.pause_max = settings_.retry.pause_max;
   const admission::NextTry next = session_.context().shared.retries.next_try(upstream_, attempted, rules, Clock::now());
-  not_before_ = next.not_before;
+  if (next.verdict == Verdict::again) {
+    not_before_ = next.not_before;
+  } else if (next.verdict == Verdict::out_of_time && elsewhere_()) {
+    not_before_ = attempted.deadline;
+    return Verdict::again;
+  }
   return next.verdict;
 }
 

@@ -2,8 +2,10 @@
 // the call is tried again. One per exchange; decides, sends nothing.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "admission/retry_policy.hpp"
 #include "proxy/account_health.hpp"
@@ -19,8 +21,11 @@ class Recovery {
   Recovery(Session& session, Turn& turn, const Settings& settings)
       : session_(session), turn_(turn), settings_(settings) {}
 
-  // Which account the next tries go to; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
-  void begin(const std::string& upstream, bool repeatable, bool side_effects);
+  // What may be done with the call; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
+  // `elsewhere`: whether another account could take it now.
+  void begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere);
+  // The account that the next tries go to.
+  void go_to(const std::string& upstream);
 
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
@@ -38,7 +43,10 @@ class Recovery {
   // A clock ran out: what took so long once is not repeated, neither here nor by the caller's library.
   Verdict timed_out(const Symptom& symptom);
 
-  net::Instant not_before() const { return not_before_; }
+  // When this account may be tried (again).
+  net::Instant not_before(std::string_view upstream) const {
+    return upstream == upstream_ ? not_before_ : net::Instant::min();
+  }
 
  private:
   Verdict next(admission::Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account);
@@ -49,6 +57,7 @@ class Recovery {
   const Settings& settings_;
   std::string upstream_;
   bool repeatable_ = false, side_effects_ = false;
+  std::function<bool()> elsewhere_;
   unsigned refusals_ = 0, in_vain_ = 0;
   net::Instant not_before_ = net::Instant::min();
 };

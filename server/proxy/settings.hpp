@@ -116,6 +116,7 @@ struct Target {
   std::size_t upstream = 0;  // index into Settings::upstreams
   std::string model;         // the name to send; empty: as the client sent it
   unsigned weight = 1;
+  unsigned order = 1;  // the lower, the sooner it is asked
 };
 
 struct ModelRoute {

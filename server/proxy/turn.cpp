@@ -11,33 +11,48 @@ using admission::Meter;
 using admission::Scope;
 using net::Clock;
 
-admission::Submission Turn::submission(admission::Scheduler& scheduler, net::Instant not_before) const {
+admission::Submission Turn::submission(const Request& request, admission::Scheduler& scheduler) {
   admission::Submission submission;
-  submission.key = scheduler.budget(Scope::key, request_.names.key);
-  if (!request_.names.team.empty()) submission.team = scheduler.budget(Scope::team, request_.names.team);
-  submission.account = scheduler.budget(Scope::account, request_.names.account);
-  if (!request_.names.model.empty()) submission.model = scheduler.budget(Scope::model, request_.names.model);
-  submission.sub_lane = request_.sub_lane;
-  submission.priority = request_.priority;
-  submission.own = request_.own;
-  submission.upstream = request_.upstream;
-  submission.pace = request_.pace;
-  submission.bytes = request_.bytes;
-  submission.arrived = request_.arrived;
-  submission.not_before = not_before;
-  // With no time to wait it may still go at once.
-  submission.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
+  submission.key = scheduler.budget(Scope::key, request.names.key);
+  if (!request.names.team.empty()) submission.team = scheduler.budget(Scope::team, request.names.team);
+  submission.account = scheduler.budget(Scope::account, request.names.account);
+  if (!request.names.model.empty()) submission.model = scheduler.budget(Scope::model, request.names.model);
+  submission.sub_lane = request.sub_lane;
+  submission.priority = request.priority;
+  submission.own = request.own;
+  submission.upstream = request.upstream;
+  submission.pace = request.pace;
+  submission.bytes = request.bytes;
+  submission.arrived = request.arrived;
   return submission;
 }
 
-net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, Heartbeat& beat) {
+net::Instant Turn::predicted_start(const Request& request) {
+  return session_.context().shared.gate.with([&](admission::Scheduler& scheduler) {
+    return scheduler.predicted_start(submission(request, scheduler), Clock::now());
+  });
+}
+
+net::Instant Turn::starts_at() const {
+  const auto place = admission_.place();
+  return place ? place->starts_at : Clock::now();
+}
+
+net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, net::Instant look_up, Heartbeat& beat) {
   const net::Instant began = Clock::now();
-  session_.signal().clear(Session::wake);
-  admission_ = session_.context().shared.gate.submit(
-      session_.context().worker, session_.bell(Session::wake), request_.owner,
-      [&](admission::Scheduler& scheduler) { return submission(scheduler, not_before); });
-  while (admission_.look() == Admission::State::waiting) {
-    session_.arm(beat.next());
+  if (!waiting()) {
+    session_.signal().clear(Session::wake);
+    admission_ = session_.context().shared.gate.submit(
+        session_.context().worker, session_.bell(Session::wake), request_.owner, [&](admission::Scheduler& scheduler) {
+          admission::Submission made = submission(request_, scheduler);
+          made.not_before = not_before;
+          // With no time to wait it may still go at once.
+          made.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
+          return made;
+        });
+  }
+  while (admission_.look() == Admission::State::waiting && Clock::now() < look_up) {
+    session_.arm(std::min(beat.next(), look_up));
     session_.client().wire().wait_readable(session_.bell(Session::client_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::wake | Session::time | Session::stop);
     if (session_.gone()) {

@@ -33,9 +33,15 @@ class Turn {
     Duration wait_bound{0};
   };
   void prepare(Request request) { request_ = std::move(request); }
+  // When a call could start, were this asked for.
+  net::Instant predicted_start(const Request& request);
 
-  // Nothing: the call may be sent now, or the session is gone. A refusal: it may not. `beat` keeps the caller alive.
-  net::Task<std::optional<Refusal>> take(net::Instant not_before, Heartbeat& beat);
+  // Nothing: the call may be sent now, or the session is gone, or it still waits at `look_up` (waiting(); ask again to
+  // wait on). A refusal: it may not. `beat` keeps the caller alive.
+  net::Task<std::optional<Refusal>> take(net::Instant not_before, net::Instant look_up, Heartbeat& beat);
+  bool waiting() const { return admission_.state() == Admission::State::waiting; }
+  // Waiting: when it starts, as far as can be said.
+  net::Instant starts_at() const;
 
   void sent() { admission_.mark_sent(); }
   // The upstream has begun to answer, and not by turning the call away.
@@ -64,7 +70,7 @@ class Turn {
   bool has_own_limits() const { return has_own_limits_; }
 
  private:
-  admission::Submission submission(admission::Scheduler& scheduler, net::Instant not_before) const;
+  static admission::Submission submission(const Request& request, admission::Scheduler& scheduler);
   Refusal refusal(net::Instant now);
 
   Session& session_;

@@ -38,12 +38,15 @@ class ChooseUpstream : public ::testing::Test {
   std::string without_model(std::string_view target, std::string_view wanted = {}) {
     return text_of(choose_without_model(*snapshot, client, find_route("GET", target), wanted, issued));
   }
-  static std::string text_of(const std::variant<Destination, Refusal>& chosen) {
+  static std::string text_of(const std::variant<Destinations, Refusal>& chosen) {
     if (const auto* refusal = std::get_if<Refusal>(&chosen))
       return std::to_string(refusal->status) + " " + std::string(refusal->code);
-    const auto& to = std::get<Destination>(chosen);
-    return to.upstream->name + (to.model.empty() ? "" : " as " + std::string(to.model)) +
-           (to.profile ? " by " + to.profile->name : "");
+    std::string text;
+    for (const Destination& to : std::get<Destinations>(chosen)) {
+      text += (text.empty() ? "" : ", or ") + to.upstream->name +
+              (to.model.empty() ? "" : " as " + std::string(to.model)) + (to.profile ? " by " + to.profile->name : "");
+    }
+    return text;
   }
   SnapshotPtr snapshot = make_snapshot(std::make_shared<const Settings>(two_accounts()), net::ProxyRules(), nullptr);
   ClientKey key;
@@ -52,7 +55,7 @@ class ChooseUpstream : public ::testing::Test {
 };
 
 TEST_F(ChooseUpstream, ByModel) {
-  EXPECT_EQ(by_model("deepseek-r1"), "ark as deepseek-r1-250528 by deepseek-r1-*");
+  EXPECT_EQ(by_model("deepseek-r1"), "ark as deepseek-r1-250528 by deepseek-r1-*, or deepseek as deepseek-reasoner");
   EXPECT_EQ(by_model("deepseek-chat"), "deepseek");
   EXPECT_EQ(by_model("gpt-5"), "404 model_not_found");
   EXPECT_EQ(by_model("orphan"), "404 model_not_found");
@@ -68,7 +71,7 @@ TEST_F(ChooseUpstream, ByHeaderAmongTheModelsAccounts) {
 TEST_F(ChooseUpstream, ByTheAccountThatIssuedAnId) {
   EXPECT_EQ(by_model("deepseek-r1", "", "deepseek"), "deepseek as deepseek-reasoner");
   EXPECT_EQ(by_model("deepseek-r1", "ark", "deepseek"), "ark as deepseek-r1-250528 by deepseek-r1-*");
-  EXPECT_EQ(by_model("deepseek-r1", "", "gone"), "ark as deepseek-r1-250528 by deepseek-r1-*");
+  EXPECT_EQ(by_model("deepseek-r1", "", "gone"), by_model("deepseek-r1"));
 }
 
 TEST_F(ChooseUpstream, AsTheKeyAllows) {

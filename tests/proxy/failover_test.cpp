@@ -1,0 +1,172 @@
+// Several accounts behind one model: where calls go when one of them is full, out of money, failing or gone.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string ask = R"({"model":"m","messages":[]})";
+const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
+
+std::string answer_of(const std::string& name) {
+  return json_answer(R"({"id":")" + name + "\"}");
+}
+std::string refusal(std::string_view code, std::string_view headers = {}) {
+  return answer_with("429 Too Many Requests\r\nContent-Type: application/json\r\n" + std::string(headers),
+                     R"({"error":{"message":"no","type":"t","param":null,"code":")" + std::string(code) + "\"}}");
+}
+
+// One model, two accounts; the first is asked first.
+class Failover : public ::testing::Test {
+ protected:
+  proxy::Settings settings() {
+    proxy::Settings made = settings_for({upstream_at(first.port(), "first"), upstream_at(second.port(), "second")});
+    made.routes = {proxy::ModelRoute{"m", {proxy::Target{0, {}, 1, 1}, proxy::Target{1, {}, 1, 2}}, true}};
+    made.retry.enabled = true;
+    made.retry.pause_min = 2ms;
+    made.retry.pause_max = 5ms;
+    made.breaker_enabled = true;
+    proxy::ErrorRule quota, busy;
+    quota.code = "insufficient_quota";
+    quota.cause = proxy::Cause::quota;
+    busy.status = 429;
+    busy.cause = proxy::Cause::minute_budget;
+    for (proxy::Upstream& each : made.upstreams) each.error_rules = {quota, busy};
+    return made;
+  }
+
+  ScriptedUpstream first, second;
+};
+
+HttpMessage call(TestProxy& proxy, const std::string& body = ask, std::string_view headers = {}) {
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", body, headers));
+  return client.read_response();
+}
+
+TEST_F(Failover, TheFirstServesWhileItIsWell) {
+  first.answer_always(answer_of("first"));
+  TestProxy proxy(settings());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call(proxy).field("x-weir-upstream"), "first");
+}
+
+TEST_F(Failover, ACallTurnedAwayGoesToTheSecondAtOnce) {
+  first.answer_always(refusal("rate_limit_exceeded", "retry-after: 30\r\n"));
+  second.answer_always(answer_of("second"));
+  TestProxy proxy(settings());
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.field("x-weir-upstream"), "second");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+  // While the first is to be left alone, the next goes to the second straight away.
+  EXPECT_EQ(call(proxy).field("x-weir-attempts"), "1");
+  EXPECT_EQ(first.requests().size(), 1u);
+}
+
+TEST_F(Failover, TheSecondIsAskedWithItsOwnKeyAndModel) {
+  first.answer_always(refusal("insufficient_quota"));
+  second.answer_always(answer_of("second"));
+  proxy::Settings made = settings();
+  made.routes[0].targets[1].model = "other-name";
+  TestProxy proxy(made);
+  EXPECT_EQ(call(proxy).status(), 200);
+  ASSERT_EQ(second.requests().size(), 1u);
+  EXPECT_EQ(second.requests()[0].field("authorization"), "Bearer sk-of-second");
+  EXPECT_EQ(second.requests()[0].body, R"({"model":"other-name","messages":[]})");
+}
+
+TEST_F(Failover, WithoutMoneyEverywhereTheErrorIsTheProvidersOwn) {
+  first.answer_always(refusal("insufficient_quota"));
+  second.answer_always(refusal("insufficient_quota"));
+  TestProxy proxy(settings());
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(call(proxy).field("x-should-retry"), "false");
+  EXPECT_EQ(first.requests().size(), 1u);
+  EXPECT_EQ(second.requests().size(), 1u);
+}
+
+TEST_F(Failover, AStreamThatFailedBeforeItsFirstWordIsSpokenByTheSecond) {
+  first.expect_request().send(stream_head() + chunk(": keep-alive\n\n")).reset();
+  second.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(settings());
+  const HttpMessage answer = call(proxy, ask_stream);
+  EXPECT_EQ(answer.body, chat_stream());
+  EXPECT_EQ(answer.field("x-weir-upstream"), "second");
+}
+
+TEST_F(Failover, AfterAWordItDoesNotMove) {
+  first.expect_request().send(stream_head() + chunk(chat_event("Hel"))).reset();
+  TestProxy proxy(settings());
+  EXPECT_NE(call(proxy, ask_stream).body.find("data: {\"error\":"), std::string::npos);
+  EXPECT_TRUE(second.requests().empty());
+}
+
+TEST_F(Failover, AnAccountThatIsGoneComesBackAfterItsRest) {
+  std::uint16_t dead = 0;
+  {
+    const ScriptedUpstream gone;
+    dead = gone.port();
+  }
+  second.answer_always(answer_of("second"));
+  proxy::Settings made = settings();
+  made.upstreams[0].port = dead;
+  made.retry.pause_max = proxy::Duration(60'000);
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call(proxy).field("x-weir-upstream"), "second");
+  EXPECT_EQ(call(proxy).field("x-weir-attempts"), "1");  // the first has its rest
+  made.upstreams[0].port = first.port();
+  first.answer_always(answer_of("first"));
+  proxy.reload(made);
+  EXPECT_TRUE(wait_for([&] { return call(proxy).field("x-weir-upstream") == "first"; }));
+}
+
+TEST_F(Failover, ACallMovesToTheAccountThatHasRoomSooner) {
+  first.expect_request().hold().send(answer_of("first"));
+  second.expect_request().hold().send(answer_of("second")).expect_request().send(answer_of("second"));
+  proxy::Settings made = settings();
+  for (proxy::Upstream& each : made.upstreams) each.limits.concurrency = 1;
+  TestProxy proxy(made);
+  RawClient one(proxy.port()), two(proxy.port()), three(proxy.port());
+  one.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
+  two.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
+  three.send(post("/v1/chat/completions", ask));
+  second.release();
+  EXPECT_EQ(two.read_response().field("x-weir-upstream"), "second");
+  EXPECT_EQ(three.read_response().field("x-weir-upstream"), "second");
+  first.release();
+  EXPECT_EQ(one.read_response().field("x-weir-upstream"), "first");
+}
+
+TEST_F(Failover, ANamedAccountIsTheOnlyOne) {
+  first.answer_always(answer_of("first"));
+  second.answer_always(answer_of("second"));
+  TestProxy proxy(settings());
+  EXPECT_EQ(call(proxy, ask, "x-weir-upstream: second\r\n").field("x-weir-upstream"), "second");
+}
+
+TEST_F(Failover, EqualAccountsShareTheCallsAndLongPromptsStay) {
+  first.answer_always(answer_of("first"));
+  second.answer_always(answer_of("second"));
+  proxy::Settings made = settings();
+  made.routes[0].targets[1].order = 1;
+  TestProxy proxy(made);
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_GE(first.requests().size(), 5u);
+  EXPECT_GE(second.requests().size(), 5u);
+  const std::string prompt(8000, 'x');
+  const auto ask_long = [&](const std::string& end) {
+    return R"({"model":"m","messages":[{"role":"user","content":")" + prompt + end + "\"}]}";
+  };
+  const std::string home = call(proxy, ask_long("first question")).field("x-weir-upstream");
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(call(proxy, ask_long(std::to_string(i))).field("x-weir-upstream"), home);
+  }
+}
+
+}  // namespace
+}  // namespace weir::test
