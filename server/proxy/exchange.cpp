@@ -336,8 +336,9 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   const bool counted = route_.reads_body() || head_.method == "POST";
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
-  request.names = budget_names(client_, destination_);
-  const ChargePlan plan = plan_charge();
+  request.names = budget_names(client_, destination);
+  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
+  const ChargePlan plan = plan_charge(view_, input, *destination.upstream, destination.profile);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
   if (counted) {
