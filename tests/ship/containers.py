@@ -39,6 +39,10 @@ class Container:
         done = docker("logs", self.name)
         return done.stdout + done.stderr
 
+    def wait_until_says(self, text: str):
+        """The log is written in batches: a line may come a moment after what it tells of."""
+        wait_until(lambda: text in self.log(), f"the log says {text!r}")
+
     def execute(self, *command: str, options: list[str] = (), status: int | None = 0):
         return docker("exec", *options, self.name, *command, status=status)
 

@@ -159,15 +159,15 @@ def test_the_grace_period_covers_the_shutdown(file):
 
 def test_the_sidecar_starts_with_the_probe_the_kubelet_asks(sidecar):
     wait_until(lambda: sidecar.probe("startupProbe"), "the sidecar has started")
-    assert "limits {rpm: 7500, tpm: 1250000} (share 0.25)" in sidecar.log()
-    assert "clients: open" in sidecar.log()
+    sidecar.wait_until_says("limits {rpm: 7500, tpm: 1250000} (share 0.25)")
+    sidecar.wait_until_says("clients: open")
 
 
 def test_the_application_finds_the_sidecar_where_its_variable_says(sidecar):
     wait_until(lambda: sidecar.probe("startupProbe"), "the sidecar has started")
     (app,) = pod_of(documents("kubernetes.sidecar.yaml"))["containers"]
     base_url = variables_of(app)["OPENAI_BASE_URL"]
-    assert base_url.replace("localhost", "127.0.0.1") in sidecar.log()
+    sidecar.wait_until_says(base_url.replace("localhost", "127.0.0.1"))
     probe = base_url.removesuffix("/v1") + "/readyz"
     assert sidecar.inside(lambda: httpx.get(probe, trust_env=False)).status_code == 200
 

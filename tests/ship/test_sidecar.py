@@ -54,9 +54,9 @@ def test_its_settings_reach_weir(project):
     (account,) = [budget for budget in budgets if budget["scope"] == "upstream"]
     assert account["meters"]["rpm"]["limit"] == 300  # half of WEIR_RPM: this instance's share
     assert account["meters"]["tpm"]["limit"] == 50_000
-    log = project.log("weir")
-    assert "clients: open" in log  # a provider's key, and a listener that only the application can reach
-    assert "sk-of-the-provider" not in log
+    # A provider's key, and a listener that only the application can reach.
+    wait_until(lambda: "clients: open" in project.log("weir"), "the log says who may call")
+    assert "sk-of-the-provider" not in project.log("weir")
 
 
 def test_the_application_never_holds_the_providers_key():

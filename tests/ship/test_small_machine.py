@@ -164,7 +164,7 @@ def test_nothing_is_killed(image, config, started, report):
     peak = peak_memory(weir)
     report(f"64 MiB, half a core, {STREAMS} streams, {WAITING} prompts of {PROMPT_BYTES // 1000} KB: "
            f"peak {peak / (1 << 20):.0f} MiB")
-    assert "1 worker(s)" in weir.log()
+    weir.wait_until_says("1 worker(s)")
     weir.send_signal("SIGTERM")
     assert weir.exit_status() == 0
     state = weir.state()
@@ -177,4 +177,4 @@ def test_workers_follow_the_quota(image, started, cpus, workers):
     if float(cpus) > available:
         pytest.skip(f"this engine has {available} CPU")
     server = started(WeirContainer(image, options=[f"--cpus={cpus}"], WEIR_UPSTREAM="http://127.0.0.1:1"))
-    assert f"{workers} worker(s)" in server.log()
+    server.wait_until_says(f"; {workers} worker(s)")
