@@ -173,6 +173,7 @@ class Server {
     for (unsigned i = 0; i < count; ++i) {
       WorkerThread& thread = *workers_.emplace_back(std::make_unique<WorkerThread>());
       thread.context = std::make_unique<proxy::WorkerContext>(thread.worker, shared_, snapshot);
+      shared_.workers.push_back(thread.context.get());
       listen(thread, client_endpoints_, proxy::Door::clients, thread.client_listeners);
       if (i == 0) listen(thread, operator_endpoints_, proxy::Door::operators, thread.operator_listeners);
     }

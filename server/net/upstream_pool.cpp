@@ -148,6 +148,7 @@ UpstreamPool::~UpstreamPool() = default;
 
 void UpstreamPool::close_idle() {
   idle_.clear();
+  counts_.idle.set(0);
 }
 
 std::size_t UpstreamPool::idle_connections() const {
@@ -159,7 +160,12 @@ std::size_t UpstreamPool::idle_connections() const {
 std::unique_ptr<Connection> UpstreamPool::take_idle(const std::string& key) {
   const auto found = idle_.find(key);
   if (found == idle_.end()) return nullptr;
-  auto& connections = found->second;
+  auto connection = take_idle_of(found->second);
+  counts_.idle.set(idle_connections());
+  return connection;
+}
+
+std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connections) {
   while (!connections.empty()) {
     // The one used last: it is the likeliest to be open, and the others can grow old and go.
     Idle idle = std::move(connections.back());
@@ -190,15 +196,19 @@ void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> conn
     connections.pop_front();
   }
   connections.push_back({std::move(connection), now});
+  counts_.idle.set(idle_connections());
 }
 
 Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoint, OpenContext context, Choice choice) {
   if (choice == Choice::any) {
-    if (auto connection = take_idle(endpoint.key)) co_return Lease(*this, endpoint.key, std::move(connection), true);
+    if (auto connection = take_idle(endpoint.key)) {
+      counts_.reused.add();
+      co_return Lease(*this, endpoint.key, std::move(connection), true);
+    }
   }
   auto opened = co_await open(endpoint, std::move(context));
   if (auto* failure = std::get_if<Failure>(&opened)) co_return std::move(*failure);
-  ++opened_;
+  counts_.opened.add();
   co_return Lease(*this, endpoint.key, std::move(std::get<std::unique_ptr<Connection>>(opened)), false);
 }
 

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "net/connection.hpp"
+#include "net/counts.hpp"
 #include "net/failure.hpp"
 #include "net/http_proxy.hpp"
 #include "net/resolver.hpp"
@@ -78,7 +79,8 @@ class UpstreamPool {
 
   void close_idle();
   std::size_t idle_connections() const;
-  std::uint64_t connections_opened() const { return opened_; }
+  std::uint64_t connections_opened() const { return counts_.opened.value(); }
+  const PoolCounts& counts() const { return counts_; }  // may be read from any thread
 
  private:
   friend class Lease;
@@ -87,13 +89,14 @@ class UpstreamPool {
     Instant since;
   };
   std::unique_ptr<Connection> take_idle(const std::string& key);
+  std::unique_ptr<Connection> take_idle_of(std::deque<Idle>& connections);
   void keep(const std::string& key, std::unique_ptr<Connection> connection);
   Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
 
   Worker& worker_;
   Resolver resolver_;
   std::unordered_map<std::string, std::deque<Idle>> idle_;
-  std::uint64_t opened_ = 0;
+  PoolCounts counts_;
 };
 
 }  // namespace weir::net

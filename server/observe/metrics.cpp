@@ -100,6 +100,13 @@ MetricFamily level(std::string name, std::string help, double value) {
   return family;
 }
 
+MetricFamily count(std::string name, std::string help, double value) {
+  MetricFamily family = level(std::move(name), std::move(help), value);
+  family.type = MetricType::Counter;
+  std::swap(family.metric.front().counter.value, family.metric.front().gauge.value);
+  return family;
+}
+
 }  // namespace
 
 struct Metrics::Impl {
@@ -298,6 +305,13 @@ std::string Metrics::text(const Levels& levels) const {
       level("weir_queue_bytes", "Bodies of the requests in line.", static_cast<double>(levels.queue_bytes)));
   families.push_back(level("weir_running_requests", "Requests that have their budget and have not ended.",
                            static_cast<double>(levels.running)));
+  families.push_back(level("weir_client_connections", "Connections of clients.", static_cast<double>(levels.clients)));
+  families.push_back(level("weir_upstream_connections_idle", "Connections to upstreams kept for the next request.",
+                           static_cast<double>(levels.upstreams_idle)));
+  families.push_back(count("weir_upstream_connections_opened_total", "Connections to upstreams that were opened.",
+                           static_cast<double>(levels.upstreams_opened)));
+  families.push_back(count("weir_upstream_connections_reused_total", "Requests sent on a connection that was kept.",
+                           static_cast<double>(levels.upstreams_reused)));
 
   MetricFamily limit = gauge_family("weir_budget_limit", "What a meter allows in its window.");
   MetricFamily used = gauge_family("weir_budget_used", "What a meter has charged in its window.");
@@ -315,12 +329,8 @@ std::string Metrics::text(const Levels& levels) const {
     for (MetricFamily* family : {&limit, &used, &reserved, &debt}) families.push_back(std::move(*family));
   }
   for (const ProcessFigure& figure : process_figures()) {
-    MetricFamily family = level(figure.name, figure.help, figure.value);
-    if (figure.counter) {
-      family.type = MetricType::Counter;
-      family.metric.front().counter.value = figure.value;
-    }
-    families.push_back(std::move(family));
+    families.push_back(figure.counter ? count(figure.name, figure.help, figure.value)
+                                      : level(figure.name, figure.help, figure.value));
   }
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);

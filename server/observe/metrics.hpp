@@ -22,6 +22,9 @@ struct Levels {
   };
   std::uint64_t queue_requests = 0, queue_bytes = 0, running = 0;
   std::vector<Budget> budgets;
+  std::uint64_t clients = 0;                                 // connections
+  std::uint64_t upstreams_idle = 0;                          // connections kept for the next call
+  std::uint64_t upstreams_opened = 0, upstreams_reused = 0;  // ever
 };
 
 class Metrics {

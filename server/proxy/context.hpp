@@ -29,6 +29,8 @@ namespace weir::proxy {
 
 class Session;
 
+struct WorkerContext;
+
 // Shared by all workers. Everything in it is safe to use from any thread.
 struct Shared {
   explicit Shared(observe::Log& l) : log(l) {}
@@ -53,6 +55,8 @@ struct Shared {
   // Reloads the configuration on the control thread; `done` is called there with nothing, or with what was wrong.
   std::function<void(std::function<void(std::optional<std::string>)>)> reload;
   std::function<std::string()> mint_id;  // "req_" and 24 random hex digits
+  // Complete before the first connection. Of another worker, only the counts may be read.
+  std::vector<const WorkerContext*> workers;
 };
 
 // One per worker; used on its thread only.
@@ -64,6 +68,7 @@ struct WorkerContext {
   protocol::RequestReader reader;
   UpstreamModels models;
   std::vector<Session*> sessions;        // live ones, for shutdown
+  net::Count clients;                    // those of `sessions` that are not operators', for other threads
   std::vector<std::string_view> data;    // scratch of the relay: body data of one read
   std::vector<std::string_view> slices;  // scratch of the relay: what crosses
   std::vector<std::string_view> pieces;  // scratch of a write

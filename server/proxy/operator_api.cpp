@@ -40,8 +40,15 @@ net::Task<std::string> reload(Session& session) {
 }
 
 std::string answer_metrics(Shared& shared, bool keep_alive) {
-  const observe::Levels levels =
+  observe::Levels levels =
       shared.gate.with([](admission::Scheduler& scheduler) { return levels_of(scheduler, net::Clock::now()); });
+  for (const WorkerContext* worker : shared.workers) {
+    const net::PoolCounts& pool = worker->pool.counts();
+    levels.clients += worker->clients.value();
+    levels.upstreams_idle += pool.idle.value();
+    levels.upstreams_opened += pool.opened.value();
+    levels.upstreams_reused += pool.reused.value();
+  }
   const std::string body = shared.metrics.text(levels);
   std::string text = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: " +
                      std::to_string(body.size()) + "\r\n";

@@ -29,6 +29,7 @@ Session::Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door d
       door_(door),
       timer_(context.worker.timers(), net::Bell{&signal_, time}) {
   context_.sessions.push_back(this);
+  if (door_ == Door::clients) context_.clients.add();
 }
 
 Session::~Session() {
@@ -36,6 +37,7 @@ Session::~Session() {
   const auto self = std::find(sessions.begin(), sessions.end(), this);
   *self = sessions.back();
   sessions.pop_back();
+  if (door_ == Door::clients) context_.clients.subtract();
 }
 
 void Session::watch_client() {

@@ -35,6 +35,7 @@ TEST(UpstreamPool, ServesManyLeasesOverOneConnection) {
   EXPECT_EQ(upstream.connections(), 1u);
   EXPECT_EQ(upstream.requests().size(), 20u);
   EXPECT_EQ(bench.pool.connections_opened(), 1u);
+  EXPECT_EQ(bench.pool.counts().reused.value(), 19u);
 }
 
 TEST(UpstreamPool, ClosesALeaseThatIsNotGivenBack) {
@@ -161,10 +162,12 @@ TEST(UpstreamPool, KeepsABoundedNumberOfIdleConnections) {
   for (std::size_t i = 0; i < UpstreamPool::idle_per_endpoint_max + 10; ++i)
     given.emplace_back(bench, key).lease.give_back();
   EXPECT_EQ(bench.pool.idle_connections(), UpstreamPool::idle_per_endpoint_max);
+  EXPECT_EQ(bench.pool.counts().idle.value(), UpstreamPool::idle_per_endpoint_max);
   EXPECT_TRUE(given.front().peer.wire_gone()) << "the oldest goes";
   EXPECT_FALSE(given.back().peer.wire_gone());
   bench.pool.close_idle();
   EXPECT_EQ(bench.pool.idle_connections(), 0u);
+  EXPECT_EQ(bench.pool.counts().idle.value(), 0u);
   EXPECT_TRUE(given.back().peer.wire_gone());
 }
 

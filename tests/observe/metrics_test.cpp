@@ -172,6 +172,21 @@ std::map<std::string, std::string> documented() {
   return names;
 }
 
+TEST(Metrics, ShowTheConnectionsAsTheyAre) {
+  Metrics metrics;
+  Levels levels;
+  levels.clients = 3;
+  levels.upstreams_idle = 2;
+  levels.upstreams_opened = 5;
+  levels.upstreams_reused = 40;
+  const std::string text = metrics.text(levels);
+  EXPECT_TRUE(says(text, "weir_client_connections 3"));
+  EXPECT_TRUE(says(text, "weir_upstream_connections_idle 2"));
+  EXPECT_TRUE(says(text, "# TYPE weir_upstream_connections_opened_total counter"));
+  EXPECT_TRUE(says(text, "weir_upstream_connections_opened_total 5"));
+  EXPECT_TRUE(says(text, "weir_upstream_connections_reused_total 40"));
+}
+
 TEST(Metrics, AreThoseOfTheDocument) {
   Metrics metrics;
   ExchangeRecord record = answered();

@@ -185,6 +185,16 @@ def test_what_was_counted_is_what_was_called(team):
                             counted("upstream_error") == before["upstream_error"] + 1]), "all four calls are counted")
 
 
+def test_connections_are_counted(team):
+    traffic(team)
+    figures = dict(re.findall(r"^(weir_\w+) (\d+)$", team.metrics().text, re.MULTILINE))
+    assert int(figures["weir_upstream_connections_opened_total"]) >= 1
+    assert int(figures["weir_upstream_connections_reused_total"]) >= 1
+    # The provider keeps connections, and nothing of the test is under way.
+    wait_until(lambda: re.search(r"^weir_upstream_connections_idle [1-9]", team.metrics().text, re.MULTILINE),
+               "a connection is kept for the next call")
+
+
 def test_no_secret_is_in_the_metrics(team):
     text = team.metrics().text
     assert 'key="alice"' in text
