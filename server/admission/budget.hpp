@@ -23,7 +23,8 @@ struct BudgetLimits {
   Duration pacing{0};
   std::optional<Tokens> burst;  // of the token meters
   Instant day_resets = never;
-  std::int64_t weight = 1;  // of a key: its share beside other keys
+  // Of a key: its share beside others, 0 as 1. Of a team: the share of its keys together, 0: they stand on their own.
+  std::int64_t weight = 0;
   std::optional<Tokens> limit(Meter meter) const { return limits[static_cast<std::size_t>(meter)]; }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 
 namespace weir::admission {
 namespace {
@@ -20,15 +21,20 @@ Tokens part_of(Tokens count, Tokens part, Tokens whole) {
 
 }  // namespace
 
+LaneOrder::Heap& LaneOrder::of(const Lane& lane) {
+  std::vector<Heap>& groups = heaps_[static_cast<std::size_t>(lane.share->priority)];
+  const std::size_t number = lane.share->group ? lane.share->group->number : 0;
+  if (groups.size() <= number) groups.resize(number + 1);
+  return groups[number];
+}
+
 void LaneOrder::push(Lane& lane) {
   of(lane).push(lane);
-  ++lanes_;
   lane.in = this;
 }
 
 void LaneOrder::remove(Lane& lane) {
   of(lane).remove(lane);
-  --lanes_;
   lane.in = nullptr;
 }
 
@@ -39,15 +45,38 @@ Standing standing_of(const Lane& lane, Instant now, Duration age_step) {
   return {std::max<std::int64_t>(0, static_cast<std::int64_t>(priority) - aged), arrived, priority};
 }
 
+bool LaneOrder::empty() const {
+  return std::all_of(heaps_.begin(), heaps_.end(), [](const auto& groups) { return !first_of(groups); });
+}
+
+Turn LaneOrder::turn_beside_other_groups(const Lane& lane) {
+  const Share& share = *lane.share;
+  return {share.group ? share.group->tag : share.tag, lane.head().sequence};
+}
+
+// Of a class.
+Lane* LaneOrder::first_of(const std::vector<Heap>& groups) {
+  Lane* best = nullptr;
+  for (const Heap& heap : groups) {
+    Lane* lane = heap.top();
+    if (lane && (!best || turn_beside_other_groups(*lane) < turn_beside_other_groups(*best))) best = lane;
+  }
+  return best;
+}
+
 Lane* LaneOrder::first(Instant now, Duration age_step) const {
   Lane* best = nullptr;
-  Standing standing;
-  for (const Heap& heap : heaps_) {
-    Lane* lane = heap.top();
+  std::optional<Standing> standing;  // of the best, once there is another to compare it with
+  for (const std::vector<Heap>& groups : heaps_) {
+    Lane* lane = first_of(groups);
     if (!lane) continue;
-    if (heap.size() == lanes_) return lane;  // of the only class there is
+    if (!best) {
+      best = lane;
+      continue;
+    }
+    if (!standing) standing = standing_of(*best, now, age_step);
     const Standing its = standing_of(*lane, now, age_step);
-    if (best && standing < its) continue;
+    if (*standing < its) continue;
     best = lane;
     standing = its;
   }
@@ -55,13 +84,22 @@ Lane* LaneOrder::first(Instant now, Duration age_step) const {
 }
 
 bool LaneOrder::before(const Lane& a, const Lane& b, Instant now, Duration age_step) {
-  if (a.share->priority == b.share->priority) return TurnOfLane()(a) < TurnOfLane()(b);
-  return standing_of(a, now, age_step) < standing_of(b, now, age_step);
+  if (a.share->priority != b.share->priority) return standing_of(a, now, age_step) < standing_of(b, now, age_step);
+  if (a.share->group == b.share->group) return TurnOfLane()(a) < TurnOfLane()(b);
+  return turn_beside_other_groups(a) < turn_beside_other_groups(b);
 }
 
 bool LaneOrder::would_be_first(const Lane& lane, Instant now, Duration age_step) const {
-  return std::none_of(heaps_.begin(), heaps_.end(),
-                      [&](const Heap& heap) { return heap.top() && before(*heap.top(), lane, now, age_step); });
+  const auto goes_before = [&](const Lane* other) { return other && before(*other, lane, now, age_step); };
+  for (std::size_t i = 0; i < priority_count; ++i) {
+    if (i != static_cast<std::size_t>(lane.share->priority)) {
+      if (goes_before(first_of(heaps_[i]))) return false;
+    } else if (std::any_of(heaps_[i].begin(), heaps_[i].end(),
+                           [&](const Heap& heap) { return goes_before(heap.top()); })) {
+      return false;
+    }
+  }
+  return true;
 }
 
 Share& FairQueue::share_of(const LaneAddress& address) {
@@ -74,7 +112,24 @@ Share& FairQueue::share_of(const LaneAddress& address) {
     share->priority = address.priority;
   }
   share->weight = std::max<std::int64_t>(1, address.weight);
+  Group* const group = address.team != no_budget && address.team_weight > 0 ? &group_of(address) : nullptr;
+  // Lanes stand by their group: a key that waits changes over when it has no more to wait for.
+  if (share->waiting == 0 && share->group != group) {
+    share->group = group;
+    share->tag = time_of(*share);
+  }
   return *share;
+}
+
+Group& FairQueue::group_of(const LaneAddress& address) {
+  Group*& group = group_index_[{address.team, address.priority}];
+  if (!group) {
+    groups_.push_back(std::make_unique<Group>());
+    group = groups_.back().get();
+    group->number = groups_.size();
+  }
+  group->weight = address.team_weight;
+  return *group;
 }
 
 Lane& FairQueue::lane_of(const LaneAddress& address) {
@@ -118,6 +173,7 @@ Lane& FairQueue::push(Waiting& request, const LaneAddress& address) {
   SubLane& sub = sub_lane_of(lane, address.sub_lane);
   Share& share = *lane.share;
   if (share.waiting == 0 && share.tag < time_of(share)) move_tag(share, time_of(share));
+  if (Group* group = share.group; group && group->waiting++ == 0) group->tag = std::max(group->tag, class_time(share));
   request.sub = &sub;
   request.mark = sub.entered;
   Waiting* place = sub.last;  // behind this one
@@ -157,6 +213,7 @@ void FairQueue::unlink(Waiting& request) {
   --sub.waiting;
   --lane.waiting;
   --lane.share->waiting;
+  if (lane.share->group) --lane.share->group->waiting;
   --waiting_;
   sub.left += request.size;
   sub.queued -= request.size;
@@ -176,21 +233,28 @@ SubLane& FairQueue::serve(Lane& lane) {
   Share& share = *lane.share;
   const Tokens size = sub.first->size;
   time_of(share) = std::max(time_of(share), share.tag);
+  if (share.group) class_time(share) = std::max(class_time(share), share.group->tag);
   lane.sub_time = std::max(lane.sub_time, sub.tag);
   unlink(*sub.first);
   sub.tag += size * tag_scale;
   if (sub.waiting > 0) lane.ready.update(sub);
   ++sub.running;
-  move_tag(share, share.tag + size * tag_scale / share.weight);
+  count_turn(share, size);
   return sub;
 }
 
 bool FairQueue::rejoin(Lane& lane) {
   Share& share = *lane.share;
-  const Tag least = time_of(share) - catch_up_max;
-  if (share.tag >= least) return false;
-  move_tag(share, least);
-  return true;
+  bool moved = false;
+  if (const Tag least = time_of(share) - catch_up_max; share.tag < least) {
+    move_tag(share, least);
+    moved = true;
+  }
+  if (const Tag least = class_time(share) - catch_up_max; share.group && share.group->tag < least) {
+    share.group->tag = least;
+    moved = true;
+  }
+  return moved;
 }
 
 void FairQueue::settle(SubLane& sub, Tokens difference) {
@@ -200,7 +264,12 @@ void FairQueue::settle(SubLane& sub, Tokens difference) {
   if (difference == 0) return;
   sub.tag += difference * tag_scale;
   if (sub.waiting > 0) lane.ready.update(sub);
-  move_tag(*lane.share, lane.share->tag + difference * tag_scale / lane.share->weight);
+  count_turn(*lane.share, difference);
+}
+
+void FairQueue::count_turn(Share& share, Tokens tokens) {
+  if (share.group) share.group->tag += tokens * tag_scale / share.group->weight;
+  move_tag(share, share.tag + tokens * tag_scale / share.weight);
 }
 
 void FairQueue::move_tag(Share& share, Tag tag) {
@@ -234,16 +303,40 @@ FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) const {
   }
   ahead.tokens = ahead.tokens_of_key;
   ahead.requests = ahead.requests_of_key;
-  const Tag start = lane.share->tag + ahead.tokens_of_key * tag_scale / lane.share->weight;
-  const auto own_class = static_cast<std::size_t>(lane.share->priority);
-  for (std::size_t i = 0; i <= own_class; ++i) {
-    for (const auto& [turn, other] : order_.heap(i).nodes()) {
-      if (other == &lane) continue;
-      const Share& share = *other->share;
-      const Tokens served =
-          i < own_class ? other->queued : served_within(start - share.tag, share.weight, other->queued);
-      ahead.tokens += served;
-      ahead.requests += part_of(other->waiting, served, other->queued);
+  const Share& share = *lane.share;
+  const auto add = [&ahead](const Lane& other, Tokens served) {
+    ahead.tokens += served;
+    ahead.requests += part_of(other.waiting, served, other.queued);
+  };
+  const auto own_class = static_cast<std::size_t>(share.priority);
+  const std::vector<LaneOrder::Heap>& groups = order_.heaps(own_class);
+  const std::size_t own_group = share.group ? share.group->number : 0;
+  Tag start = share.tag + ahead.tokens_of_key * tag_scale / share.weight;
+  // Those it takes turns with come first: a group starts when they have had theirs.
+  if (own_group < groups.size()) {
+    for (const auto& [turn, other] : groups[own_group].nodes()) {
+      if (other != &lane) add(*other, served_within(start - other->share->tag, other->share->weight, other->queued));
+    }
+  }
+  if (share.group) start = share.group->tag + ahead.tokens * tag_scale / share.group->weight;
+  for (std::size_t number = 0; number < groups.size(); ++number) {
+    if (number == own_group || groups[number].empty()) continue;
+    const Group* group = groups[number].top()->share->group;
+    Tokens left = 0;
+    if (group) {
+      for (const auto& [turn, other] : groups[number].nodes()) left += other->queued;
+      left = served_within(start - group->tag, group->weight, left);
+    }
+    for (const auto& [turn, other] : groups[number].nodes()) {
+      const Tokens served = group ? std::min(left, other->queued)
+                                  : served_within(start - other->share->tag, other->share->weight, other->queued);
+      if (group) left -= served;
+      add(*other, served);
+    }
+  }
+  for (std::size_t i = 0; i < own_class; ++i) {
+    for (const LaneOrder::Heap& heap : order_.heaps(i)) {
+      for (const auto& [turn, other] : heap.nodes()) add(*other, other->queued);
     }
   }
   return ahead;

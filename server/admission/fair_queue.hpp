@@ -1,5 +1,6 @@
 // Who is next at one upstream account: weighted fair by tokens between keys, equal between the sub-lanes of a key,
 // first come first served inside a sub-lane, more important classes before less important ones until those have aged.
+// The keys of a team that has a weight share the turns of their team.
 //
 // Start-time fair queueing on two levels. A share (one key in one class) has a tag: the virtual time at which its next
 // request starts; serving c tokens moves it by c / weight; the smallest tag is next. A share that was idle starts at
@@ -13,6 +14,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,11 +61,21 @@ struct SubLane {
   std::uint32_t place = not_in_heap;
 };
 
+// Keys of a team with a weight, in one class: they take turns with others together, and among themselves.
+struct Group {
+  std::size_t number = 0;  // from 1
+  std::int64_t weight = 1;
+  Tag tag = 0;
+  Tag time = 0;  // virtual time among its shares
+  std::uint32_t waiting = 0;
+};
+
 struct Share {
   BudgetId key = no_budget;
   Priority priority = Priority::interactive;
   std::int64_t weight = 1;
-  Tag tag = 0;
+  Group* group = nullptr;  // none: it takes turns on its own
+  Tag tag = 0;             // among all shares, or those of its group
   std::uint32_t waiting = 0;
   std::vector<Lane*> lanes;
 };
@@ -112,10 +124,10 @@ struct Standing {
 };
 Standing standing_of(const Lane& lane, Instant now, Duration age_step);
 
-// Lanes in fair order, by class.
+// Lanes in fair order, by class and group.
 class LaneOrder {
  public:
-  bool empty() const { return lanes_ == 0; }
+  bool empty() const;
   void push(Lane& lane);
   void remove(Lane& lane);
   void update(Lane& lane) { of(lane).update(lane); }
@@ -127,13 +139,15 @@ class LaneOrder {
   bool would_be_first(const Lane& lane, Instant now, Duration age_step) const;
 
   using Heap = IndexedHeap<Lane, &Lane::place, TurnOfLane>;
-  const Heap& heap(std::size_t priority) const { return heaps_[priority]; }
+  // Of a class: the shares without a group, then each group's. There are few groups: they are looked through.
+  const std::vector<Heap>& heaps(std::size_t priority) const { return heaps_[priority]; }
 
  private:
-  static std::size_t class_of(const Lane& lane) { return static_cast<std::size_t>(lane.share->priority); }
-  Heap& of(const Lane& lane) { return heaps_[class_of(lane)]; }
-  std::array<Heap, priority_count> heaps_;
-  std::size_t lanes_ = 0;
+  static Turn turn_beside_other_groups(const Lane& lane);
+  static Lane* first_of(const std::vector<Heap>& groups);
+  Heap& of(const Lane& lane);
+
+  std::array<std::vector<Heap>, priority_count> heaps_;
 };
 
 // Where a request goes in the queue.
@@ -141,6 +155,7 @@ struct LaneAddress {
   BudgetId key = no_budget, team = no_budget, account = no_budget, model = no_budget;
   Priority priority = Priority::interactive;
   std::int64_t weight = 1;
+  std::int64_t team_weight = 0;  // none: the key takes turns on its own
   std::string_view sub_lane;
 };
 
@@ -183,14 +198,20 @@ class FairQueue {
  private:
   SubLane& sub_lane_of(Lane& lane, std::string_view name);
   Share& share_of(const LaneAddress& address);
+  Group& group_of(const LaneAddress& address);
   Lane& lane_of(const LaneAddress& address);
   void unlink(Waiting& request);
   void move_tag(Share& share, Tag tag);
-  Tag& time_of(const Share& share) { return time_[static_cast<std::size_t>(share.priority)]; }
+  void count_turn(Share& share, Tokens tokens);
+  Tag& class_time(const Share& share) { return time_[static_cast<std::size_t>(share.priority)]; }
+  // Among those its tag is compared with.
+  Tag& time_of(const Share& share) { return share.group ? share.group->time : class_time(share); }
 
   std::array<Tag, priority_count> time_{};  // virtual time of each class
   std::vector<std::unique_ptr<Share>> shares_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<std::unique_ptr<Group>> groups_;
+  std::map<std::pair<BudgetId, Priority>, Group*> group_index_;  // by team and class
   std::vector<std::array<Share*, priority_count>> share_index_;  // by key and class
   LaneOrder order_;
   std::vector<std::pair<LaneOrder*, Lane*>> moving_;  // of move_tag(), kept for its memory

@@ -62,6 +62,8 @@ BudgetId Scheduler::budget(Scope scope, std::string_view name) {
     if (scope == Scope::account) {
       made.queue = std::make_unique<FairQueue>();
       accounts_.push_back(&made);
+    } else if (scope == Scope::model) {
+      models_.push_back(&made);
     }
   }
   return found->second;
@@ -155,8 +157,15 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
 void Scheduler::enqueue(Call& call, Instant now) {
   const Submission& s = call.submission;
   Place& account = place(s.account);
-  const LaneAddress address{s.key,     s.team, s.account, s.model, s.priority, place(s.key).budget.limits().weight,
-                            s.sub_lane};
+  LaneAddress address;
+  address.key = s.key;
+  address.team = s.team;
+  address.account = s.account;
+  address.model = s.model;
+  address.priority = s.priority;
+  address.weight = place(s.key).budget.limits().weight;
+  if (s.team != no_budget) address.team_weight = place(s.team).budget.limits().weight;
+  address.sub_lane = s.sub_lane;
   call.state = Call::State::queued;
   Lane& lane = account.queue->push(call, address);
   std::string().swap(call.submission.sub_lane);  // the sub-lane knows its name
@@ -166,7 +175,7 @@ void Scheduler::enqueue(Call& call, Instant now) {
   if (lane.released_from != no_budget) mark(place(lane.released_from));
   if (lane.parked_on != no_budget) {
     mark(place(lane.parked_on));
-  } else if (lane.waiting > 1 || account.queue->order().first(now, limits_.age_step) == &lane) {
+  } else if (lane.waiting > 1 || lane.share->group || account.queue->order().first(now, limits_.age_step) == &lane) {
     mark(account);  // it is the first, or may have been and has made way for another by its new head
   }
 }
@@ -429,6 +438,10 @@ void Scheduler::decided(Lane& lane) {
 // The turns of a share have come nearer or gone further: where its lanes wait, another may be the first. With one lane
 // only, the budgets it waits at are those of the call that moved it.
 void Scheduler::moved(const Share& share) {
+  if (share.group) {
+    // Its whole group has moved, which matters where lanes of others wait too.
+    for (Place* model : models_) mark(*model);
+  }
   if (share.lanes.size() < 2) return;
   for (const Lane* lane : share.lanes) {
     if (lane->parked_on != no_budget) mark(place(lane->parked_on));
@@ -735,7 +748,9 @@ std::vector<WaitingView> Scheduler::waiting(Instant now, std::size_t at_most) {
     if (call->state == Call::State::timed) order.emplace_back(std::numeric_limits<Tag>::max(), call.get());
     if (call->state != Call::State::queued) continue;
     const Share& share = *call->sub->lane->share;
-    order.emplace_back(share.tag + (call->mark - call->sub->left) * tag_scale / share.weight, call.get());
+    const auto [tag, weight] =
+        share.group ? std::pair(share.group->tag, share.group->weight) : std::pair(share.tag, share.weight);
+    order.emplace_back(tag + (call->mark - call->sub->left) * tag_scale / weight, call.get());
   }
   const std::size_t count = std::min(at_most, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),

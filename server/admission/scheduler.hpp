@@ -251,7 +251,7 @@ class Scheduler {
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
   std::unordered_map<std::string, BudgetId> names_;
-  std::vector<Place*> accounts_;
+  std::vector<Place*> accounts_, models_;
   std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
   IndexedHeap<Call, &Call::deadline_place, DeadlineOf> deadlines_;
   IndexedHeap<Call, &Call::start_place, StartOf> starts_;

@@ -182,6 +182,7 @@ Tokens WindowMeter::debt() const {
 }
 
 void WindowMeter::restore(Instant leaves, Tokens amount) {
+  spend_evenly(amount, leaves - limit_.window - guard());
   log_.book_until(leaves, amount);
   horizon_.add_leaving(leaves, amount);
 }

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 const Instant start = Instant(640h);
 
 inline BudgetLimits limited(Scope scope, std::string name, std::vector<std::pair<Meter, Tokens>> limits,
-                            std::int64_t weight = 1) {
+                            std::int64_t weight = 0) {
   BudgetLimits made;
   made.scope = scope;
   made.name = std::move(name);

@@ -83,6 +83,60 @@ TEST(FairOrder, ByWeight) {
   EXPECT_NEAR(got.at('b'), 250, 20);
 }
 
+Request of_team(const std::string& team, const std::string& key) {
+  return {.key = key, .team = team, .tokens = 10};
+}
+
+TEST(FairOrder, TheKeysOfATeamWithAWeightShareItsTurns) {
+  Desk desk(one_at_a_time({limited(Scope::team, "t", {}, 1)}));
+  for (const char* name : {"a1", "a2", "a3"}) desk.submit(name, of_team("t", "a"));
+  for (const char* name : {"b1", "b2", "b3"}) desk.submit(name, of_team("t", "b"));
+  for (const char* name : {"c1", "c2", "c3"}) desk.submit(name, {.key = "c"});
+  EXPECT_EQ(turns(desk, 9), "a1 c1 b1 c2 a2 c3 b2 a3 b3");
+}
+
+TEST(FairOrder, TheKeysOfATeamWithoutAWeightStandOnTheirOwn) {
+  Desk desk(one_at_a_time({limited(Scope::team, "t", {})}));
+  for (const char* name : {"a1", "a2"}) desk.submit(name, of_team("t", "a"));
+  for (const char* name : {"b1", "b2"}) desk.submit(name, of_team("t", "b"));
+  for (const char* name : {"c1", "c2"}) desk.submit(name, {.key = "c"});
+  EXPECT_EQ(turns(desk, 6), "a1 b1 c1 a2 b2 c2");
+}
+
+TEST(FairOrder, TeamsShareByWeightHoweverManyKeysTheyHave) {
+  Desk desk(one_at_a_time({limited(Scope::team, "one", {}, 1), limited(Scope::team, "three", {}, 3)}));
+  for (const std::string name : {"a", "b", "c"}) fill(desk, "o" + name, 100, of_team("one", name));
+  fill(desk, "t", 100, of_team("three", "d"));
+  const auto got = shares(desk, 10, 800);
+  EXPECT_NEAR(got.at('o'), 200, 10);
+  EXPECT_NEAR(got.at('t'), 600, 10);
+}
+
+TEST(FairOrder, WhatAKeyOfATeamDoesNotUseGoesToItsTeam) {
+  Desk desk(one_at_a_time({limited(Scope::team, "t", {}, 1), key("b", {{Meter::tokens, 20}})}));
+  fill(desk, "a", 100, of_team("t", "a"));
+  fill(desk, "b", 100, of_team("t", "b"));  // held up by its own limit
+  fill(desk, "c", 100, {.key = "c", .tokens = 10});
+  const auto got = shares(desk, 10, 600);
+  EXPECT_EQ(got.at('b'), 20);
+  EXPECT_NEAR(got.at('a'), 280, 10);
+  EXPECT_NEAR(got.at('c'), 300, 10);
+}
+
+TEST(FairOrder, AReloadGivesATeamAWeightWhenItsKeysHaveNobodyWaiting) {
+  Desk desk(one_at_a_time());
+  desk.submit("a1", of_team("t", "a"));
+  desk.submit("b1", of_team("t", "b"));
+  desk.submit("c1", {.key = "c"});
+  desk.reconfigure(one_at_a_time({limited(Scope::team, "t", {}, 1)}));
+  desk.submit("a2", of_team("t", "a"));
+  EXPECT_EQ(turns(desk, 4), "a1 b1 c1 a2");
+  for (const char* name : {"a1", "a2"}) desk.submit(name, of_team("t", "a"));
+  for (const char* name : {"b1", "b2"}) desk.submit(name, of_team("t", "b"));
+  for (const char* name : {"c1", "c2"}) desk.submit(name, {.key = "c"});
+  EXPECT_EQ(turns(desk, 6), "a1 c1 b1 c2 a2 b2");
+}
+
 TEST(FairOrder, AReloadChangesWeightsForThoseWhoComeThen) {
   Desk desk(one_at_a_time({key("a", {}, 1), key("b", {}, 1)}));
   desk.reconfigure(one_at_a_time({key("a", {}, 4), key("b", {}, 1)}));

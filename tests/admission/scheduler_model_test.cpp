@@ -88,7 +88,7 @@ rc::Gen<Setup> any_setup(unsigned scopes) {
           if (!limited || setup.requests[i] > 6) setup.requests[i] = 0;
           if (!limited || setup.tokens[i] < 20) setup.tokens[i] = 0;
           if (!limited || setup.in_flight[i] > 4) setup.in_flight[i] = 0;
-          ++setup.weights[i];
+          if (scope != 2) ++setup.weights[i];  // that of a team may be unset
         }
         return setup;
       });

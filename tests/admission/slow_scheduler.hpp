@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -58,7 +59,7 @@ struct SlowBudget {
   Tokens in_flight = 0;
   std::vector<Instant> closing;  // when the slots of calls that were cut off are free
   Instant paused_until = Instant::min();
-  std::int64_t weight = 1;
+  std::int64_t weight = 1;  // of a team 0: its keys take turns on their own
 
   Tokens slots_taken(Instant now) const {
     return in_flight + std::count_if(closing.begin(), closing.end(), [&](Instant free) { return free > now; });
@@ -95,11 +96,18 @@ struct SlowScheduler {
   std::vector<SlowRequest> waiting;
   std::map<int, SlowRequest> admitted, sent;
   std::map<std::pair<std::size_t, std::size_t>, Tag> share_tags;  // key and class
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_tags;   // team and class
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_times;  // among the keys of a team
   std::map<std::size_t, Tag> times;                               // class
   std::map<LaneName, Tag> lane_times;
   std::map<std::pair<LaneName, std::size_t>, Tag> sub_tags;
 
+  bool in_team(const SlowRequest& r) const { return budgets[team + team_of(r.key)].weight > 0; }
   Tag& share_tag(const SlowRequest& r) { return share_tags[{r.key, r.priority}]; }
+  Tag& team_tag(const SlowRequest& r) { return team_tags[{team_of(r.key), r.priority}]; }
+  Tag& share_time(const SlowRequest& r) {
+    return in_team(r) ? team_times[{team_of(r.key), r.priority}] : times[r.priority];
+  }
   Tag& sub_tag(const SlowRequest& r) { return sub_tags[{lane_of(r), r.lane}]; }
 
   template <typename Each>
@@ -112,11 +120,16 @@ struct SlowScheduler {
     const auto same_share = [&](const SlowRequest& r) {
       return r.key == request.key && r.priority == request.priority;
     };
+    const auto same_team = [&](const SlowRequest& r) {
+      return team_of(r.key) == team_of(request.key) && r.priority == request.priority;
+    };
     const auto same_sub = [&](const SlowRequest& r) {
       return lane_of(r) == lane_of(request) && r.lane == request.lane;
     };
     if (std::none_of(waiting.begin(), waiting.end(), same_share))
-      share_tag(request) = std::max(share_tag(request), times[request.priority]);
+      share_tag(request) = std::max(share_tag(request), share_time(request));
+    if (std::none_of(waiting.begin(), waiting.end(), same_team))
+      team_tag(request) = std::max(team_tag(request), times[request.priority]);
     if (std::none_of(waiting.begin(), waiting.end(), same_sub))
       sub_tag(request) = std::max(sub_tag(request), lane_times[lane_of(request)]);
     waiting.push_back(request);
@@ -139,7 +152,26 @@ struct SlowScheduler {
     std::sort(firsts.begin(), firsts.end(), [&](const SlowRequest& a, const SlowRequest& b) {
       return std::tuple(a.priority, share_tag(a), a.id) < std::tuple(b.priority, share_tag(b), b.id);
     });
-    return firsts;
+    return in_turns_of_teams(firsts);
+  }
+
+  // Keys of a team with a weight have the turns of their team, in the order they have among themselves.
+  std::vector<SlowRequest> in_turns_of_teams(std::vector<SlowRequest> left) {
+    std::vector<SlowRequest> ordered;
+    while (!left.empty()) {
+      auto best = left.end();
+      std::set<std::pair<std::size_t, std::size_t>> seen;  // only the first of a team takes part
+      for (auto each = left.begin(); each != left.end(); ++each) {
+        if (in_team(*each) && !seen.insert({team_of(each->key), each->priority}).second) continue;
+        const auto turn = [&](const SlowRequest& r) {
+          return std::tuple(r.priority, in_team(r) ? team_tag(r) : share_tag(r), r.id);
+        };
+        if (best == left.end() || turn(*each) < turn(*best)) best = each;
+      }
+      ordered.push_back(*best);
+      left.erase(best);
+    }
+    return ordered;
   }
 
   bool fits(std::size_t budget, const SlowRequest& r, Instant now) const { return budgets[budget].fits(r.tokens, now); }
@@ -180,7 +212,8 @@ struct SlowScheduler {
 
   void admit(const SlowRequest& r) {
     std::erase_if(waiting, [&](const SlowRequest& each) { return each.id == r.id; });
-    times[r.priority] = std::max(times[r.priority], share_tag(r));
+    share_time(r) = std::max(share_time(r), share_tag(r));
+    if (in_team(r)) times[r.priority] = std::max(times[r.priority], team_tag(r));
     lane_times[lane_of(r)] = std::max(lane_times[lane_of(r)], sub_tag(r));
     move_tags(r, r.tokens);
     each_budget(r, [&](SlowBudget& budget) {
@@ -251,6 +284,7 @@ struct SlowScheduler {
  private:
   void move_tags(const SlowRequest& r, Tokens tokens) {
     share_tag(r) += tokens * tag_scale / budgets[r.key].weight;
+    if (in_team(r)) team_tag(r) += tokens * tag_scale / budgets[team + team_of(r.key)].weight;
     sub_tag(r) += tokens * tag_scale;
   }
 };

@@ -349,6 +349,20 @@ TEST(WindowMeter, WhatIsChargedLaterCountsInTheBurst) {
   EXPECT_EQ(meter.blocked(41, nullptr, start), start + 100ms);
 }
 
+TEST(WindowMeter, ABurstIsRestoredWithItsCharges) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter before(limit), after(limit);
+  ASSERT_FALSE(send(before, 90, start));
+  const Instant now = start + 2s;  // 20 tokens' time
+  before.advance(now);
+  after.advance(now);
+  for (const WindowLog::Entry& entry : before.log().entries()) after.restore(entry.leaves, entry.amount);
+  EXPECT_FALSE(after.blocked(29, nullptr, now));
+  EXPECT_TRUE(after.blocked(31, nullptr, now));
+}
+
 TEST(WindowMeter, AReleasedReservationGivesTheBurstBack) {
   WindowLimit limit = limited(600);
   limit.burst = 100;
