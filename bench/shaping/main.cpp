@@ -1,6 +1,7 @@
 // Prints the claim: the same traffic straight to a provider, through a limiter that refuses, and through weir, in
 // virtual time with the real scheduler.
 //   shaping_figures [FOLDER]       the tables on stdout, and as FOLDER/shaping-figures.md and FOLDER/shaping.svg
+//   shaping_figures scaled         what real_row.py should find
 //   shaping_figures seeds [COUNT]  that many worlds of the simulation (10,000)
 #include <cstdio>
 #include <cstdlib>
@@ -76,6 +77,39 @@ std::string figures(std::string* chart) {
   return text;
 }
 
+// The row that real_row.py repeats for real: a fiftieth of the tier, 28 callers with openai-python, in twenty runs.
+int scaled() {
+  for (const Way way : {Way::straight, Way::waiting}) {
+    double share_least = 1, share_most = 0, refused_least = 1, refused_most = 0, failed_least = 1, failed_most = 0;
+    double largest_window = 0;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      Run run;
+      run.way = way;
+      run.tier = {100'000, 600};
+      run.mix = simulation::agent_mix();
+      run.mix.input.cap = 20'000;
+      run.groups.resize(1);
+      run.groups.front().agents = 28;
+      run.sdk = simulation::Sdk::python;
+      run.estimate_factor = 1.12;  // the margin over its estimate that the real one keeps for such prompts
+      run.seed = seed * 100;
+      const Figures figures = measure(run);
+      share_least = std::min(share_least, figures.share);
+      share_most = std::max(share_most, figures.share);
+      refused_least = std::min(refused_least, figures.refused_by_provider);
+      refused_most = std::max(refused_most, figures.refused_by_provider);
+      failed_least = std::min(failed_least, figures.failed);
+      failed_most = std::max(failed_most, figures.failed);
+      largest_window = std::max(largest_window, figures.largest_window);
+    }
+    std::cout << (way == Way::straight ? "straight: " : "weir: ") << "tokens used " << percent(share_least) << " to "
+              << percent(share_most) << ", largest window " << percent(largest_window) << ", refused by the provider "
+              << percent(refused_least) << " to " << percent(refused_most) << ", failed " << percent(failed_least)
+              << " to " << percent(failed_most) << "\n";
+  }
+  return 0;
+}
+
 int run_seeds(std::uint64_t count) {
   constexpr Limiter limiters[] = {Limiter::bucket, Limiter::fixed, Limiter::sliding};
   constexpr Charge charges[] = {Charge::max_or_estimate, Charge::estimate_plus_max, Charge::input_then_output,
@@ -103,6 +137,7 @@ int run_seeds(std::uint64_t count) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "seeds")
     return weir::bench::run_seeds(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 10'000);
+  if (argc > 1 && std::string(argv[1]) == "scaled") return weir::bench::scaled();
   std::string chart;
   const std::string text = weir::bench::figures(&chart);
   std::cout << text;

@@ -80,17 +80,19 @@ void add_callers(Agents& agents, const EventLoop& loop, const Run& run, std::vec
     const Group& group = run.groups[key];
     for (std::size_t i = 0; i < group.agents; ++i) {
       Agent agent;
-      agent.make = [key, factor = group.size_factor, mix = run.mix, cap = run.cap, from, &loop, &wanted](Rng& random) {
+      agent.make = [key, factor = group.size_factor, estimate_factor = run.estimate_factor, mix = run.mix,
+                    cap = run.cap, from, &loop, &wanted](Rng& random) {
         Call call = sample_call(mix, random);
         call.key = key;
-        call.input = call.estimate = scaled(call.input, factor);
+        call.input = scaled(call.input, factor);
+        call.estimate = scaled(call.input, estimate_factor);
         if (call.replies) call.output = scaled(call.output, factor);
         call.cap = cap;
         if (cap > 0) call.output = std::min(call.output, cap);
         if (loop.now() >= from) wanted[key] += static_cast<double>(call.input + call.output);
         return call;
       };
-      agent.sdk = sdk_of(caller++);
+      agent.sdk = run.sdk.value_or(sdk_of(caller++));
       agent.think = group.think;
       const Duration last = group.independent ? run.warm_up + run.measured : Duration(std::chrono::seconds(20));
       agent.begins_after = simulation::between(Duration::zero(), last, rng);

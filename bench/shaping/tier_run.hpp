@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "simulation/agents.hpp"
@@ -37,8 +38,10 @@ struct Run {
   simulation::Mix mix;
   std::vector<Group> groups;
   bool reserves_cap = false;
-  Tokens cap = 0;                // of the output, sent with every call; 0: none
-  std::int64_t calls_each = -1;  // a list of jobs: each caller makes so many calls, whatever it takes; -1: no end
+  double estimate_factor = 1;          // what weir takes the input for ÷ what it is
+  std::optional<simulation::Sdk> sdk;  // of all callers; nullopt: a mixture
+  Tokens cap = 0;                      // of the output, sent with every call; 0: none
+  std::int64_t calls_each = -1;        // a list of jobs: each caller makes so many calls, whatever it takes; -1: no end
   Duration warm_up = std::chrono::seconds(120);
   Duration measured = std::chrono::minutes(10);  // after the warm-up; of a list of jobs: at most
   std::uint64_t seed = 1;

@@ -5,8 +5,8 @@
 namespace weir::simulation {
 namespace {
 
-// Who was on their way when an outage began has been turned away by then, and the sender knows.
-constexpr std::chrono::milliseconds word_gets_round{200};
+// After a call was turned away: those that were let through before it came back have arrived by then.
+constexpr std::chrono::milliseconds word_gets_round{500};
 
 simulator::Claim claim_of(const Call& call) {
   simulator::Claim claim;
@@ -55,7 +55,8 @@ void Provider::arrive(Id id) {
   ++books_.arrived;
   if (trouble && trouble->kind == Outage::Kind::turns_away) {
     ++books_.turned_away;
-    if (trouble->share >= 1 && loop_.now() > trouble->begin + word_gets_round) ++books_.knocks;
+    const Instant first = first_turned_away_.try_emplace(trouble, loop_.now()).first->second;
+    if (trouble->share >= 1 && loop_.now() > first + word_gets_round) ++books_.knocks;
     tell(answer, {Reply::Kind::turned_away, 0, 0, std::nullopt});
     answers_.erase(found);
     return;

@@ -111,6 +111,7 @@ class Provider {
   Books books_;
   Rng rng_;
   std::unordered_map<Id, Answer> answers_;
+  std::unordered_map<const Outage*, Instant> first_turned_away_;
   Id last_id_ = 0;
 };
 
