@@ -51,7 +51,9 @@ bool LaneOrder::empty() const {
 
 Turn LaneOrder::turn_beside_other_groups(const Lane& lane) {
   const Share& share = *lane.share;
-  return {share.group ? share.group->tag : share.tag, lane.head().sequence};
+  if (!share.group) return {share.tag, lane.head().sequence};
+  // Behind others of the same tag, whoever of the group it is that waits here.
+  return {share.group->tag, (std::uint64_t{1} << 63) + share.group->number};
 }
 
 // Of a class.

@@ -175,7 +175,7 @@ void Scheduler::enqueue(Call& call, Instant now) {
   if (lane.released_from != no_budget) mark(place(lane.released_from));
   if (lane.parked_on != no_budget) {
     mark(place(lane.parked_on));
-  } else if (lane.waiting > 1 || lane.share->group || account.queue->order().first(now, limits_.age_step) == &lane) {
+  } else if (lane.waiting > 1 || account.queue->order().first(now, limits_.age_step) == &lane) {
     mark(account);  // it is the first, or may have been and has made way for another by its new head
   }
 }

@@ -92,7 +92,7 @@ TEST(FairOrder, TheKeysOfATeamWithAWeightShareItsTurns) {
   for (const char* name : {"a1", "a2", "a3"}) desk.submit(name, of_team("t", "a"));
   for (const char* name : {"b1", "b2", "b3"}) desk.submit(name, of_team("t", "b"));
   for (const char* name : {"c1", "c2", "c3"}) desk.submit(name, {.key = "c"});
-  EXPECT_EQ(turns(desk, 9), "a1 c1 b1 c2 a2 c3 b2 a3 b3");
+  EXPECT_EQ(turns(desk, 9), "c1 a1 c2 b1 c3 a2 b2 a3 b3");
 }
 
 TEST(FairOrder, TheKeysOfATeamWithoutAWeightStandOnTheirOwn) {
@@ -134,7 +134,7 @@ TEST(FairOrder, AReloadGivesATeamAWeightWhenItsKeysHaveNobodyWaiting) {
   for (const char* name : {"a1", "a2"}) desk.submit(name, of_team("t", "a"));
   for (const char* name : {"b1", "b2"}) desk.submit(name, of_team("t", "b"));
   for (const char* name : {"c1", "c2"}) desk.submit(name, {.key = "c"});
-  EXPECT_EQ(turns(desk, 6), "a1 c1 b1 c2 a2 b2");
+  EXPECT_EQ(turns(desk, 6), "c1 a1 c2 b1 a2 b2");
 }
 
 TEST(FairOrder, AReloadChangesWeightsForThoseWhoComeThen) {

@@ -95,10 +95,11 @@ struct SlowScheduler {
 
   std::vector<SlowRequest> waiting;
   std::map<int, SlowRequest> admitted, sent;
-  std::map<std::pair<std::size_t, std::size_t>, Tag> share_tags;  // key and class
-  std::map<std::pair<std::size_t, std::size_t>, Tag> team_tags;   // team and class
-  std::map<std::pair<std::size_t, std::size_t>, Tag> team_times;  // among the keys of a team
-  std::map<std::size_t, Tag> times;                               // class
+  std::map<std::pair<std::size_t, std::size_t>, Tag> share_tags;    // key and class
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_tags;     // team and class
+  std::map<std::pair<std::size_t, std::size_t>, int> team_numbers;  // in the order they came
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_times;    // among the keys of a team
+  std::map<std::size_t, Tag> times;                                 // class
   std::map<LaneName, Tag> lane_times;
   std::map<std::pair<LaneName, std::size_t>, Tag> sub_tags;
 
@@ -128,6 +129,8 @@ struct SlowScheduler {
     };
     if (std::none_of(waiting.begin(), waiting.end(), same_share))
       share_tag(request) = std::max(share_tag(request), share_time(request));
+    if (in_team(request))
+      team_numbers.try_emplace({team_of(request.key), request.priority}, static_cast<int>(team_numbers.size()));
     if (std::none_of(waiting.begin(), waiting.end(), same_team))
       team_tag(request) = std::max(team_tag(request), times[request.priority]);
     if (std::none_of(waiting.begin(), waiting.end(), same_sub))
@@ -164,7 +167,8 @@ struct SlowScheduler {
       for (auto each = left.begin(); each != left.end(); ++each) {
         if (in_team(*each) && !seen.insert({team_of(each->key), each->priority}).second) continue;
         const auto turn = [&](const SlowRequest& r) {
-          return std::tuple(r.priority, in_team(r) ? team_tag(r) : share_tag(r), r.id);
+          return std::tuple(r.priority, in_team(r) ? team_tag(r) : share_tag(r), in_team(r),
+                            in_team(r) ? team_numbers[{team_of(r.key), r.priority}] : r.id);
         };
         if (best == left.end() || turn(*each) < turn(*best)) best = each;
       }
