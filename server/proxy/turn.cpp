@@ -73,6 +73,13 @@ net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, net::Insta
   co_return std::nullopt;
 }
 
+void Turn::progress(std::uint64_t output_tokens) {
+  if (output_tokens <= told_) return;
+  admission_.progress(output_tokens);
+  session_.context().shared.outputs.progress(request_.owner.client, request_.output_model, told_, output_tokens);
+  told_ = output_tokens;
+}
+
 void Turn::pause(net::Instant until, bool of_model) {
   AdmissionGate& gate = session_.context().shared.gate;
   admission::UpstreamReport report;

@@ -25,6 +25,7 @@ class Turn {
     BudgetNames names;
     admission::Cost own, upstream;
     admission::OutputPace pace;
+    std::string output_model;  // what the output is forecast by, beside the owner
     std::string sub_lane;
     admission::Priority priority = admission::Priority::interactive;
     std::size_t bytes = 0;
@@ -43,12 +44,16 @@ class Turn {
   // Waiting: when it starts, as far as can be said.
   net::Instant starts_at() const;
 
-  void sent() { admission_.mark_sent(); }
+  void sent() {
+    told_ = 0;
+    admission_.mark_sent();
+  }
   // The upstream has begun to answer, and not by turning the call away.
   void taken_in() { admission_.taken_in(); }
   // And there is content in the answer.
   void note_content() { session_.context().shared.health.note_success(request_.names.account); }
-  void progress(std::uint64_t output_tokens) { admission_.progress(output_tokens); }
+  void progress(std::uint64_t output_tokens);
+  std::uint64_t told() const { return told_; }  // of this try's output, by progress()
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
   // Not sent after all: costs nothing.
   void withdraw() { admission_ = {}; }
@@ -77,6 +82,7 @@ class Turn {
   Request request_;
   Admission admission_;
   Duration queued_{0};
+  std::uint64_t told_ = 0;
   bool has_own_limits_ = false;
 };
 
