@@ -8,6 +8,7 @@
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
 #include "proxy/status_answers.hpp"
+#include "proxy/upstream_answers.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -91,6 +92,9 @@ net::Task<void> serve_operator(Session& session) {
     text = write_json_answer(200, json, {}, session.keep_alive());
   } else if ((route.full_path == "/weir/" || route.full_path == "/weir") && head.method == "GET") {
     text = answer_status_page(session.keep_alive());
+  } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {
+    const std::string json = upstreams_json(*snapshot->settings, session.context().shared.health, net::Clock::now());
+    text = write_json_answer(200, json, {}, session.keep_alive());
   } else if (route.full_path == "/weir/status" && head.method == "GET") {
     text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
   } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {

@@ -1,0 +1,69 @@
+#include "proxy/upstream_answers.hpp"
+
+#include "protocol/error_body.hpp"
+#include "proxy/cause.hpp"
+#include "proxy/why.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using protocol::json_quote;
+
+std::string said_last(const Symptom& last) {
+  std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
+  if (!last.code.empty()) text += ", " + last.code;
+  if (!last.message.empty()) text += ": " + last.message;
+  return text;
+}
+
+}  // namespace
+
+std::string_view breaker_state(const std::optional<AccountHealth::State>& state, net::Instant now) {
+  if (!state) return "closed";
+  if (state->rests_until > now) return "open";
+  return state->failures > 0 || state->refusals > 0 || state->without_money ? "half-open" : "closed";
+}
+
+std::string state_in_words(const std::string& name, const std::optional<AccountHealth::State>& state,
+                           net::Instant now) {
+  const std::string_view breaker = breaker_state(state, now);
+  if (breaker == "closed") return name + " is ready.";
+  std::string text = name;
+  if (state->without_money) {
+    text += " has no money or quota left";
+  } else if (state->failures > 0) {
+    text += " failed " + std::to_string(state->failures) + " times in a row";
+  } else {
+    text += " turned calls away " + std::to_string(state->refusals) + " times in a row";
+  }
+  text += " (" + said_last(state->last) + ")";
+  if (breaker == "half-open") return text + "; the next call finds out.";
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
+  return text + "; it is left alone for " + seconds_in_words(left) + ".";
+}
+
+std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now) {
+  std::string out = R"({"schema":1,"upstreams":[)";
+  for (const Upstream& upstream : settings.upstreams) {
+    const auto state = health.state(upstream.name);
+    out += out.back() == '[' ? "{" : ",{";
+    out += R"("name":)" + json_quote(upstream.name) + R"(,"address":)" +
+           json_quote((upstream.tls ? "https://" : "http://") + upstream.authority) + R"(,"state":")";
+    out += breaker_state(state, now);
+    out += R"(","state_words":)" + json_quote(state_in_words(upstream.name, state, now));
+    if (state) {
+      out += R"(,"refusals":)" + std::to_string(state->refusals) + R"(,"failures":)" + std::to_string(state->failures) +
+             R"(,"without_money":)" + (state->without_money ? "true" : "false") + R"(,"last":{"status":)" +
+             std::to_string(state->last.status) + R"(,"cause":)" + json_quote(name_of(state->last.cause)) +
+             R"(,"code":)" + json_quote(state->last.code) + R"(,"message":)" + json_quote(state->last.message) + "}";
+      if (state->rests_until > now) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
+        out += R"(,"rests_for_ms":)" + std::to_string(left.count());
+      }
+    }
+    out += '}';
+  }
+  return out + "]}";
+}
+
+}  // namespace weir::proxy

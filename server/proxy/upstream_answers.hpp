@@ -1,0 +1,19 @@
+// What operators see of the upstreams: GET /weir/upstreams. Values in, JSON out.
+#pragma once
+
+#include <string>
+
+#include "proxy/account_health.hpp"
+#include "proxy/settings.hpp"
+
+namespace weir::proxy {
+
+// "closed": calls go there. "open": it is left alone. "half-open": the next call finds out.
+std::string_view breaker_state(const std::optional<AccountHealth::State>& state, net::Instant now);
+// The same in a sentence, with what the upstream said last; for people.
+std::string state_in_words(const std::string& name, const std::optional<AccountHealth::State>& state, net::Instant now);
+
+// Name, provider, address, state and trouble of every account, in the order of the configuration.
+std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now);
+
+}  // namespace weir::proxy

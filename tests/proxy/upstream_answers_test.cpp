@@ -1,0 +1,64 @@
+#include "proxy/upstream_answers.hpp"
+
+#include <gtest/gtest.h>
+
+namespace weir::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+const net::Instant now{1h};
+
+AccountHealth::State failing(net::Instant until) {
+  AccountHealth::State state;
+  state.failures = 3;
+  state.rests_until = until;
+  state.last = {Cause::fault, 502, "", "bad_gateway", "upstream connect error"};
+  return state;
+}
+
+TEST(UpstreamState, IsClosedWithoutTrouble) {
+  EXPECT_EQ(breaker_state({}, now), "closed");
+  EXPECT_EQ(state_in_words("ark-1", {}, now), "ark-1 is ready.");
+}
+
+TEST(UpstreamState, IsOpenWhileItRestsAndHalfOpenAfterwards) {
+  EXPECT_EQ(breaker_state(failing(now + 8s), now), "open");
+  EXPECT_EQ(breaker_state(failing(now), now), "half-open");
+  EXPECT_EQ(
+      state_in_words("ark-1", failing(now + 8s), now),
+      "ark-1 failed 3 times in a row (status 502, bad_gateway: upstream connect error); it is left alone for 8 s.");
+  EXPECT_EQ(
+      state_in_words("ark-1", failing(now), now),
+      "ark-1 failed 3 times in a row (status 502, bad_gateway: upstream connect error); the next call finds out.");
+}
+
+TEST(UpstreamState, TellsRefusalsAndMoneyApart) {
+  AccountHealth::State state;
+  state.refusals = 2;
+  state.rests_until = now + 1s;
+  state.last = {Cause::fault, 429, "", "", ""};
+  EXPECT_EQ(state_in_words("a", state, now),
+            "a turned calls away 2 times in a row (status 429); it is left alone for 1 s.");
+  state.without_money = true;
+  EXPECT_EQ(state_in_words("a", state, now), "a has no money or quota left (status 429); it is left alone for 1 s.");
+}
+
+TEST(UpstreamList, HasEveryAccountInOrder) {
+  Settings settings;
+  settings.upstreams.resize(2);
+  settings.upstreams[0].name = "one";
+  settings.upstreams[0].authority = "one.test";
+  settings.upstreams[0].tls = true;
+  settings.upstreams[1].name = "two";
+  settings.upstreams[1].tls = false;
+  settings.upstreams[1].authority = "two.test:8000";
+  AccountHealth health;
+  EXPECT_EQ(upstreams_json(settings, health, now),
+            R"({"schema":1,"upstreams":[{"name":"one","address":"https://one.test","state":"closed",)"
+            R"("state_words":"one is ready."},{"name":"two","address":"http://two.test:8000","state":"closed",)"
+            R"("state_words":"two is ready."}]})");
+}
+
+}  // namespace
+}  // namespace weir::proxy
