@@ -24,6 +24,7 @@
 #include "proxy/retries.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/upstream_models.hpp"
+#include "proxy/usage_refusals.hpp"
 
 namespace weir::proxy {
 
@@ -49,6 +50,7 @@ struct Shared {
   AccountHealth health;
   protocol::TokenEstimator estimator;
   OutputForecast outputs;
+  UsageRefusals usage_refusals;
   std::string via;  // weir's pseudonym in Via: "weir-" and an id of this process, to tell loops from chains
   std::atomic<bool> draining{false};    // no new requests: shutdown has begun
   std::atomic<bool> announcing{false};  // /readyz says no, requests are still taken

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "protocol/error_body.hpp"
+#include "protocol/requested_figure.hpp"
 #include "proxy/account_choice.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/cause.hpp"
@@ -77,7 +78,9 @@ class Exchange {
   bool can_go_elsewhere();
   bool may_start_sooner_elsewhere();
   std::optional<Refusal> go_to(const Destination& destination);
+  std::optional<Refusal> prepare();
   Turn::Request turn_request(const Destination& destination);
+  ChargePlan plan_of(const Destination& destination) const;
   net::Instant first_arrival();
   void estimate_prompt(const Destination& destination);
   void configure_heartbeat();
@@ -89,6 +92,7 @@ class Exchange {
   net::Task<Tried> try_once(const OutgoingRequest& request);
   Tried take_failure(const Failure& failure);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
+  void learn_requested(const protocol::UpstreamError& error);
   void decide(Tried& tried, Verdict verdict);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
@@ -287,18 +291,26 @@ bool Exchange::can_go_elsewhere() {
 std::optional<Refusal> Exchange::go_to(const Destination& destination) {
   destination_ = destination;
   record_.upstream = destination_.upstream->name;
-  if (route_.reads_body()) {
-    auto prepared = prepare_body(body_bytes_.view(), view_, destination_);
-    if (auto* refusal = std::get_if<Refusal>(&prepared)) return std::move(*refusal);
-    prepared_ = std::move(std::get<PreparedBody>(prepared));
-    body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
-  }
+  if (auto refusal = prepare()) return refusal;
   estimate_prompt(destination_);
   Turn::Request request = turn_request(destination_);
   record_.reserved_tokens = reserved_tokens(request.upstream);
   turn_.prepare(std::move(request));
   recovery_.go_to(record_.upstream);
   outgoing_ = outgoing();
+  return std::nullopt;
+}
+
+// The body as this account takes it.
+std::optional<Refusal> Exchange::prepare() {
+  if (!route_.reads_body()) return std::nullopt;
+  const UsageRefusals& refusals = session_.context().shared.usage_refusals;
+  const bool refused = refusals.knows(record_.upstream, tokenizer_model(destination_), Clock::now());
+  auto prepared =
+      prepare_body(body_bytes_.view(), view_, destination_, refused ? AskUsage::no : AskUsage::where_understood);
+  if (auto* refusal = std::get_if<Refusal>(&prepared)) return std::move(*refusal);
+  prepared_ = std::move(std::get<PreparedBody>(prepared));
+  body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
   return std::nullopt;
 }
 
@@ -336,9 +348,9 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   const bool counted = route_.reads_body() || head_.method == "POST";
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
+  request.output_model = tokenizer_model(destination);
   request.names = budget_names(client_, destination);
-  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
-  const ChargePlan plan = plan_charge(view_, input, *destination.upstream, destination.profile);
+  const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
   if (counted) {
@@ -352,6 +364,11 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   request.since = session_.head_read_at();
   request.wait_bound = wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
   return request;
+}
+
+ChargePlan Exchange::plan_of(const Destination& destination) const {
+  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
+  return plan_charge(view_, input, *destination.upstream, destination.profile);
 }
 
 // A caller whose SDK comes back after a refusal keeps the place it had.
@@ -382,6 +399,15 @@ void Exchange::learn(const protocol::Usage& usage) {
   if (usage.input && *usage.input > 0) {
     session_.context().shared.estimator.learn(tokenizer_model(destination_), estimate_, *usage.input);
   }
+}
+
+// The one place where a provider shows its own estimate.
+void Exchange::learn_requested(const protocol::UpstreamError& error) {
+  const auto figure = protocol::read_requested_figure(error.message);
+  if (!figure || !figure->of_tokens) return;
+  const ChargePlan plan = plan_of(destination_);
+  if (const auto input = input_of_requested(plan, view_, figure->requested))
+    session_.context().shared.estimator.learn_requested(tokenizer_model(destination_), estimate_, *input);
 }
 
 void Exchange::configure_heartbeat() {
@@ -673,7 +699,17 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
                                        destination_.upstream->error_rules, std::chrono::system_clock::now());
   record_.cause = name_of(diagnosis.cause);
   record_.detail = error.message.substr(0, 200);
+  if (answer_head.status == 429) learn_requested(error);
   Tried tried;
+  if (prepared_.asks_usage && refuses_stream_options(answer_head.status, error)) {
+    // The caller has not asked for it: its call goes again without, and so do those after it.
+    recovery_.taken_in();
+    session_.context().shared.usage_refusals.remember(record_.upstream, tokenizer_model(destination_), Clock::now());
+    tried.refusal = prepare();
+    tried.again = !tried.refusal;
+    outgoing_ = outgoing();
+    return tried;
+  }
   const Verdict verdict =
       recovery_.refused(diagnosis, Symptom{diagnosis.cause, answer_head.status, error.type, error.code, error.message});
   tried.again = verdict == Verdict::again;

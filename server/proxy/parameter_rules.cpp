@@ -5,7 +5,7 @@
 namespace weir::proxy {
 
 std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const protocol::RequestView& view,
-                                                 const Destination& destination) {
+                                                 const Destination& destination, AskUsage ask) {
   PreparedBody prepared;
   const std::string_view model = destination.model.empty() ? std::string_view(view.model) : destination.model;
   bool usage_dropped = false;
@@ -34,7 +34,8 @@ std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const pr
     prepared.splices.push_back(protocol::replace_model(view, destination.model));
   }
   const bool streams_usage = view.api == protocol::Api::chat || view.api == protocol::Api::completions;
-  if (streams_usage && view.stream && !view.asks_usage && destination.upstream->asks_usage && !usage_dropped) {
+  const bool understood = destination.upstream->asks_usage && !usage_dropped && ask == AskUsage::where_understood;
+  if (streams_usage && view.stream && !view.asks_usage && understood) {
     auto splices = protocol::ask_for_usage(body, view);
     prepared.splices.insert(prepared.splices.end(), std::make_move_iterator(splices.begin()),
                             std::make_move_iterator(splices.end()));

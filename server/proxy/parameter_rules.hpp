@@ -18,7 +18,10 @@ struct PreparedBody {
   bool asks_usage = false;  // weir asked for the usage chunk on its own: it is hidden from the client
 };
 
+// Whether weir asks for the usage of streams whose caller did not.
+enum class AskUsage { where_understood, no };
+
 std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const protocol::RequestView& view,
-                                                 const Destination& destination);
+                                                 const Destination& destination, AskUsage ask);
 
 }  // namespace weir::proxy

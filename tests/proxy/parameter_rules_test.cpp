@@ -24,7 +24,7 @@ class ParameterRules : public ::testing::Test {
     destination.upstream = &upstream;
     destination.model = model;
     destination.profile = &profile;
-    auto result = prepare_body(std::string_view(padded).substr(0, text.size()), *view, destination);
+    auto result = prepare_body(std::string_view(padded).substr(0, text.size()), *view, destination, ask);
     if (const auto* refusal = std::get_if<Refusal>(&result)) {
       return std::to_string(refusal->status) + " " + std::string(refusal->code) + " " + refusal->param;
     }
@@ -40,6 +40,7 @@ class ParameterRules : public ::testing::Test {
   ModelProfile profile;
   std::string model;
   bool asks_usage = false;
+  AskUsage ask = AskUsage::where_understood;
   std::string ignored;
 };
 
@@ -107,6 +108,10 @@ TEST_F(ParameterRules, UsageIsAskedForInStreamsThatCanTellIt) {
   const std::string asked = R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})";
   EXPECT_EQ(of(asked), asked);
   EXPECT_FALSE(asks_usage);
+  ask = AskUsage::no;
+  EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m","stream":true})");
+  EXPECT_FALSE(asks_usage);
+  ask = AskUsage::where_understood;
   upstream.asks_usage = false;
   EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m","stream":true})");
   EXPECT_FALSE(asks_usage);
