@@ -19,8 +19,8 @@
 #include "proxy/account_health.hpp"
 #include "proxy/admission_gate.hpp"
 #include "proxy/issued_ids.hpp"
-#include "proxy/old_places.hpp"
 #include "proxy/output_forecast.hpp"
+#include "proxy/recent_calls.hpp"
 #include "proxy/retries.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/upstream_models.hpp"
@@ -45,7 +45,11 @@ struct Shared {
   }
   IssuedIds issued;
   AdmissionGate gate;
-  OldPlaces old_places;
+  // When callers that were refused had first come: their place in line when their SDK comes back, within the longest
+  // hint that one follows; as many as may wait.
+  RecentCalls<net::Instant> old_places{std::chrono::minutes(2), 10'000};
+  // What callers would have been told whose JSON answer had to be broken off, since white space had gone out before it.
+  RecentCalls<Refusal> true_answers{std::chrono::seconds(60), 1000};
   Retries retries;
   AccountHealth health;
   protocol::TokenEstimator estimator;

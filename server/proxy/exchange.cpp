@@ -72,6 +72,8 @@ class Exchange {
   net::Task<std::optional<Refusal>> serve();
   net::Task<std::optional<Refusal>> serve_own();
   net::Task<std::optional<Refusal>> read_request();
+  std::optional<Refusal> true_answer();
+  void remember_true_answer(const Refusal& refusal);
   net::Task<std::optional<Refusal>> choose_and_prepare();
   net::Task<std::optional<Refusal>> call_upstream();
   std::size_t best_destination();
@@ -155,6 +157,7 @@ net::Task<void> Exchange::run() {
     co_await refuse(*refusal);
   } else if (refusal && listens) {
     const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
+    remember_true_answer(*refusal);
     tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
   }
   log();
@@ -208,6 +211,7 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
     co_return std::nullopt;
   }
   auto refusal = co_await read_request();
+  if (!refusal) refusal = true_answer();
   if (refusal || session_.gone()) co_return refusal;
   refusal = co_await choose_and_prepare();
   if (refusal || session_.gone()) co_return refusal;
@@ -240,6 +244,20 @@ net::Task<std::optional<Refusal>> Exchange::read_request() {
   record_.model = view_.model.substr(0, 128);
   record_.stream = view_.stream;
   co_return std::nullopt;
+}
+
+// A JSON answer that began with white space and then failed was broken off, with no word why. Whoever asks the same
+// again hears it.
+std::optional<Refusal> Exchange::true_answer() {
+  if (!route_.reads_body() || view_.stream) return std::nullopt;
+  return session_.context().shared.true_answers.find(client_.name, body_bytes_.view(), Clock::now());
+}
+
+void Exchange::remember_true_answer(const Refusal& refusal) {
+  if (!route_.reads_body() || view_.stream || downstream_.finished() || session_.insisted()) return;
+  Refusal answer = refusal;
+  say_pointless(answer);
+  session_.context().shared.true_answers.remember(client_.name, body_bytes_.view(), std::move(answer), Clock::now());
 }
 
 net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
@@ -376,7 +394,7 @@ net::Instant Exchange::first_arrival() {
   const net::Instant now = session_.head_read_at();
   const std::string_view count = head_.value_of("x-stainless-retry-count");
   if (count.empty() || count == "0" || !route_.reads_body()) return now;
-  const auto old = session_.context().shared.old_places.take(client_.name, body_bytes_.view(), Clock::now());
+  const auto old = session_.context().shared.old_places.find(client_.name, body_bytes_.view(), Clock::now());
   return old ? std::min(now, *old) : now;
 }
 
@@ -715,10 +733,12 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";
-  if (!downstream_.committed() || answer_head.status < 400) {
+  const bool in_form = answer_head.status < 400 && view_.stream;
+  if (!downstream_.committed() || in_form) {
     relay.release(verdict == Verdict::pointless);
   } else {
-    tried.refusal = upstream_error(answer_head.status, error);
+    // An error with status 200 looks like an answer to libraries; it is told with a status that does not.
+    tried.refusal = upstream_error(answer_head.status < 400 ? 502 : answer_head.status, error);
   }
   return tried;
 }

@@ -48,7 +48,7 @@ TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
   EXPECT_EQ(answer.status(), 429);
   EXPECT_EQ(code_of(answer), "weir_deadline");
   EXPECT_EQ(answer.field("x-should-retry"), "true");
-  EXPECT_NE(answer.body.find("the upstream 'up' (concurrency: 1 requests in flight)"), std::string::npos)
+  EXPECT_NE(answer.body.find("requests in flight of the upstream 'up' (1 of 1 taken)"), std::string::npos)
       << answer.body;
   EXPECT_EQ(upstream.requests().size(), 1u);
 }

@@ -247,5 +247,64 @@ TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
   EXPECT_EQ(calls(), 1u);
 }
 
+// White space has gone out before the JSON, and with it status 200.
+class AfterWhiteSpace : public Recovery {
+ protected:
+  proxy::Settings talkative() {
+    proxy::Settings made = settings();
+    made.heartbeat.json_after = made.heartbeat.json_every = proxy::Duration(20);
+    made.retry.enabled = false;
+    return made;
+  }
+};
+
+TEST_F(AfterWhiteSpace, AnErrorIsABrokenAnswerAndToldToWhoeverAsksAgain) {
+  upstream.expect_request().hold().send(failure);
+  TestProxy proxy(talkative());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_until("1\r\n \r\n");
+  upstream.release();
+  EXPECT_TRUE(client.sees_reset());
+  const HttpMessage again = answer_to_call(proxy);
+  EXPECT_EQ(again.status(), 500);
+  EXPECT_NE(again.body.find("broken"), std::string::npos);
+  EXPECT_EQ(again.field("x-should-retry"), "false");
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(AfterWhiteSpace, AnErrorWithStatus200IsNoAnswerEither) {
+  upstream.expect_request().hold().send(json_answer(R"({"error":{"message":"no luck","code":null}})"));
+  TestProxy proxy(talkative());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_until("1\r\n \r\n");
+  upstream.release();
+  EXPECT_TRUE(client.sees_reset());
+  EXPECT_EQ(answer_to_call(proxy).status(), 502);
+}
+
+TEST_F(AfterWhiteSpace, AnotherRequestIsAskedAfresh) {
+  upstream.expect_request().hold().send(failure).expect_request().send(good);
+  TestProxy proxy(talkative());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_until("1\r\n \r\n");
+  upstream.release();
+  EXPECT_TRUE(client.sees_reset());
+  EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"m","messages":[{"role":"user","content":"?"}]})").status(), 200);
+}
+
+TEST_F(AfterWhiteSpace, AnAnswerIsWhole) {
+  upstream.expect_request().hold().send(good);
+  TestProxy proxy(talkative());
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const std::string begun = client.read_until("1\r\n \r\n");
+  EXPECT_NE(begun.find("x-weir-queue-state: waiting"), std::string::npos);
+  upstream.release();
+  EXPECT_NE(client.read_until("0\r\n\r\n").find(R"({"id":"x"})"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace weir::test

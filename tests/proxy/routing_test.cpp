@@ -76,7 +76,7 @@ TEST_F(Routing, AppliesTheRulesOfTheModel) {
 
 TEST_F(Routing, StaysOnTheAccountThatIssuedAResponse) {
   // The same model on both accounts; the first one is the usual choice.
-  settings.routes = {{"*", {{0, "", 1}, {1, "", 1}}, false}};
+  settings.routes = {{"*", {{0, "", 1, 1}, {1, "", 1, 2}}, false}};
   EXPECT_EQ(served_by(post("/v1/responses", ask, "x-weir-upstream: two\r\n")), "two");
   EXPECT_EQ(served_by(post("/v1/responses", ask)), "one");
   EXPECT_EQ(served_by(post("/v1/responses", R"({"model":"m","previous_response_id":"resp_two"})")), "two");

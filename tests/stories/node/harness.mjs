@@ -37,7 +37,7 @@ const ours = (name) =>
   !/^(WEIR|OPENAI|ANTHROPIC|LANGCHAIN|LANGSMITH|DEEPSEEK|ARK)_/.test(name) && !/^(HTTPS?|ALL|NO)_PROXY$/i.test(name);
 const cleanEnvironment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => ours(name)));
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().on("error", reject);
     probe.listen(0, "127.0.0.1", () => {

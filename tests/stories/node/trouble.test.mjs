@@ -10,13 +10,13 @@ import { after, before, test } from "node:test";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { Simulator, Weir, waitUntil } from "./harness.mjs";
+import { Simulator, Weir, freePort, waitUntil } from "./harness.mjs";
 
 const table = JSON.parse(readFileSync(new URL("../trouble.json", import.meta.url)));
 
 // What an SDK gives its caller, piece by piece, in its default settings.
 const clients = {
-  async *openai({ account, baseURL, headers, retries, streams }) {
+  async *"openai-node"({ account, baseURL, headers, retries, streams }) {
     const client = new OpenAI({ baseURL, apiKey: "sk-story", defaultHeaders: headers, maxRetries: retries });
     const answer = await client.chat.completions.create({
       model: account,
@@ -56,15 +56,25 @@ const cases = table.stories.flatMap((story, index) =>
   ),
 );
 
-function configuration(simulator) {
-  const upstreams = cases.map(({ account, story }) => ({
-    name: account,
+async function configuration(simulator) {
+  const nowhere = `http://127.0.0.1:${await freePort()}`;
+  const upstream = (story, name, url) => ({
+    name,
     provider: story.provider ?? "generic",
     api_key: "sk-simulated",
-    base_url: simulator.origin,
+    base_url: url,
     timeouts: table.timeouts,
+  });
+  const upstreams = cases.flatMap(({ account, story }) =>
+    story.spare
+      ? [upstream(story, account, nowhere), upstream(story, `${account}-spare`, simulator.origin)]
+      : [upstream(story, account, simulator.origin)],
+  );
+  const models = cases.map(({ account, story }) => ({
+    name: account,
+    upstreams: story.spare ? [{ name: account }, { name: `${account}-spare`, order: 2 }] : [account],
   }));
-  return { version: 1, ...table.settings, upstreams, models: cases.map(({ account }) => ({ name: account, upstreams: [account] })) };
+  return { version: 1, ...table.settings, upstreams, models };
 }
 
 async function tell({ story, client, streams, account }, baseURL) {
@@ -94,7 +104,7 @@ const told = new Map(); // by account: what its caller saw, and what weir wrote 
 before(async () => {
   simulator = await Simulator.start();
   const config = join(mkdtempSync(join(tmpdir(), "weir-trouble-")), "weir.yaml");
-  writeFileSync(config, JSON.stringify(configuration(simulator))); // JSON is YAML
+  writeFileSync(config, JSON.stringify(await configuration(simulator))); // JSON is YAML
   weir = await Weir.start("--config", config);
   const seen = await Promise.all(cases.map((each) => tell(each, weir.baseURL)));
   cases.forEach((each, index) => told.set(each.account, { seen: seen[index], exchanges: [] }));

@@ -14,7 +14,7 @@ import openai
 import pytest
 from langchain_openai import ChatOpenAI
 
-from harness import Weir, wait_until
+from harness import Weir, free_port, wait_until
 
 TABLE = json.loads((pathlib.Path(__file__).parents[1] / "trouble.json").read_text())
 CLIENTS = ["openai", "langchain"]
@@ -56,12 +56,21 @@ CASES = [
 
 
 def configuration(simulator) -> dict:
-    return TABLE["settings"] | {
-        "version": 1,
-        "upstreams": [{"name": case.account, "provider": case.story.get("provider", "generic"), "api_key": "sk-simulated",
-                       "base_url": simulator.origin, "timeouts": TABLE["timeouts"]} for case in CASES],
-        "models": [{"name": case.account, "upstreams": [case.account]} for case in CASES],
-    }
+    def upstream(case: Case, name: str, base_url: str) -> dict:
+        return {"name": name, "provider": case.story.get("provider", "generic"), "api_key": "sk-simulated",
+                "base_url": base_url, "timeouts": TABLE["timeouts"]}
+
+    upstreams, models = [], []
+    for case in CASES:
+        spare = case.account + "-spare"
+        if case.story.get("spare"):
+            upstreams.append(upstream(case, case.account, f"http://127.0.0.1:{free_port()}"))
+            upstreams.append(upstream(case, spare, simulator.origin))
+            models.append({"name": case.account, "upstreams": [{"name": case.account}, {"name": spare, "order": 2}]})
+        else:
+            upstreams.append(upstream(case, case.account, simulator.origin))
+            models.append({"name": case.account, "upstreams": [case.account]})
+    return TABLE["settings"] | {"version": 1, "upstreams": upstreams, "models": models}
 
 
 async def pieces(case: Case, base_url: str):
