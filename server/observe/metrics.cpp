@@ -328,6 +328,14 @@ std::string Metrics::text(const Levels& levels) const {
   if (!levels.budgets.empty()) {
     for (MetricFamily* family : {&limit, &used, &reserved, &debt}) families.push_back(std::move(*family));
   }
+  MetricFamily breaker =
+      gauge_family("weir_upstream_breaker_state", "1 for the state that the upstream's breaker is in.");
+  for (const Levels::Breaker& at : levels.breakers) {
+    for (const std::string_view state : Levels::breaker_states) {
+      add_level(breaker, at.state == state ? 1 : 0, {{"upstream", at.upstream}, {"state", std::string(state)}});
+    }
+  }
+  if (!levels.breakers.empty()) families.push_back(std::move(breaker));
   for (const ProcessFigure& figure : process_figures()) {
     families.push_back(figure.counter ? count(figure.name, figure.help, figure.value)
                                       : level(figure.name, figure.help, figure.value));

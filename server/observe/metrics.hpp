@@ -22,6 +22,12 @@ struct Levels {
   };
   std::uint64_t queue_requests = 0, queue_bytes = 0, running = 0;
   std::vector<Budget> budgets;
+  struct Breaker {
+    std::string upstream;
+    std::string_view state;  // one of breaker_states; a literal
+  };
+  static constexpr std::string_view breaker_states[] = {"closed", "open", "half-open"};
+  std::vector<Breaker> breakers;
   std::uint64_t clients = 0;                                 // connections
   std::uint64_t upstreams_idle = 0;                          // connections kept for the next call
   std::uint64_t upstreams_opened = 0, upstreams_reused = 0;  // ever

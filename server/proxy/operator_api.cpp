@@ -40,7 +40,7 @@ net::Task<std::string> reload(Session& session) {
   co_return write_json_answer(422, body, {}, session.keep_alive());
 }
 
-std::string answer_metrics(Shared& shared, bool keep_alive) {
+std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_alive) {
   observe::Levels levels =
       shared.gate.with([](admission::Scheduler& scheduler) { return levels_of(scheduler, net::Clock::now()); });
   for (const WorkerContext* worker : shared.workers) {
@@ -49,6 +49,10 @@ std::string answer_metrics(Shared& shared, bool keep_alive) {
     levels.upstreams_idle += pool.idle.value();
     levels.upstreams_opened += pool.opened.value();
     levels.upstreams_reused += pool.reused.value();
+  }
+  for (const Upstream& upstream : settings.upstreams) {
+    const auto state = breaker_state(shared.health.state(upstream.name), net::Clock::now());
+    levels.breakers.push_back({upstream.name, state});
   }
   const std::string body = shared.metrics.text(levels);
   std::string text = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: " +
@@ -98,7 +102,7 @@ net::Task<void> serve_operator(Session& session) {
   } else if (route.full_path == "/weir/status" && head.method == "GET") {
     text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
   } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {
-    text = answer_metrics(session.context().shared, session.keep_alive());
+    text = answer_metrics(session.context().shared, *snapshot->settings, session.keep_alive());
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {
     // A page in a browser can reach a loopback listener; it cannot do so without saying where it comes from.
     if (head.find("origin")) {

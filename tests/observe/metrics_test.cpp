@@ -187,6 +187,17 @@ TEST(Metrics, ShowTheConnectionsAsTheyAre) {
   EXPECT_TRUE(says(text, "weir_upstream_connections_reused_total 40"));
 }
 
+TEST(Metrics, SayWhichStateEachBreakerIsIn) {
+  Metrics metrics;
+  Levels levels;
+  levels.breakers = {{"ark", "closed"}, {"ds", "half-open"}};
+  const std::string text = metrics.text(levels);
+  EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ark",state="closed"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ark",state="open"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ds",state="closed"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ds",state="half-open"} 1)"));
+}
+
 TEST(Metrics, AreThoseOfTheDocument) {
   Metrics metrics;
   ExchangeRecord record = answered();
@@ -201,6 +212,7 @@ TEST(Metrics, AreThoseOfTheDocument) {
   metrics.exchange(refused);
   Levels levels;
   levels.budgets.push_back({"upstream", "ds", "tpm", 1, 1, 1, 1});
+  levels.breakers.push_back({"ds", "closed"});
   std::map<std::string, std::string> shown;
   std::istringstream lines(metrics.text(levels));
   for (std::string line; std::getline(lines, line);) {
