@@ -3,7 +3,7 @@
 // Nothing here opens a socket or looks at the network. Holds secrets: check.hpp is the only way to print one, masked.
 //
 // Sections marked "later" are read, checked and kept, because their names are fixed from the first release; the parts
-// of the server that act on them arrive with shaping (weights of teams).
+// of the server that act on them arrive in later releases.
 #pragma once
 
 #include <array>
@@ -132,7 +132,7 @@ struct ModelConfig {
 struct TeamConfig {
   std::string name;
   LimitedBy limits;
-  unsigned weight = 1;  // later
+  unsigned weight = 0;  // share of the account under contention, of its keys together; 0: they stand on their own
   Place place;
 };
 

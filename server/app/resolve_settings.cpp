@@ -361,7 +361,7 @@ class Resolver {
     std::vector<std::string> teams;
     for (const TeamConfig& team : config_.teams) {
       teams.push_back(team.name);
-      settings_->clients.teams.push_back({team.name, to_limits(limits_of(team.limits, nullptr))});
+      settings_->clients.teams.push_back({team.name, to_limits(limits_of(team.limits, nullptr)), team.weight});
     }
     for (const KeyConfig& from : config_.keys) {
       proxy::ClientKey key;

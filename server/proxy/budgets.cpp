@@ -70,7 +70,7 @@ admission::Limits admission_limits(const Settings& settings, Instant now, System
     return limits.budgets.emplace_back(budget(scope, name, of, share, now, unix_time));
   };
   for (const ClientKey& key : settings.clients.keys) add(Scope::key, key.name, key.limits, 1).weight = key.weight;
-  for (const Team& team : settings.clients.teams) add(Scope::team, team.name, team.limits, 1);
+  for (const Team& team : settings.clients.teams) add(Scope::team, team.name, team.limits, 1).weight = team.weight;
   for (const Upstream& upstream : settings.upstreams) {
     add(Scope::account, upstream.name, upstream.limits, upstream.share);
     for (const ModelProfile& model : upstream.models) {

@@ -144,6 +144,7 @@ enum class ClientMode { keys, pass_through, open };
 struct Team {
   std::string name;
   Limits limits;
+  unsigned weight = 0;  // 0: its keys stand on their own
 };
 
 struct ClientPolicy {

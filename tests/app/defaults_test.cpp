@@ -133,7 +133,7 @@ TEST(Defaults, OfAKeyATeamAnUpstreamAndAModel) {
   EXPECT_TRUE(key.models.empty());
   EXPECT_TRUE(key.upstreams.empty());
   EXPECT_TRUE(key.limits.limits.empty());
-  EXPECT_EQ(config.teams.at(0).weight, 1u);
+  EXPECT_EQ(config.teams.at(0).weight, 0u);
   EXPECT_EQ(config.upstreams.at(0).share, 1.0);
   EXPECT_TRUE(config.upstreams.at(0).verify_tls);
   EXPECT_EQ(config.models.at(0).upstreams.at(0).weight, 1u);

@@ -109,7 +109,8 @@ TEST(ResolvedLimits, AnUnknownTierIsNamedWithItsPlaceAndTheNearest) {
 TEST(ResolvedKeys, CarryWhatTheFileSays) {
   const Loaded loaded = load(with_config(
       std::string(
-          "upstreams: [{name: a, provider: openai}, {name: b, provider: deepseek}]\nteams: {search: {}}\n"
+          "upstreams: [{name: a, provider: openai}, {name: b, provider: deepseek}]\n"
+          "teams: {search: {weight: 4}, own: {}}\n"
           "keys:\n  - {name: k, team: search, models: [\"gpt-*\"], upstreams: [a, b], default_upstream: b, weight: 3,\n"
           "     priority: background, hash: ") +
       hash_a + "}\n"));
@@ -121,6 +122,8 @@ TEST(ResolvedKeys, CarryWhatTheFileSays) {
   EXPECT_EQ(key.upstreams, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(key.default_upstream, "b");
   EXPECT_EQ(key.weight, 3u);
+  EXPECT_EQ(loaded.settings->clients.teams.at(0).weight, 4u);
+  EXPECT_EQ(loaded.settings->clients.teams.at(1).weight, 0u);
   EXPECT_EQ(key.priority, "background");
 }
 

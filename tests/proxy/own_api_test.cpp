@@ -16,7 +16,7 @@ proxy::Settings settings_of_a_team(std::uint16_t port) {
   proxy::Settings settings = settings_for({upstream_at(port)});
   settings.upstreams[0].limits.concurrency = 1;
   settings.clients.mode = proxy::ClientMode::keys;
-  settings.clients.teams.push_back({"search", {}});
+  settings.clients.teams.push_back({"search", {}, 0});
   settings.clients.teams[0].limits.tpm = 5000;
   for (const auto& [name, secret] : {std::pair("alice", "a-secret"), std::pair("bob", "b-secret")}) {
     settings.clients.keys.push_back(key_for(name, secret));
