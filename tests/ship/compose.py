@@ -7,7 +7,7 @@ import secrets
 import subprocess
 
 import yaml
-from containers import ROOT, docker
+from containers import PREFIX, ROOT, docker
 
 
 def compose_command() -> list[str]:
@@ -23,7 +23,7 @@ class Compose:
     def __init__(self, file: str, override: dict, folder, **variables: str):
         override_file = folder / "override.yaml"
         override_file.write_text(yaml.safe_dump(override))
-        self._command = [*compose_command(), "--project-name", f"weir-ship-{secrets.token_hex(4)}",
+        self._command = [*compose_command(), "--project-name", f"{PREFIX}-{secrets.token_hex(4)}",
                          "--project-directory", str(ROOT / "docker"), "--file", str(ROOT / "docker" / file),
                          "--file", str(override_file)]
         # Without BuildKit, as everywhere in these tests.

@@ -8,7 +8,7 @@ import subprocess
 
 import openai
 import pytest
-from containers import ROOT, SimulatorContainer, docker
+from containers import PREFIX, ROOT, SimulatorContainer, docker
 from harness import HeldProvider, clean_environment
 
 TAG = "weir-ship-test"
@@ -26,6 +26,13 @@ def _only_our_environment(monkeypatch):
 def report():
     """Takes lines such as "image: 20 MB"; they are printed at the end."""
     return REPORT.append
+
+
+def pytest_sessionfinish():
+    """What a fixture that failed half-way has left."""
+    left = docker("ps", "--all", "--quiet", "--filter", f"name={PREFIX}", status=None).stdout.split()
+    if left:
+        docker("rm", "--force", "--volumes", *left, status=None)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -59,7 +66,7 @@ def package(image, tmp_path_factory):
         yield pathlib.Path(named)
         return
     build(TAG + "-build", "--target", "build")  # every layer of it is there
-    name = f"weir-ship-{secrets.token_hex(4)}"
+    name = f"{PREFIX}-{secrets.token_hex(4)}"
     docker("run", "--name", name, "--network", "host", TAG + "-build", "./dev", "package", seconds=1200)
     folder = tmp_path_factory.mktemp("package")
     docker("cp", f"{name}:/weir/build/package/.", str(folder))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import secrets
 import subprocess
@@ -10,6 +11,7 @@ import httpx
 from harness import START_SECONDS_MAX, free_port, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PREFIX = f"weir-ship-{os.getpid()}"  # of all containers of this run
 HARDENED = ["--network", "host", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 
 
@@ -29,7 +31,7 @@ class Container:
     """A container that runs until it is removed. `options` are those of `docker run`, `base` what all have."""
 
     def __init__(self, image: str, *command: str, options: list[str] = (), base: list[str] = HARDENED):
-        self.name = f"weir-ship-{secrets.token_hex(4)}"
+        self.name = f"{PREFIX}-{secrets.token_hex(4)}"
         docker("run", "--detach", "--name", self.name, *base, *options, image, *command)
 
     def state(self) -> dict:
