@@ -61,12 +61,19 @@ void BatchingSink::run() {
     const std::deque<std::string> lines = std::exchange(lines_, {});
     const std::size_t dropped = std::exchange(dropped_, 0);
     lock.unlock();
-    if (dropped > 0) log({"weir", spdlog::level::warn, tell_dropped_(dropped)});
-    std::string bytes;
+    // Those that are missing stood before these.
+    std::string bytes = dropped > 0 ? format(tell_dropped_(dropped)) : std::string();
     for (const std::string& line : lines) bytes += line;
     write(bytes);
     lock.lock();
   }
+}
+
+std::string BatchingSink::format(const std::string& warning) {
+  const std::scoped_lock lock(mutex_);  // of the formatter
+  spdlog::memory_buf_t formatted;
+  formatter_->format({"weir", spdlog::level::warn, warning}, formatted);
+  return {formatted.data(), formatted.size()};
 }
 
 // To the end, whatever the descriptor is: a log that cannot be written is nobody's to hear about.

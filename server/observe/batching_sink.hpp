@@ -32,6 +32,7 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void run();
+  std::string format(const std::string& warning);
   void write(const std::string& bytes) const;
 
   const int descriptor_;
