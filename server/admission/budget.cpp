@@ -214,7 +214,7 @@ MeterView Budget::view(Meter meter, Instant now) const {
     view.used = one.used();
     view.reserved = one.reserved();
     view.debt = one.debt();
-    if (view.used > 0) view.full_in = std::max(Duration::zero(), one.empty_at() - now);
+    if (view.used > 0 && one.empty_at() > now) view.full_in = one.empty_at() - now;
   }
   return view;
 }
