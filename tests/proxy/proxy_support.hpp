@@ -36,7 +36,8 @@ namespace weir::test {
 
 // An account on 127.0.0.1, plain, that serves every API family under /v1.
 proxy::Upstream upstream_at(std::uint16_t port, const std::string& name = "up");
-// Open mode, without retries and breakers; each upstream serves the models "<name>/*" and the first one every other model too.
+// Open mode, without retries and breakers; each upstream serves the models "<name>/*" and the first one every other
+// model too.
 proxy::Settings settings_for(std::vector<proxy::Upstream> upstreams);
 // A virtual key for this secret.
 proxy::ClientKey key_for(const std::string& name, std::string_view secret);
