@@ -5,8 +5,6 @@
 #include "protocol/error_body.hpp"
 
 namespace weir::proxy {
-namespace {
-
 std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
                          bool keep_alive) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
@@ -23,8 +21,6 @@ std::string write_answer(int status, std::string_view type, std::string_view bod
   out += body;
   return out;
 }
-
-}  // namespace
 
 std::string fit_to_method(std::string answer, std::string_view method) {
   if (method == "HEAD") answer.resize(answer.find("\r\n\r\n") + 4);

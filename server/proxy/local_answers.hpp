@@ -27,6 +27,9 @@ std::string answer_preflight(std::string_view origin, bool keep_alive);
 // The answer as a request of this method gets it: HEAD without the body.
 std::string fit_to_method(std::string answer, std::string_view method);
 
+// An answer of weir's own. `headers`: whole lines.
+std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
+                         bool keep_alive);
 // A JSON answer of weir's own.
 std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive);
 

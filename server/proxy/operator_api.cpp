@@ -54,11 +54,7 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
     const auto state = breaker_state(shared.health.state(upstream.name), net::Clock::now());
     levels.breakers.push_back({upstream.name, state});
   }
-  const std::string body = shared.metrics.text(levels);
-  std::string text = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: " +
-                     std::to_string(body.size()) + "\r\n";
-  if (!keep_alive) text += "connection: close\r\n";
-  return text + "\r\n" + body;
+  return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive);
 }
 
 bool has_token(const net::RequestHead& head, const std::string& token) {
