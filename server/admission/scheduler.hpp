@@ -7,6 +7,9 @@
 // Order: lanes of an account stand in fair order (fair_queue.hpp). The first one is asked first, and if the account has
 // no room for it, nobody overtakes it: what would starve it waits. A lane that its key, its team or its model hold up
 // is parked there, so that others may pass; there too the first waits for its room and is not overtaken.
+//
+// Told in the order of a call's life: scheduler.cpp has waiting, _dispatch deciding, _running what was admitted, _changes
+// what comes from outside, _views what others see, _verify the recount.
 #pragma once
 
 #include <deque>
@@ -205,6 +208,7 @@ class Scheduler {
     Instant operator()(const Place& place) const { return place.wake; }
   };
 
+  static Tokens expected_size(const Cost& cost);  // for the fair order and for predictions, at least 1
   Call& make_call();
   void free_call(Call& call);
   Call& call_of(Ticket ticket);
@@ -261,5 +265,14 @@ class Scheduler {
   std::size_t queued_bytes_ = 0;
   std::size_t running_ = 0;
 };
+
+template <typename AnyCall, typename Each>
+void Scheduler::each_budget(AnyCall& call, Each each) {
+  const Submission& s = call.submission;
+  if (s.key != no_budget) each(place(s.key), s.own, call.own_plan);
+  if (s.team != no_budget) each(place(s.team), s.own, call.own_plan);
+  if (s.model != no_budget) each(place(s.model), s.upstream, call.upstream_plan);
+  if (s.account != no_budget) each(place(s.account), s.upstream, call.upstream_plan);
+}
 
 }  // namespace weir::admission

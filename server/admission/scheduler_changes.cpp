@@ -1,0 +1,95 @@
+// What changes the budgets from outside: an upstream's own word, new settings, a state from before.
+#include "admission/scheduler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::admission {
+
+void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
+  now_ = std::max(now_, now);
+  Place& at = place(report.budget);
+  at.budget.advance(now);
+  if (report.pause_until) {
+    Instant until = *report.pause_until;
+    if (report.jitter > Duration::zero())
+      until += Duration(static_cast<Duration::rep>(rng() % static_cast<std::uint64_t>(report.jitter.count())));
+    if (report.probe) {
+      at.breaker.open(until);
+    } else {
+      at.paused_until = std::max(at.paused_until, until);
+    }
+  }
+  for (const UpstreamReport::Remaining& each : report.remaining) {
+    const Tokens theirs = each.limit - each.remaining;
+    const MeterView ours = at.budget.view(each.meter, now);
+    if (ours.limit) at.budget.note_used_by_others(each.meter, theirs - ours.used - ours.reserved, now);
+  }
+  // Whoever stands first at an account may have to wait here now, and let others pass.
+  mark(at);
+  for (Place* account : accounts_) mark(*account);
+}
+
+void Scheduler::reconfigure(Limits limits, Instant now) {
+  now_ = std::max(now_, now);
+  for (const auto& call : calls_) {
+    if (call->runs()) unplan(*call);
+  }
+  std::vector<BudgetLimits> wanted = std::move(limits.budgets);
+  limits.budgets.clear();
+  limits_ = std::move(limits);
+  std::vector<bool> named(budgets_.size(), false);
+  for (BudgetLimits& each : wanted) {
+    const BudgetId id = budget(each.scope, each.name);
+    if (id < named.size()) named[id] = true;
+    place(id).budget.configure(std::move(each), now);
+  }
+  for (BudgetId id = 0; id < named.size(); ++id) {
+    if (named[id]) continue;
+    BudgetLimits unlimited;
+    unlimited.scope = place(id).budget.limits().scope;
+    unlimited.name = place(id).budget.limits().name;
+    place(id).budget.configure(std::move(unlimited), now);
+  }
+  for (const auto& call : calls_) {
+    if (!call->runs()) continue;
+    forecast(*call, now);
+    plan(*call, now);
+  }
+  for (Place& each : budgets_) mark(each);
+}
+
+void Scheduler::assume_spent(Instant until, Instant now) {
+  now_ = std::max(now_, now);
+  for (Place& each : budgets_) {
+    const Scope scope = each.budget.limits().scope;
+    if (scope != Scope::account && scope != Scope::model) continue;
+    each.budget.advance(now);
+    each.budget.assume_spent(until, now);
+  }
+}
+
+Snapshot Scheduler::snapshot(Instant now) {
+  Snapshot snapshot;
+  for (Place& each : budgets_) {
+    each.budget.advance(now);
+    auto charges = each.budget.charges(now);
+    if (charges.empty()) continue;
+    snapshot.budgets.push_back({each.budget.limits().scope, each.budget.limits().name, std::move(charges)});
+  }
+  return snapshot;
+}
+
+void Scheduler::restore(const Snapshot& snapshot, Duration age, Instant now) {
+  now_ = std::max(now_, now);
+  for (const Snapshot::Entry& entry : snapshot.budgets) {
+    Place& at = place(budget(entry.scope, entry.name));
+    at.budget.advance(now);
+    for (Budget::Charge charge : entry.charges) {
+      if (charge.leaves_in != Duration::max()) charge.leaves_in -= age;
+      at.budget.restore(charge, now);
+    }
+  }
+}
+
+}  // namespace weir::admission

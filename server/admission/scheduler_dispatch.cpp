@@ -1,0 +1,260 @@
+// Who goes next: the scheduler's decisions, and what makes a budget worth asking again.
+#include "admission/scheduler.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace weir::admission {
+
+std::vector<Decision> Scheduler::dispatch(Instant now) {
+  now_ = std::max(now_, now);
+  std::vector<Decision> decisions;
+  expire(now, decisions);
+  if (decisions.size() >= decisions_max) return decisions;
+  while (Call* call = starts_.top()) {
+    if (call->submission.not_before > now) break;
+    starts_.remove(*call);
+    enqueue(*call, now);
+  }
+  while (Place* due = wakes_.top()) {
+    if (due->wake > now) break;
+    wake_at(*due, never);
+    mark(*due);
+  }
+  for (;;) {
+    // Whoever may be asked again comes back before the next is chosen, or somebody behind them would go first.
+    while (!marked_.empty()) {
+      Place& news = *marked_.back();
+      marked_.pop_back();
+      news.marked = false;
+      release(news, now);
+    }
+    if (marked_accounts_.empty() || decisions.size() >= decisions_max) break;
+    Place& account = next_account(now);
+    if (serve(account, now, decisions)) continue;
+    account.marked = false;
+    std::erase(marked_accounts_, &account);
+  }
+  return decisions;
+}
+
+// Of the accounts with news, the one whose first lane stands first: they may share a key or a team.
+Scheduler::Place& Scheduler::next_account(Instant now) {
+  Place* best = marked_accounts_.front();
+  if (marked_accounts_.size() == 1) return *best;
+  std::optional<Standing> standing;
+  for (Place* account : marked_accounts_) {
+    const Lane* lane = account->queue->order().first(now, limits_.age_step);
+    if (!lane) return *account;
+    const Standing its = standing_of(*lane, now, limits_.age_step);
+    if (standing && !(its < *standing)) continue;
+    best = account;
+    standing = its;
+  }
+  return *best;
+}
+
+std::optional<Instant> Scheduler::next_wakeup() const {
+  if (!marked_.empty() || !marked_accounts_.empty()) return now_;
+  Instant next = never;
+  if (const Call* call = deadlines_.top()) next = std::min(next, call->submission.deadline);
+  if (const Call* call = starts_.top()) next = std::min(next, call->submission.not_before);
+  if (const Place* due = wakes_.top()) next = std::min(next, due->wake);
+  if (next == never) return std::nullopt;
+  return next;
+}
+
+void Scheduler::expire(Instant now, std::vector<Decision>& decisions) {
+  while (Call* call = deadlines_.top()) {
+    if (call->submission.deadline > now || decisions.size() >= decisions_max) break;
+    Rejection rejection = call->state == Call::State::queued ? predict(*call, now) : Rejection{};
+    rejection.reason = Refusal::deadline;
+    decisions.push_back({call->ticket, rejection});
+    leave_queue(*call);
+    free_call(*call);
+  }
+}
+
+// Decides about the first lane; false: there is nothing to decide.
+bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisions) {
+  wake_at(account, never);
+  Lane* lane = account.queue->order().first(now, limits_.age_step);
+  if (!lane) return false;
+  Call& call = head_of(*lane);
+  const auto found = obstacle(*lane, call, now);
+  if (!found) {
+    decisions.push_back({call.ticket, std::nullopt});
+    admit(account, *lane, call, now);
+  } else if (found->budget == account.id) {
+    wake_at(account, found->blocked.when);
+    return false;
+  } else {
+    park(account, *lane, *found);
+  }
+  return true;
+}
+
+// What keeps the first call of a lane from being sent; all are asked before any is charged.
+std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& call, Instant now) {
+  forecast(call, now);
+  std::optional<Obstacle> found;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation& later) {
+    if (found) return;
+    if (waits_before(each, lane, now)) {
+      found = Obstacle{each.id, {}, true};
+    } else if (const auto no_room = blocked(each, cost, later, now)) {
+      found = Obstacle{each.id, *no_room};
+    }
+  });
+  return found;
+}
+
+// Why a budget has no room for a call, and when to ask it again.
+std::optional<Blocked> Scheduler::blocked(Place& place, const Cost& cost, const Expectation& later, Instant now) {
+  place.budget.advance(now);
+  if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
+  if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
+  return place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now);
+}
+
+// Whether somebody waits there who goes before this lane.
+bool Scheduler::waits_before(Place& place, const Lane& lane, Instant now) {
+  for (const Parking& parking : place.parkings) {
+    if (parking.account == lane.account) {
+      if (!parking.order.would_be_first(lane, now, limits_.age_step)) return true;
+    } else if (const Lane* other = claimant(parking, now)) {
+      if (standing_of(*other, now, limits_.age_step) < standing_of(lane, now, limits_.age_step)) return true;
+    }
+  }
+  return false;
+}
+
+// Who has the next room of this budget coming, of one account's lanes; nullptr: nobody, or somebody who was let out is
+// to be asked before.
+Lane* Scheduler::claimant(const Parking& parking, Instant now) const {
+  Lane* first = parking.order.first(now, limits_.age_step);
+  if (first && parking.out && !LaneOrder::before(*first, *parking.out, now, limits_.age_step)) return nullptr;
+  return first;
+}
+
+void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
+  account.queue->order().remove(lane);
+  decided(lane);
+  leave_heaps(call);
+  --queued_;
+  queued_bytes_ -= call.submission.bytes;
+  ++running_;
+  call.served_by = &account.queue->serve(lane);
+  moved(*lane.share);
+  if (lane.waiting > 0) account.queue->order().push(lane);
+  call.state = Call::State::admitted;
+  call.admitted_at = now;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    each.budget.admit(cost);
+    each.breaker.admitted(now);
+  });
+  plan(call, now);
+}
+
+void Scheduler::park(Place& account, Lane& lane, const Obstacle& obstacle) {
+  account.queue->order().remove(lane);
+  Place& at = place(obstacle.budget);
+  decided(lane);
+  lane.parked_on = at.id;
+  parking_of(at, lane).order.push(lane);
+  // Asked in vain: nobody behind it is, until there is news.
+  if (!obstacle.behind_others) wake_at(at, std::min(at.wake, obstacle.blocked.when));
+}
+
+Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
+  for (Parking& parking : place.parkings) {
+    if (parking.account == lane.account) return parking;
+  }
+  Parking& made = place.parkings.emplace_back();
+  made.account = lane.account;
+  return made;
+}
+
+// News of a budget: the first of those who wait there goes back to be asked everywhere, if there is room for it. Those
+// after it wait for what comes of it; lanes of another account, which may be asked at another time, do not.
+void Scheduler::release(Place& from, Instant now) {
+  wake_at(from, never);
+  std::vector<std::pair<Standing, Parking*>> asked;
+  for (Parking& parking : from.parkings) {
+    if (const Lane* lane = claimant(parking, now))
+      asked.emplace_back(standing_of(*lane, now, limits_.age_step), &parking);
+  }
+  std::stable_sort(asked.begin(), asked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [standing, parking] : asked) {
+    Lane& lane = *parking->order.first(now, limits_.age_step);
+    Call& call = head_of(lane);
+    forecast(call, now);
+    const bool own = from.budget.limits().scope != Scope::model;
+    const Cost& cost = own ? call.submission.own : call.submission.upstream;
+    if (const auto no_room = blocked(from, cost, own ? call.own_plan : call.upstream_plan, now))
+      return wake_at(from, no_room->when);
+    let_out(from, *parking, lane);
+  }
+}
+
+void Scheduler::let_out(Place& from, Parking& parking, Lane& lane) {
+  parking.order.remove(lane);
+  parking.out = &lane;
+  lane.parked_on = no_budget;
+  lane.released_from = from.id;
+  Place& account = place(lane.account);
+  account.queue->order().push(lane);
+  if (account.queue->rejoin(lane)) {
+    moved(*lane.share);
+    mark(from);  // the next one there may come before it now
+  }
+  mark(account);
+}
+
+// A lane that was let out has gone, or stands elsewhere: the next may be asked.
+void Scheduler::decided(Lane& lane) {
+  if (lane.released_from == no_budget) return;
+  Place& from = place(lane.released_from);
+  Parking& parking = parking_of(from, lane);
+  if (parking.out == &lane) parking.out = nullptr;
+  lane.released_from = no_budget;
+  mark(from);
+}
+
+// The turns of a share have come nearer or gone further: where its lanes wait, another may be the first. With one lane
+// only, the budgets it waits at are those of the call that moved it.
+void Scheduler::moved(const Share& share) {
+  if (share.group) {
+    // Its whole group has moved, which matters where lanes of others wait too.
+    for (Place* model : models_) mark(*model);
+  }
+  if (share.lanes.size() < 2) return;
+  for (const Lane* lane : share.lanes) {
+    if (lane->parked_on != no_budget) mark(place(lane->parked_on));
+    if (lane->released_from != no_budget) mark(place(lane->released_from));
+  }
+}
+
+void Scheduler::settle_turn(Call& call, Tokens difference) {
+  queue_of(call).settle(*call.served_by, difference);
+  if (difference != 0) moved(*call.served_by->lane->share);
+}
+
+void Scheduler::wake_at(Place& place, Instant when) {
+  if (place.wake_place != not_in_heap) wakes_.remove(place);
+  place.wake = when;
+  if (when != never) wakes_.push(place);
+}
+
+void Scheduler::mark(Place& place) {
+  if (place.marked) return;
+  place.marked = true;
+  (place.queue ? marked_accounts_ : marked_).push_back(&place);
+}
+
+void Scheduler::mark_budgets_of(Call& call) {
+  each_budget(call, [&](Place& each, const Cost&, const Expectation&) { mark(each); });
+}
+
+}  // namespace weir::admission

@@ -1,0 +1,58 @@
+// The books, counted again from the calls.
+#include "admission/scheduler.hpp"
+
+#include <string>
+
+namespace weir::admission {
+
+std::string Scheduler::verify(Instant now) {
+  struct Sum {
+    Tokens in_flight = 0, tokens = 0, requests = 0;
+  };
+  std::vector<Sum> sums(budgets_.size());
+  std::size_t waiting = 0, running = 0, bytes = 0;
+  for (const auto& each_call : calls_) {
+    Call& call = *each_call;
+    const bool waits = call.state == Call::State::timed || call.state == Call::State::queued;
+    waiting += waits;
+    bytes += waits ? call.submission.bytes : 0;
+    if (!call.runs()) continue;
+    ++running;
+    each_budget(call, [&](Place& each, const Cost& cost, const Expectation& plan) {
+      Sum& sum = sums[each.id];
+      ++sum.in_flight;
+      if (call.state == Call::State::admitted) {
+        sum.tokens += cost.tokens;
+        ++sum.requests;
+      }
+      if (each.budget.limits().limit(Meter::tokens)) sum.tokens += plan.input + plan.output.amount;
+    });
+  }
+  std::string wrong;
+  const auto agree = [&](const std::string& what, Tokens counted, Tokens kept) {
+    if (counted != kept)
+      wrong += what + ": counted " + std::to_string(counted) + ", kept " + std::to_string(kept) + "\n";
+  };
+  agree("waiting", static_cast<Tokens>(waiting), static_cast<Tokens>(queued_));
+  agree("bytes", static_cast<Tokens>(bytes), static_cast<Tokens>(queued_bytes_));
+  agree("running", static_cast<Tokens>(running), static_cast<Tokens>(running_));
+  for (Place& each : budgets_) {
+    const std::string name = each.budget.limits().name;
+    each.budget.advance(now);
+    const Sum& sum = sums[each.id];
+    agree(name + " in flight", sum.in_flight, each.budget.in_flight());
+    agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
+    agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);
+    if (!each.queue) continue;
+    Tokens queued = 0, lanes = 0;
+    each.queue->each_lane([&](const Lane& lane) {
+      queued += lane.waiting;
+      lanes += lane.waiting > 0 && !lane.in;
+    });
+    agree(name + " queued", queued, each.queue->waiting());
+    agree(name + " lanes in no order", lanes, 0);
+  }
+  return wrong;
+}
+
+}  // namespace weir::admission
