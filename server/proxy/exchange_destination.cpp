@@ -1,0 +1,195 @@
+// Of an exchange: where the call may go, where it can start first, and what it is there: its body, its head, its cost,
+// its place in line.
+#include <algorithm>
+
+#include "proxy/account_choice.hpp"
+#include "proxy/exchange_steps.hpp"
+#include "proxy/forward_headers.hpp"
+#include "proxy/patience.hpp"
+#include "proxy/submission.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using protocol::Api;
+
+// Accounts where a call can start within this time of each other are as good; a long prompt is worth waiting a little
+// for the account that has it in its cache.
+constexpr std::chrono::milliseconds as_good{50};
+constexpr std::chrono::milliseconds as_good_for_long{1000};
+// An account where the call has just failed is asked again when no other can take it so soon.
+constexpr std::chrono::milliseconds in_vain_there{2000};
+// What a waiting call must gain by moving to another account.
+constexpr std::chrono::milliseconds worth_moving{500};
+
+}  // namespace
+
+net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
+  const std::string_view wanted = head_.value_of("x-weir-upstream");
+  IssuedIds& issued = session_.context().shared.issued;
+  std::string issuer;
+  if (!view_.previous_response_id.empty()) issuer = issued.upstream_of(view_.previous_response_id).value_or("");
+  auto chosen = route_.reads_body() ? choose_by_model(*snapshot_, client_, view_.model, wanted, issuer)
+                                    : choose_without_model(*snapshot_, client_, route_, wanted, issued);
+  if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
+  destinations_ = std::move(std::get<Destinations>(chosen));
+  record_.upstream = destinations_.front().upstream->name;
+  std::erase_if(destinations_,
+                [&](const Destination& each) { return upstream_target(*each.upstream, route_).empty(); });
+  if (destinations_.empty()) co_return api_not_served(route_.full_path, record_.upstream);
+  arrived_ = first_arrival();
+  estimate_prompt(destinations_.front());
+  configure_heartbeat();
+  if (!route_.reads_body()) body_->invite();
+  recovery_.begin(route_.reads_body(), view_.has_side_effects, [this] { return can_go_elsewhere(); });
+  co_return go_to(destinations_[best_destination()]);
+}
+
+// Where it can start first.
+std::size_t Exchange::best_destination() {
+  if (destinations_.size() == 1) return 0;
+  std::vector<AccountOffer> offers;
+  offers.reserve(destinations_.size());
+  for (const Destination& each : destinations_) {
+    const std::string& name = each.upstream->name;
+    net::Instant start = turn_.predicted_start(turn_request(each));
+    const net::Instant again = recovery_.not_before(name);
+    if (again > net::Instant::min()) start = std::max({start, again, Clock::now() + in_vain_there});
+    offers.push_back({name, each.weight, each.order, start});
+  }
+  const std::string_view body = body_bytes_.view();
+  return choose_account(offers, is_long(body) ? as_good_for_long : as_good, likeness_of(body, record_.request_id));
+}
+
+bool Exchange::can_go_elsewhere() {
+  if (destinations_.size() == 1) return false;
+  const net::Instant soon = Clock::now() + as_good;
+  return std::any_of(destinations_.begin(), destinations_.end(), [&](const Destination& each) {
+    return each.upstream != destination_.upstream && turn_.predicted_start(turn_request(each)) <= soon;
+  });
+}
+
+bool Exchange::may_start_sooner_elsewhere() {
+  return turn_.starts_at() > Clock::now() + worth_moving && can_go_elsewhere();
+}
+
+// From here on the call belongs to this account: its rules, its prices, its place in line.
+std::optional<Refusal> Exchange::go_to(const Destination& destination) {
+  destination_ = destination;
+  record_.upstream = destination_.upstream->name;
+  if (auto refusal = prepare()) return refusal;
+  estimate_prompt(destination_);
+  Turn::Request request = turn_request(destination_);
+  record_.reserved_tokens = reserved_tokens(request.upstream);
+  turn_.prepare(std::move(request));
+  recovery_.go_to(record_.upstream);
+  outgoing_ = outgoing();
+  return std::nullopt;
+}
+
+// The body as this account takes it.
+std::optional<Refusal> Exchange::prepare() {
+  if (!route_.reads_body()) return std::nullopt;
+  const UsageRefusals& refusals = session_.context().shared.usage_refusals;
+  const bool refused = refusals.knows(record_.upstream, tokenizer_model(destination_), Clock::now());
+  auto prepared =
+      prepare_body(body_bytes_.view(), view_, destination_, refused ? AskUsage::no : AskUsage::where_understood);
+  if (auto* refusal = std::get_if<Refusal>(&prepared)) return std::move(*refusal);
+  prepared_ = std::move(std::get<PreparedBody>(prepared));
+  body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);
+  return std::nullopt;
+}
+
+OutgoingRequest Exchange::outgoing() {
+  const Upstream& upstream = *destination_.upstream;
+  OutgoingRequest request;
+  request.method = head_.method;
+  UpstreamRequest described;
+  if (route_.reads_body()) {
+    request.body = body_pieces_;
+    described.body.kind = net::BodyFraming::Kind::length;
+    for (const std::string_view piece : body_pieces_) described.body.length += piece.size();
+  } else {
+    request.framing = described.body = framing_;
+    if (framing_.kind != net::BodyFraming::Kind::none) request.stream = &*body_;
+  }
+  const std::string target = upstream_target(upstream, route_);
+  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  described.method = head_.method;
+  described.target = target;
+  described.absolute_form = endpoint.proxy && !endpoint.tls;
+  if (described.absolute_form) described.proxy_authorization = endpoint.proxy->authorization;
+  described.via = session_.context().shared.via;
+  described.request_id = record_.request_id;
+  if (upstream.queue_headers) {
+    const auto left = std::chrono::duration_cast<Duration>(turn_.deadline() - Clock::now());
+    described.caller = CallerInLine{named_lane_of(head_, client_), word_of(priority_of(head_, client_)), left};
+  }
+  request.head = write_upstream_head(described, head_, upstream, settings_.clients.mode);
+  return request;
+}
+
+// What the call will cost an account and whom, and where its caller stands in line.
+Turn::Request Exchange::turn_request(const Destination& destination) {
+  const bool counted = route_.reads_body() || head_.method == "POST";
+  Turn::Request request;
+  request.owner = {client_.name, record_.request_id};
+  request.output_model = tokenizer_model(destination);
+  request.names = budget_names(client_, destination);
+  const ChargePlan plan = plan_of(destination);
+  const std::uint64_t expected =
+      session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
+  if (counted) {
+    request.own = own_cost(plan, expected);
+    request.upstream = upstream_cost(plan, expected, destination.upstream->reserves_cap);
+  }
+  request.sub_lane = sub_lane_of(head_, view_, !client_.key, session_.client().wire().peer_address());
+  request.priority = priority_of(head_, client_);
+  request.bytes = body_bytes_.size();
+  request.arrived = arrived_;
+  request.since = session_.head_read_at();
+  request.wait_bound = wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
+  return request;
+}
+
+ChargePlan Exchange::plan_of(const Destination& destination) const {
+  const InputTokens input{estimate_.input, estimate_.upper, estimate_.on_arrival};
+  return plan_charge(view_, input, *destination.upstream, destination.profile);
+}
+
+// A caller whose SDK comes back after a refusal keeps the place it had.
+net::Instant Exchange::first_arrival() {
+  const net::Instant now = session_.head_read_at();
+  const std::string_view count = head_.value_of("x-stainless-retry-count");
+  if (count.empty() || count == "0" || !route_.reads_body()) return now;
+  const auto old = session_.context().shared.old_places.find(client_.name, body_bytes_.view(), Clock::now());
+  return old ? std::min(now, *old) : now;
+}
+
+void Exchange::estimate_prompt(const Destination& destination) {
+  if (!route_.reads_body() || estimated_as_ == tokenizer_model(destination)) return;
+  estimated_as_ = tokenizer_model(destination);
+  estimate_ = session_.context().shared.estimator.estimate(body_bytes_.view(), view_, estimated_as_);
+  if (estimate_.input > 0) record_.estimated_input_tokens = static_cast<std::uint64_t>(estimate_.input);
+}
+
+// The upstream's own name for the model decides about its tokenizer.
+std::string_view Exchange::tokenizer_model(const Destination& destination) const {
+  return destination.model.empty() ? std::string_view(view_.model) : destination.model;
+}
+
+void Exchange::configure_heartbeat() {
+  Heartbeat::Form form = Heartbeat::Form::none;
+  if (route_.reads_body()) {
+    form = !view_.stream                 ? Heartbeat::Form::space
+           : route_.api == Api::messages ? Heartbeat::Form::ping
+                                         : Heartbeat::Form::comment;
+  }
+  if (head_.value_of("x-weir-heartbeat") == "off" || (client_.key && !client_.key->heartbeat))
+    form = Heartbeat::Form::none;
+  heartbeat_.configure(form, settings_.heartbeat, session_.head_read_at());
+  heartbeat_.set_head(record_.request_id, cors_origin());
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,104 @@
+// Of an exchange: what is known of it at its end, for its record, its budgets and for those who learn from it.
+#include "protocol/requested_figure.hpp"
+#include "proxy/cost.hpp"
+#include "proxy/exchange_steps.hpp"
+
+namespace weir::proxy {
+
+using net::Clock;
+
+void Exchange::note_try(int status, std::string_view cause) {
+  record_.tries.push_back({destination_.upstream->name, status, std::string(cause)});
+}
+
+void Exchange::note_relayed(const Relay& relay) {
+  if (const auto usage = relay.usage()) {
+    record_.input_tokens = usage->input;
+    record_.cached_tokens = usage->cached;
+    record_.output_tokens = usage->output;
+    record_.reasoning_tokens = usage->reasoning;
+    note_cost(*usage);
+  }
+  if (relay.first_content_at()) {
+    record_.first_content =
+        std::chrono::duration_cast<std::chrono::microseconds>(*relay.first_content_at() - session_.head_read_at());
+  }
+  record_.content_gaps = relay.content_gaps();
+  record_.events += relay.filter().events();
+  record_.keepalives_absorbed += relay.filter().keepalives_absorbed();
+  if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
+}
+
+void Exchange::note_cost(const protocol::Usage& usage) {
+  if (!destination_.profile || destination_.profile->prices.empty()) return;
+  const auto cost = cost_of(destination_.profile->prices, usage, iso_time(std::chrono::system_clock::now()));
+  if (!cost) return;
+  record_.cost = cost->amount;
+  record_.currency = cost->currency;
+}
+
+// The budgets get what was really used, as far as anybody knows.
+void Exchange::settle(const Relay& relay, int status) {
+  admission::Usage used;
+  if (status >= 400) {
+    // Turned away: no tokens. A failure of the upstream's own has read its input.
+    const bool refused = status < 500 || status == 503 || status == 529;
+    used.known = !refused;
+    used.input = turn_.input();
+    return turn_.settle(used, refused ? admission::Ending::refused : admission::Ending::complete);
+  }
+  const auto reported = relay.usage();
+  if (reported && (reported->input || reported->output)) {
+    used.known = true;
+    used.input = static_cast<admission::Tokens>(reported->input.value_or(static_cast<std::uint64_t>(turn_.input())));
+    used.cached = static_cast<admission::Tokens>(reported->cached.value_or(0));
+    used.output = static_cast<admission::Tokens>(reported->output.value_or(relay.filter().contents()));
+    learn(*reported);
+  } else if (!relay.complete()) {
+    // Cut off or left: what was produced is charged.
+    used.known = true;
+    used.input = turn_.input();
+    used.output = static_cast<admission::Tokens>(relay.filter().contents());
+  }
+  turn_.settle(used, relay.complete() ? admission::Ending::complete : admission::Ending::cut_off);
+}
+
+void Exchange::learn(const protocol::Usage& usage) {
+  if (usage.output) {
+    session_.context().shared.outputs.learn(client_.name, tokenizer_model(destination_), *usage.output, turn_.told());
+  }
+  if (usage.input && *usage.input > 0) {
+    session_.context().shared.estimator.learn(tokenizer_model(destination_), estimate_, *usage.input);
+  }
+}
+
+// The one place where a provider shows its own estimate.
+void Exchange::learn_requested(const protocol::UpstreamError& error) {
+  const auto figure = protocol::read_requested_figure(error.message);
+  if (!figure || !figure->of_tokens) return;
+  const ChargePlan plan = plan_of(destination_);
+  if (const auto input = input_of_requested(plan, view_, figure->requested))
+    session_.context().shared.estimator.learn_requested(tokenizer_model(destination_), estimate_, *input);
+}
+
+void Exchange::note_outcome(const std::optional<Refusal>& refusal) {
+  if (refusal) {
+    record_.error = refusal->code;
+    if (record_.detail.empty()) record_.detail = refusal->message;
+    if (!downstream_.committed()) record_.status = refusal->status;
+    record_.outcome = session_.insisted() ? "shutdown" : record_.attempts > 0 ? "upstream_failed" : "refused";
+  } else if (record_.outcome.empty()) {
+    record_.outcome = session_.insisted() ? "shutdown" : "client_left";
+    if (record_.status == 0) record_.status = 499;  // nginx's number for it; never sent
+  }
+}
+
+void Exchange::log() {
+  if (record_.outcome == "probe") return;
+  record_.bytes_out = downstream_.bytes_sent();
+  if (body_ && record_.bytes_in == 0) record_.bytes_in = body_->bytes_read();
+  record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - session_.head_read_at());
+  session_.context().shared.note(record_);
+}
+
+}  // namespace weir::proxy

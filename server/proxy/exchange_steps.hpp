@@ -1,0 +1,121 @@
+// The steps of an exchange, for the files that implement it: exchange.cpp (its story), exchange_destination.cpp,
+// exchange_try.cpp and exchange_record.cpp. Everybody else calls run_exchange.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "observe/exchange_record.hpp"
+#include "protocol/error_body.hpp"
+#include "proxy/charge.hpp"
+#include "proxy/choose_upstream.hpp"
+#include "proxy/client_body.hpp"
+#include "proxy/downstream.hpp"
+#include "proxy/heartbeat.hpp"
+#include "proxy/parameter_rules.hpp"
+#include "proxy/recovery.hpp"
+#include "proxy/relay.hpp"
+#include "proxy/route.hpp"
+#include "proxy/turn.hpp"
+#include "proxy/upstream_call.hpp"
+
+namespace weir::proxy {
+
+class Exchange {
+ public:
+  explicit Exchange(Session& session)
+      : session_(session),
+        snapshot_(session.context().snapshot),
+        settings_(*snapshot_->settings),
+        head_(session.head()),
+        downstream_(session),
+        heartbeat_(session, downstream_),
+        turn_(session),
+        recovery_(session, turn_, settings_) {}
+
+  net::Task<void> run();
+
+ private:
+  using Verdict = Recovery::Verdict;
+  // What one try came to.
+  struct Tried {
+    bool again = false;
+    std::optional<Refusal> refusal;  // not again: what the client is told, if anything
+  };
+
+  // Its story.
+  std::optional<Refusal> check_head();
+  net::Task<std::optional<Refusal>> serve();
+  net::Task<std::optional<Refusal>> serve_own();
+  net::Task<std::optional<Refusal>> read_request();
+  std::optional<Refusal> true_answer();
+  void remember_true_answer(const Refusal& refusal);
+  void leave_body();
+  net::Task<void> answer(std::string text);
+  net::Task<void> refuse(const Refusal& refusal);
+  std::string_view cors_origin() const;
+  std::string cors_lines() const;
+  bool is_json() const;
+
+  // Where it goes, and what it is there.
+  net::Task<std::optional<Refusal>> choose_and_prepare();
+  std::size_t best_destination();
+  bool can_go_elsewhere();
+  bool may_start_sooner_elsewhere();
+  std::optional<Refusal> go_to(const Destination& destination);
+  std::optional<Refusal> prepare();
+  OutgoingRequest outgoing();
+  Turn::Request turn_request(const Destination& destination);
+  ChargePlan plan_of(const Destination& destination) const;
+  net::Instant first_arrival();
+  void estimate_prompt(const Destination& destination);
+  std::string_view tokenizer_model(const Destination& destination) const;
+  void configure_heartbeat();
+
+  // Its tries.
+  net::Task<std::optional<Refusal>> call_upstream();
+  net::Task<Tried> try_once(const OutgoingRequest& request);
+  Tried take_failure(const net::Failure& failure);
+  net::Task<Tried> relay_answer(UpstreamCall& call);
+  Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
+  void decide(Tried& tried, Verdict verdict);
+  RelayOptions relay_options(UpstreamCall& call);
+
+  // What is known of it.
+  void note_try(int status, std::string_view cause);
+  void note_relayed(const Relay& relay);
+  void note_cost(const protocol::Usage& usage);
+  void settle(const Relay& relay, int status);
+  void learn(const protocol::Usage& usage);
+  void learn_requested(const protocol::UpstreamError& error);
+  void note_outcome(const std::optional<Refusal>& refusal);
+  void log();
+
+  Session& session_;
+  SnapshotPtr snapshot_;
+  const Settings& settings_;
+  const net::RequestHead& head_;
+  Downstream downstream_;
+  Heartbeat heartbeat_;
+  Turn turn_;
+  Recovery recovery_;
+  Route route_;
+  Client client_;
+  net::BodyFraming framing_;
+  std::optional<ClientBody> body_;
+  BodyBuffer body_bytes_;
+  protocol::RequestView view_;
+  protocol::PromptEstimate estimate_;
+  std::string_view estimated_as_;  // the model whose tokenizer the estimate is of
+  net::Instant arrived_{};         // of the caller, its SDK's earlier tries included
+  Destinations destinations_;      // where the call may go
+  Destination destination_;        // where it goes
+  OutgoingRequest outgoing_;       // and what is sent there
+  PreparedBody prepared_;
+  std::vector<std::string_view> body_pieces_;
+  observe::ExchangeRecord record_;
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,270 @@
+// Of an exchange: its tries. Each waits for its turn, sends, relays what comes; what came to nothing is taken up by
+// Recovery, which says whether there is another.
+#include "protocol/error_body.hpp"
+#include "proxy/cause.hpp"
+#include "proxy/exchange_steps.hpp"
+#include "proxy/forward_headers.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using net::Clock;
+using net::Failure;
+using protocol::Api;
+using Choice = net::UpstreamPool::Choice;
+
+// A connection that its peer had closed breaks within a round trip.
+constexpr std::chrono::seconds stale_after_send_max{2};
+constexpr std::string_view event_stream = "text/event-stream";
+// How often a waiting call looks whether another account could take it.
+constexpr std::chrono::milliseconds look_elsewhere_every{500};
+
+Symptom symptom_of(const Refusal& refusal) {
+  return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
+}
+
+}  // namespace
+
+net::Task<std::optional<Refusal>> Exchange::call_upstream() {
+  Shared& shared = session_.context().shared;
+  for (;;) {
+    if (auto refusal = recovery_.no_use()) co_return refusal;
+    turn_.bound_wait(recovery_.patience_ends(Clock::now()));
+    const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
+    auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);
+    record_.queued = turn_.queued();
+    record_.heartbeats_sent = heartbeat_.sent();
+    if (refused) {
+      if (route_.reads_body() && refused->status == 429) {
+        shared.old_places.remember(client_.name, body_bytes_.view(), turn_.arrived(), Clock::now());
+      }
+      if (auto reason = recovery_.why_not()) co_return reason;
+      co_return refused;
+    }
+    if (session_.gone()) {
+      if (session_.insisted()) co_return shutting_down();
+      co_return std::nullopt;
+    }
+    bool moves = false;
+    if (turn_.waiting()) {
+      if (!may_start_sooner_elsewhere()) continue;
+      turn_.withdraw();
+      moves = true;
+    } else {
+      if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
+      auto tried = co_await try_once(outgoing_);
+      record_.heartbeats_sent = heartbeat_.sent();
+      if (!tried.again) co_return std::move(tried.refusal);
+      moves = destinations_.size() > 1;
+    }
+    if (!moves) continue;
+    const Destination& best = destinations_[best_destination()];
+    if (best.upstream == destination_.upstream) continue;
+    if (auto refusal = go_to(best)) co_return refusal;
+  }
+}
+
+net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
+  const Upstream& upstream = *destination_.upstream;
+  const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
+  // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
+  Choice choice = request.stream ? Choice::fresh_only : Choice::any;
+  for (;;) {
+    if (upstream.queue_headers) outgoing_ = outgoing();  // less of the wait is left
+    UpstreamCall call(session_, endpoint, upstream.timeouts, heartbeat_);
+    Failure failure = co_await call.connect(choice);
+    if (!failure && !session_.gone()) {
+      turn_.sent();
+      failure = co_await call.start(request);
+    }
+    Tried tried;
+    if (call.refusal()) {
+      tried.refusal = std::move(*call.refusal());
+      co_return tried;
+    }
+    if (session_.gone()) {
+      if (session_.insisted()) tried.refusal = shutting_down();
+      co_return tried;
+    }
+    if (!failure) {
+      tried = co_await relay_answer(call);
+      co_return tried;
+    }
+    // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
+    // One that breaks only later may have broken under the work, which may have been billed.
+    const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
+    const bool stale =
+        failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
+    if (!stale) {
+      tried = take_failure(failure);
+      co_return tried;
+    }
+    choice = Choice::fresh_only;
+    ++record_.attempts;
+  }
+}
+
+// No answer came.
+Exchange::Tried Exchange::take_failure(const Failure& failure) {
+  const Upstream& upstream = *destination_.upstream;
+  record_.detail = failure.detail;
+  Tried tried;
+  const bool timeout = failure.kind == Failure::Kind::timeout;
+  if (timeout && failure.request_sent) {
+    tried.refusal = upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
+  } else if (timeout) {
+    tried.refusal = upstream_too_slow(TimeLimit::stall, upstream.timeouts.byte_gap, upstream.name);
+  } else {
+    tried.refusal = upstream_failed(failure, upstream.name);
+  }
+  note_try(0, tried.refusal->code);
+  const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
+  decide(tried, timeout ? recovery_.timed_out(symptom_of(*tried.refusal))
+                        : recovery_.failed(trouble, symptom_of(*tried.refusal)));
+  // After the decision, or the next in line would go before the account is given its rest.
+  if (failure.request_sent) {
+    turn_.settle({}, admission::Ending::lost);
+  } else {
+    turn_.withdraw();
+  }
+  return tried;
+}
+
+net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
+  const net::ResponseHead& answer_head = call.head();
+  record_.status = answer_head.status;
+  record_.upstream_request_id = answer_head.value_of("x-request-id");
+  if (call.first_byte_at()) {
+    record_.first_byte =
+        std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
+  }
+  if (answer_head.status < 400) turn_.taken_in();
+  Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
+  const bool streams = answer_head.status < 300 && view_.stream;
+  observe::Metrics& metrics = session_.context().shared.metrics;
+  if (streams) metrics.stream_opened();
+  auto refusal = co_await relay.run();
+  if (streams) metrics.stream_closed();
+  if (relay.upstream_done()) {
+    call.give_back();
+  } else {
+    call.discard();
+  }
+  note_relayed(relay);
+
+  Tried tried;
+  if (relay.holds_error() && !session_.gone()) {
+    tried = take_error(relay, answer_head);
+    note_try(answer_head.status, record_.cause);
+    if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
+  } else if (refusal) {
+    note_try(answer_head.status, refusal->code);
+    const bool early = !relay.opened() && !session_.gone();
+    const bool timeout = refusal->status == 504;
+    tried.refusal = std::move(refusal);
+    if (early) {
+      const Symptom symptom = symptom_of(*tried.refusal);
+      decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
+    }
+  } else if (relay.complete()) {
+    record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
+    note_try(answer_head.status, {});
+  }
+  // After the decision, or the next in line would go before the account is given its rest.
+  settle(relay, answer_head.status);
+  if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
+  co_return tried;
+}
+
+// The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
+Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head) {
+  const protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
+  const Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
+                                       destination_.upstream->error_rules, std::chrono::system_clock::now());
+  record_.cause = name_of(diagnosis.cause);
+  record_.detail = error.message.substr(0, 200);
+  if (answer_head.status == 429) learn_requested(error);
+  Tried tried;
+  if (prepared_.asks_usage && refuses_stream_options(answer_head.status, error)) {
+    // The caller has not asked for it: its call goes again without, and so do those after it.
+    recovery_.taken_in();
+    session_.context().shared.usage_refusals.remember(record_.upstream, tokenizer_model(destination_), Clock::now());
+    tried.refusal = prepare();
+    tried.again = !tried.refusal;
+    outgoing_ = outgoing();
+    return tried;
+  }
+  const Verdict verdict =
+      recovery_.refused(diagnosis, Symptom{diagnosis.cause, answer_head.status, error.type, error.code, error.message});
+  tried.again = verdict == Verdict::again;
+  if (tried.again) return tried;
+  record_.outcome = "upstream_error";
+  const bool in_form = answer_head.status < 400 && view_.stream;
+  if (!downstream_.committed() || in_form) {
+    relay.release(verdict == Verdict::pointless);
+  } else {
+    // An error with status 200 looks like an answer to libraries; it is told with a status that does not.
+    tried.refusal = upstream_error(answer_head.status < 400 ? 502 : answer_head.status, error);
+  }
+  return tried;
+}
+
+void Exchange::decide(Tried& tried, Verdict verdict) {
+  tried.again = verdict == Verdict::again;
+  if (verdict == Verdict::pointless && tried.refusal) say_pointless(*tried.refusal);
+}
+
+RelayOptions Exchange::relay_options(UpstreamCall& call) {
+  const net::ResponseHead& answer_head = call.head();
+  const std::string_view type = answer_head.value_of("content-type");
+  const bool success = answer_head.status >= 200 && answer_head.status < 300;
+  const bool plain = route_.reads_body() && answer_head.value_of("content-encoding").empty();
+
+  RelayOptions options;
+  options.api = route_.api;
+  options.hide_usage = prepared_.asks_usage;
+  options.upstream = destination_.upstream->name;
+  options.request_id = record_.request_id;
+  options.timeouts = destination_.upstream->timeouts;
+  const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
+  options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
+  if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
+    options.kind = AnswerKind::events;
+  } else if ((plain && success) || (options.wants_id && type.starts_with("application/json"))) {
+    options.kind = AnswerKind::json;
+  } else if (plain && answer_head.status >= 400) {
+    options.kind = AnswerKind::error;
+  }
+
+  DownstreamResponse response;
+  const bool ends_with_connection = call.framing().kind == net::BodyFraming::Kind::until_close;
+  response.body = call.framing();
+  const bool to_be_framed = ends_with_connection || (options.kind == AnswerKind::events &&
+                                                     response.body.kind == net::BodyFraming::Kind::length);
+  if (to_be_framed) response.body = {net::BodyFraming::Kind::chunked, 0};
+  if (response.body.kind == net::BodyFraming::Kind::chunked && head_.version < 11) {
+    response.body = {net::BodyFraming::Kind::until_close, 0};
+    session_.close_after_this();
+  }
+  // An answer to an upload that is not over yet: the rest of it stands where the next request would begin.
+  if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete())
+    session_.linger_after_this();
+  response.to_head = head_.method == "HEAD";
+  response.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
+  if (!response.keep_alive) session_.close_after_this();
+  response.request_id = record_.request_id;
+  response.upstream = record_.upstream;
+  response.ignored_params = prepared_.ignored;
+  response.attempts = record_.attempts;
+  response.from_weir = destination_.upstream->queue_headers;
+  response.event_stream = options.kind == AnswerKind::events;
+  response.cors_origin = cors_origin();
+  const std::string lines = turn_.header_lines();
+  response.budget_lines = lines;
+  response.has_own_limits = turn_.has_own_limits();
+  options.head = write_downstream_head(response, answer_head);
+  options.framing = response.body;
+  return options;
+}
+
+}  // namespace weir::proxy
