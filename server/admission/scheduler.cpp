@@ -36,6 +36,19 @@ BudgetId Scheduler::budget(Scope scope, std::string_view name) {
   return found->second;
 }
 
+BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
+  const Scope scope = place(like).budget.limits().scope;
+  if (!names_.contains(name_of(scope, name)) && likes_ == likes_max) return like;
+  Place& made = place(budget(scope, name));
+  if (made.like != no_budget) return made.id;
+  ++likes_;
+  made.like = like;
+  made.budget.configure(limits_without_own(made), now_);
+  made.budget.advance(now_);
+  if (now_ < spent_until_ && counts_upstream(made)) made.budget.assume_spent(spent_until_, now_);
+  return made.id;
+}
+
 Tokens Scheduler::expected_size(const Cost& cost) {
   return std::max<Tokens>(1, std::max(cost.tokens, cost.input + cost.output) + cost.later_input + cost.later_output);
 }

@@ -8,8 +8,8 @@
 // no room for it, nobody overtakes it: what would starve it waits. A lane that its key, its team or its model hold up
 // is parked there, so that others may pass; there too the first waits for its room and is not overtaken.
 //
-// Told in the order of a call's life: scheduler.cpp has waiting, _dispatch deciding, _running what was admitted, _changes
-// what comes from outside, _views what others see, _verify the recount.
+// Told in the order of a call's life: scheduler.cpp has waiting, _dispatch deciding, _running what was admitted,
+// _changes what comes from outside, _views what others see, _verify the recount.
 #pragma once
 
 #include <deque>
@@ -102,6 +102,7 @@ struct Snapshot {
     Scope scope = Scope::key;
     std::string name;
     std::vector<Budget::Charge> charges;
+    std::string like = {};  // the name of the budget it is like; empty: it stands on its own
   };
   std::vector<Entry> budgets;
 };
@@ -114,6 +115,10 @@ class Scheduler {
 
   // The budget of this name; made, unlimited, if there is none. Ids stay valid for ever.
   BudgetId budget(Scope scope, std::string_view name);
+  // The budget of this name with the limits of `like`, also when these change, and books of its own. There are
+  // `likes_max` of them at most, since callers can invent names: whoever comes later shares `like` itself.
+  BudgetId budget_like(std::string_view name, BudgetId like);
+  static constexpr std::size_t likes_max = 1'000;
 
   std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
   // Admitted in fair order, and expired: some at a time. Nothing else admits.
@@ -184,6 +189,7 @@ class Scheduler {
   struct Place {
     Place(BudgetId i, BudgetLimits limits) : id(i), budget(std::move(limits)) {}
     BudgetId id;
+    BudgetId like = no_budget;  // made before it
     Budget budget;
     std::deque<Parking> parkings;      // of a key, team or model, by account
     std::unique_ptr<FairQueue> queue;  // of an account
@@ -217,6 +223,11 @@ class Scheduler {
   template <typename AnyCall, typename Each>
   void each_budget(AnyCall& call, Each each);
   Place& place(BudgetId id) { return budgets_[id]; }
+  static bool counts_upstream(const Place& place) {
+    const Scope scope = place.budget.limits().scope;
+    return scope == Scope::account || scope == Scope::model;
+  }
+  BudgetLimits limits_without_own(const Place& place) const;
   FairQueue& queue_of(const Call& call) { return *place(call.submission.account).queue; }
 
   void enqueue(Call& call, Instant now);
@@ -255,6 +266,8 @@ class Scheduler {
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
   std::unordered_map<std::string, BudgetId> names_;
+  std::size_t likes_ = 0;
+  Instant spent_until_ = Instant::min();
   std::vector<Place*> accounts_, models_;
   std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
   IndexedHeap<Call, &Call::deadline_place, DeadlineOf> deadlines_;

@@ -46,10 +46,7 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
   }
   for (BudgetId id = 0; id < named.size(); ++id) {
     if (named[id]) continue;
-    BudgetLimits unlimited;
-    unlimited.scope = place(id).budget.limits().scope;
-    unlimited.name = place(id).budget.limits().name;
-    place(id).budget.configure(std::move(unlimited), now);
+    place(id).budget.configure(limits_without_own(place(id)), now);
   }
   for (const auto& call : calls_) {
     if (!call->runs()) continue;
@@ -59,11 +56,20 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
   for (Place& each : budgets_) mark(each);
 }
 
+// Of a budget that no limits were given for by its name: those of the one it is like, else none.
+BudgetLimits Scheduler::limits_without_own(const Place& place) const {
+  BudgetLimits limits;
+  if (place.like != no_budget) limits = budgets_[place.like].budget.limits();
+  limits.scope = place.budget.limits().scope;
+  limits.name = place.budget.limits().name;
+  return limits;
+}
+
 void Scheduler::assume_spent(Instant until, Instant now) {
   now_ = std::max(now_, now);
+  spent_until_ = std::max(spent_until_, until);
   for (Place& each : budgets_) {
-    const Scope scope = each.budget.limits().scope;
-    if (scope != Scope::account && scope != Scope::model) continue;
+    if (!counts_upstream(each)) continue;
     each.budget.advance(now);
     each.budget.assume_spent(until, now);
   }
@@ -75,7 +81,8 @@ Snapshot Scheduler::snapshot(Instant now) {
     each.budget.advance(now);
     auto charges = each.budget.charges(now);
     if (charges.empty()) continue;
-    snapshot.budgets.push_back({each.budget.limits().scope, each.budget.limits().name, std::move(charges)});
+    const std::string like = each.like == no_budget ? std::string() : limits_of(each.like).name;
+    snapshot.budgets.push_back({each.budget.limits().scope, each.budget.limits().name, std::move(charges), like});
   }
   return snapshot;
 }
@@ -83,7 +90,8 @@ Snapshot Scheduler::snapshot(Instant now) {
 void Scheduler::restore(const Snapshot& snapshot, Duration age, Instant now) {
   now_ = std::max(now_, now);
   for (const Snapshot::Entry& entry : snapshot.budgets) {
-    Place& at = place(budget(entry.scope, entry.name));
+    Place& at = place(entry.like.empty() ? budget(entry.scope, entry.name)
+                                         : budget_like(entry.name, budget(entry.scope, entry.like)));
     at.budget.advance(now);
     for (Budget::Charge charge : entry.charges) {
       if (charge.leaves_in != Duration::max()) charge.leaves_in -= age;

@@ -117,6 +117,7 @@ State state_of(simdjson::dom::object root) {
     admission::Snapshot::Entry& entry = state.snapshot.budgets.emplace_back();
     entry.scope = scope_of(member<std::string_view>(budget, "scope"));
     entry.name = std::string(member<std::string_view>(budget, "name"));
+    if (budget["like"].error() == simdjson::SUCCESS) entry.like = std::string(member<std::string_view>(budget, "like"));
     for (const auto [word, charges] : member<simdjson::dom::object>(budget, "charges")) {
       const Meter meter = meter_of(word);
       simdjson::dom::array list;
@@ -164,7 +165,9 @@ std::string format_state(const State& state) {
   bool first = true;
   for (const admission::Snapshot::Entry& entry : state.snapshot.budgets) {
     out += (first ? "\n" : ",\n") + std::string(R"({"scope":")") + std::string(proxy::word_of(entry.scope)) +
-           R"(","name":)" + protocol::json_quote(entry.name) + R"(,"charges":{)";
+           R"(","name":)" + protocol::json_quote(entry.name);
+    if (!entry.like.empty()) out += R"(,"like":)" + protocol::json_quote(entry.like);
+    out += R"(,"charges":{)";
     first = false;
     for (std::size_t i = 0; i < admission::meter_count; ++i) {
       const auto meter = static_cast<Meter>(i);

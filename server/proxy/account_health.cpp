@@ -1,6 +1,9 @@
 #include "proxy/account_health.hpp"
 
 #include <algorithm>
+#include <utility>
+
+#include "proxy/budgets.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -18,9 +21,16 @@ constexpr std::chrono::seconds rest_without_money{60};
 AccountHealth::State& AccountHealth::touch(const std::string& upstream, const Symptom& symptom, Instant now) {
   const auto [found, added] = states_.try_emplace(upstream);
   if (added) troubled_.store(states_.size(), std::memory_order_relaxed);
-  found->second.last = symptom;
-  found->second.last_at = now;
-  return found->second;
+  State& state = found->second;
+  state.last = symptom;
+  state.last_at = now;
+  if (states_.size() > troubled_max) {
+    states_.erase(std::min_element(states_.begin(), states_.end(), [&](const auto& a, const auto& b) {
+      return std::pair(&a.second == &state, a.second.last_at) < std::pair(&b.second == &state, b.second.last_at);
+    }));
+    troubled_.store(states_.size(), std::memory_order_relaxed);
+  }
+  return state;
 }
 
 void AccountHealth::forget(std::string_view upstream) {
@@ -69,6 +79,18 @@ std::optional<AccountHealth::State> AccountHealth::state(std::string_view upstre
   const auto found = states_.find(upstream);
   if (found == states_.end()) return std::nullopt;
   return found->second;
+}
+
+std::vector<std::string> AccountHealth::troubled_callers(const std::string& upstream, std::size_t at_most) const {
+  std::vector<std::string> names;
+  if (troubled_.load(std::memory_order_relaxed) == 0) return names;
+  const std::string prefix = callers_account(upstream, "");
+  const std::lock_guard lock(mutex_);
+  for (auto each = states_.lower_bound(prefix); each != states_.end() && each->first.starts_with(prefix); ++each) {
+    if (names.size() == at_most) break;
+    names.push_back(each->first);
+  }
+  return names;
 }
 
 }  // namespace weir::proxy

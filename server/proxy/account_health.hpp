@@ -1,6 +1,8 @@
 // How the upstream accounts are doing, and what follows from it: how long one is left alone after a refusal, when one
 // that fails call after call is given a rest, and that one without money is not asked at all. The breakers themselves
 // stand in the admission core, where calls wait; this decides when they open. One for the process, thread-safe.
+//
+// An account goes by the name of its budget: that of the upstream, or `upstream@caller` where callers bring their own.
 #pragma once
 
 #include <atomic>
@@ -9,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/timer_wheel.hpp"
 #include "proxy/error_rules.hpp"
@@ -49,6 +52,11 @@ class AccountHealth {
   net::Instant note_no_money(const std::string& upstream, const Symptom& symptom, net::Instant now);
 
   std::optional<State> state(std::string_view upstream) const;
+  // The accounts in trouble that callers brought to this upstream: the first `at_most` by name.
+  std::vector<std::string> troubled_callers(const std::string& upstream, std::size_t at_most) const;
+
+  // Callers can bring any number of accounts; of those beyond this many the one whose trouble is oldest is forgotten.
+  static constexpr std::size_t troubled_max = 1'000;
 
  private:
   void forget(std::string_view upstream);

@@ -61,6 +61,10 @@ std::string model_budget_name(const Destination& destination) {
   return model_budget_name(destination.upstream->name, destination.profile->name);
 }
 
+std::string callers_account(const std::string& upstream, std::string_view caller) {
+  return upstream + '@' + std::string(caller);
+}
+
 admission::Limits admission_limits(const Settings& settings, Instant now, SystemTime unix_time) {
   admission::Limits limits;
   limits.requests_max = settings.queue.requests_max;

@@ -17,6 +17,9 @@ admission::Limits admission_limits(const Settings& settings, admission::Instant 
 // The name of the budget of an account's model; empty: the model has no limits of its own there.
 std::string model_budget_name(const Destination& destination);
 
+// The name of the account that a caller brings to an upstream; no upstream can be called that, '@' stands in no name.
+std::string callers_account(const std::string& upstream, std::string_view caller);
+
 // An instance's part of a limit; at least one, or nothing could ever be sent.
 std::uint64_t shared_part(std::uint64_t limit, double share);
 

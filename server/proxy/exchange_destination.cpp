@@ -82,8 +82,8 @@ std::optional<Refusal> Exchange::go_to(const Destination& destination) {
   estimate_prompt(destination_);
   Turn::Request request = turn_request(destination_);
   record_.reserved_tokens = reserved_tokens(request.upstream);
+  recovery_.go_to(record_.upstream, request.names.account);
   turn_.prepare(std::move(request));
-  recovery_.go_to(record_.upstream);
   outgoing_ = outgoing();
   return std::nullopt;
 }
@@ -136,7 +136,7 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
   request.output_model = tokenizer_model(destination);
-  request.names = budget_names(client_, destination);
+  request.names = budget_names(client_, destination, settings_.clients.mode);
   const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;

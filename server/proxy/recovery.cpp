@@ -27,14 +27,15 @@ void Recovery::begin(bool repeatable, bool side_effects, std::function<bool()> e
   elsewhere_ = std::move(elsewhere);
 }
 
-void Recovery::go_to(const std::string& upstream) {
+void Recovery::go_to(const std::string& upstream, const std::string& account) {
   upstream_ = upstream;
+  account_ = account;
   not_before_ = Instant::min();
 }
 
 std::optional<Refusal> Recovery::no_use() const {
   if (!settings_.breaker_enabled) return std::nullopt;
-  const auto state = health_of(session_).state(upstream_);
+  const auto state = health_of(session_).state(account_);
   if (!state || !state->without_money || Clock::now() >= state->rests_until) return std::nullopt;
   protocol::UpstreamError error;
   error.type = state->last.type;
@@ -46,18 +47,18 @@ std::optional<Refusal> Recovery::no_use() const {
 }
 
 Instant Recovery::patience_ends(Instant now) const {
-  const auto state = health_of(session_).state(upstream_);
+  const auto state = health_of(session_).state(account_);
   return state && state->failures > 0 && now < state->rests_until ? now + wait_for_failing : Instant::max();
 }
 
 std::optional<Refusal> Recovery::why_not() const {
-  const auto state = health_of(session_).state(upstream_);
+  const auto state = health_of(session_).state(account_);
   const auto now = Clock::now();
   if (!state || state->failures == 0 || state->rests_until == Instant::min()) return std::nullopt;
   const auto rest = std::max(Duration(1000), std::chrono::ceil<Duration>(state->rests_until - now));
   const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(rest).count());
   Refusal refusal =
-      no_upstream("Upstream '" + upstream_ + "' failed " + std::to_string(state->failures) +
+      no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
                   " times in a row, last with: " + state->last.message + " It is tried again in " + seconds + " s.");
   refusal.headers.emplace_back("retry-after", seconds);
   return refusal;
@@ -65,14 +66,14 @@ std::optional<Refusal> Recovery::why_not() const {
 
 void Recovery::taken_in() {
   turn_.taken_in();
-  health_of(session_).note_success(upstream_);
+  health_of(session_).note_success(account_);
 }
 
 Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& symptom) {
   AccountHealth& health = health_of(session_);
   const auto now = Clock::now();
   if (diagnosis.cause == Cause::quota) {
-    const Instant until = health.note_no_money(upstream_, symptom, now);
+    const Instant until = health.note_no_money(account_, symptom, now);
     if (settings_.breaker_enabled) turn_.pause(until, false);
     not_before_ = until;
     return settings_.retry.enabled && repeatable_ && elsewhere_() ? Verdict::again : Verdict::pointless;
@@ -82,14 +83,14 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
     return Verdict::not_ours;
   }
   if (diagnosis.cause == Cause::fault) return failed(Trouble::failed, symptom);
-  const unsigned in_a_row = health.note_refusal(upstream_, symptom, now);
+  const unsigned in_a_row = health.note_refusal(account_, symptom, now);
   const Verdict verdict = next(Trouble::refused, diagnosis.hint, in_a_row);
   // It holds for all who want to go there, not for this call alone, which may be going elsewhere.
   const bool hinted_too_late = diagnosis.hint && now + *diagnosis.hint > not_before_;
   const Instant until =
       verdict == Verdict::again && !hinted_too_late ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
   turn_.pause(until, diagnosis.of_model);
-  health.note_rest(upstream_, until);
+  health.note_rest(account_, until);
   return verdict;
 }
 
@@ -104,7 +105,7 @@ Recovery::Verdict Recovery::timed_out(const Symptom& symptom) {
 }
 
 void Recovery::rest_if_failing(const Symptom& symptom) {
-  const auto until = health_of(session_).note_failure(upstream_, symptom, settings_.retry, Clock::now());
+  const auto until = health_of(session_).note_failure(account_, symptom, settings_.retry, Clock::now());
   if (until && settings_.breaker_enabled) turn_.pause(*until, false);
 }
 

@@ -24,8 +24,8 @@ class Recovery {
   // What may be done with the call; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
   // `elsewhere`: whether another account could take it now.
   void begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere);
-  // The account that the next tries go to.
-  void go_to(const std::string& upstream);
+  // The upstream that the next tries go to, and the account there: where callers bring their own, theirs.
+  void go_to(const std::string& upstream, const std::string& account);
 
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
@@ -55,7 +55,7 @@ class Recovery {
   Session& session_;
   Turn& turn_;
   const Settings& settings_;
-  std::string upstream_;
+  std::string upstream_, account_;
   bool repeatable_ = false, side_effects_ = false;
   std::function<bool()> elsewhere_;
   unsigned refusals_ = 0, in_vain_ = 0;

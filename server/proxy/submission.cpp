@@ -1,15 +1,19 @@
 #include "proxy/submission.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/budgets.hpp"
 
 namespace weir::proxy {
 namespace {
 
+using admission::BudgetId;
 using admission::Cost;
 using admission::LaterCharge;
 using admission::Priority;
+using admission::Scheduler;
+using admission::Scope;
 using admission::Tokens;
 
 Tokens tokens(std::uint64_t count) {
@@ -38,14 +42,29 @@ std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>
 
 }  // namespace
 
-BudgetNames budget_names(const Client& client, const Destination& destination) {
+BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode) {
   BudgetNames names;
   // Without keys everybody shares one budget; whoever calls has a lane in it.
   names.key = client.key ? client.key->name : "open";
   if (client.key) names.team = client.key->team;
   names.account = destination.upstream->name;
   names.model = model_budget_name(destination);
+  if (mode != ClientMode::pass_through) return names;
+  names.account_like = std::exchange(names.account, callers_account(names.account, client.name));
+  if (!names.model.empty()) {
+    names.model_like = std::exchange(names.model, names.account + names.model.substr(names.account_like.size()));
+  }
   return names;
+}
+
+BudgetId account_budget(const BudgetNames& names, Scheduler& scheduler) {
+  if (names.account_like.empty()) return scheduler.budget(Scope::account, names.account);
+  return scheduler.budget_like(names.account, scheduler.budget(Scope::account, names.account_like));
+}
+
+BudgetId model_budget(const BudgetNames& names, Scheduler& scheduler) {
+  if (names.model_like.empty()) return scheduler.budget(Scope::model, names.model);
+  return scheduler.budget_like(names.model, scheduler.budget(Scope::model, names.model_like));
 }
 
 Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {

@@ -18,8 +18,13 @@ namespace weir::proxy {
 // The names of what a request counts against; a team or model without a name has no budget.
 struct BudgetNames {
   std::string key, team, account, model;
+  // Whose limits account and model have, where every caller brings an account of their own; else empty.
+  std::string account_like, model_like;
 };
-BudgetNames budget_names(const Client& client, const Destination& destination);
+BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode);
+// The budgets of these names. REQUIRES: a name.
+admission::BudgetId account_budget(const BudgetNames& names, admission::Scheduler& scheduler);
+admission::BudgetId model_budget(const BudgetNames& names, admission::Scheduler& scheduler);
 
 // What the caller's own budgets count: what was really used, reserved by the estimate.
 admission::Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output);

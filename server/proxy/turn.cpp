@@ -15,8 +15,8 @@ admission::Submission Turn::submission(const Request& request, admission::Schedu
   admission::Submission submission;
   submission.key = scheduler.budget(Scope::key, request.names.key);
   if (!request.names.team.empty()) submission.team = scheduler.budget(Scope::team, request.names.team);
-  submission.account = scheduler.budget(Scope::account, request.names.account);
-  if (!request.names.model.empty()) submission.model = scheduler.budget(Scope::model, request.names.model);
+  submission.account = account_budget(request.names, scheduler);
+  if (!request.names.model.empty()) submission.model = model_budget(request.names, scheduler);
   submission.sub_lane = request.sub_lane;
   submission.priority = request.priority;
   submission.own = request.own;
@@ -85,8 +85,7 @@ void Turn::pause(net::Instant until, bool of_model) {
   admission::UpstreamReport report;
   report.budget = gate.with([&](admission::Scheduler& scheduler) {
     const bool model = of_model && !request_.names.model.empty();
-    return model ? scheduler.budget(Scope::model, request_.names.model)
-                 : scheduler.budget(Scope::account, request_.names.account);
+    return model ? model_budget(request_.names, scheduler) : account_budget(request_.names, scheduler);
   });
   report.pause_until = until;
   report.probe = true;
@@ -112,13 +111,16 @@ std::string Turn::header_lines() {
   std::string lines = "x-weir-queue-ms: " + std::to_string(queued_.count()) + "\r\n";
   if (const std::uint64_t tokens = reserved(); tokens > 0)
     lines += "x-weir-reserved-tokens: " + std::to_string(tokens) + "\r\n";
-  // The caller's own budget: its key's, else its team's.
+  // The caller's own budget: its key's, else its team's, else that of the account it brought.
   lines += session_.context().shared.gate.with([&](admission::Scheduler& scheduler) {
     const auto now = Clock::now();
     const auto view = [&](Meter meter) {
       admission::MeterView seen = scheduler.view(scheduler.budget(Scope::key, request_.names.key), meter, now);
       if (!seen.limit && !request_.names.team.empty()) {
         seen = scheduler.view(scheduler.budget(Scope::team, request_.names.team), meter, now);
+      }
+      if (!seen.limit && !request_.names.account_like.empty()) {
+        seen = scheduler.view(account_budget(request_.names, scheduler), meter, now);
       }
       return seen;
     };

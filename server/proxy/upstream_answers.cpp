@@ -9,11 +9,33 @@ namespace {
 
 using protocol::json_quote;
 
+constexpr std::size_t shown_callers_max = 100;
+
 std::string said_last(const Symptom& last) {
   std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
   if (!last.code.empty()) text += ", " + last.code;
   if (!last.message.empty()) text += ": " + last.message;
   return text;
+}
+
+void append_account(std::string& out, const std::string& name, const Upstream& upstream,
+                    const std::optional<AccountHealth::State>& state, net::Instant now) {
+  out += out.back() == '[' ? "{" : ",{";
+  out += R"("name":)" + json_quote(name) + R"(,"address":)" +
+         json_quote((upstream.tls ? "https://" : "http://") + upstream.authority) + R"(,"state":")";
+  out += breaker_state(state, now);
+  out += R"(","state_words":)" + json_quote(state_in_words(name, state, now));
+  if (state) {
+    out += R"(,"refusals":)" + std::to_string(state->refusals) + R"(,"failures":)" + std::to_string(state->failures) +
+           R"(,"without_money":)" + (state->without_money ? "true" : "false") + R"(,"last":{"status":)" +
+           std::to_string(state->last.status) + R"(,"cause":)" + json_quote(name_of(state->last.cause)) +
+           R"(,"code":)" + json_quote(state->last.code) + R"(,"message":)" + json_quote(state->last.message) + "}";
+    if (state->rests_until > now) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
+      out += R"(,"rests_for_ms":)" + std::to_string(left.count());
+    }
+  }
+  out += '}';
 }
 
 }  // namespace
@@ -45,23 +67,10 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
 std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now) {
   std::string out = R"({"schema":1,"upstreams":[)";
   for (const Upstream& upstream : settings.upstreams) {
-    const auto state = health.state(upstream.name);
-    out += out.back() == '[' ? "{" : ",{";
-    out += R"("name":)" + json_quote(upstream.name) + R"(,"address":)" +
-           json_quote((upstream.tls ? "https://" : "http://") + upstream.authority) + R"(,"state":")";
-    out += breaker_state(state, now);
-    out += R"(","state_words":)" + json_quote(state_in_words(upstream.name, state, now));
-    if (state) {
-      out += R"(,"refusals":)" + std::to_string(state->refusals) + R"(,"failures":)" + std::to_string(state->failures) +
-             R"(,"without_money":)" + (state->without_money ? "true" : "false") + R"(,"last":{"status":)" +
-             std::to_string(state->last.status) + R"(,"cause":)" + json_quote(name_of(state->last.cause)) +
-             R"(,"code":)" + json_quote(state->last.code) + R"(,"message":)" + json_quote(state->last.message) + "}";
-      if (state->rests_until > now) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
-        out += R"(,"rests_for_ms":)" + std::to_string(left.count());
-      }
+    append_account(out, upstream.name, upstream, health.state(upstream.name), now);
+    for (const std::string& account : health.troubled_callers(upstream.name, shown_callers_max)) {
+      append_account(out, account, upstream, health.state(account), now);
     }
-    out += '}';
   }
   return out + "]}";
 }

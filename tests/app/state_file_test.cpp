@@ -98,15 +98,17 @@ TEST(StateText, BringsEverythingBack) {
   state.snapshot.budgets.push_back({Scope::key, "al\"ice\n", {{Meter::tokens_day, 5h, 1'000'000'000'000}}});
   state.snapshot.budgets.push_back({Scope::team, "t", {{Meter::input, 1s, 1}, {Meter::output, 1s, 2}}});
   state.snapshot.budgets.push_back({Scope::model, "ark-1/deepseek-*", {{Meter::requests_day, 1h, 4}}});
+  state.snapshot.budgets.push_back({Scope::account, "ark-1@key-1a2b3c4d", {{Meter::requests, 2s, 3}}, "ark-1"});
   const State back = parsed(format_state(state));
   EXPECT_EQ(back.written, written);
   EXPECT_TRUE(back.complete);
-  ASSERT_EQ(back.snapshot.budgets.size(), 4U);
-  for (std::size_t i = 0; i < 4; ++i) {
+  ASSERT_EQ(back.snapshot.budgets.size(), 5U);
+  for (std::size_t i = 0; i < 5; ++i) {
     const admission::Snapshot::Entry& was = state.snapshot.budgets[i];
     const admission::Snapshot::Entry& is = back.snapshot.budgets[i];
     EXPECT_EQ(is.scope, was.scope);
     EXPECT_EQ(is.name, was.name);
+    EXPECT_EQ(is.like, was.like);
     ASSERT_EQ(is.charges.size(), was.charges.size());
     for (std::size_t k = 0; k < is.charges.size(); ++k) {
       EXPECT_EQ(is.charges[k].meter, was.charges[k].meter);

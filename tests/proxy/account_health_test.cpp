@@ -67,5 +67,25 @@ TEST(AccountHealth, WithoutMoneyItRestsForAMinuteAndKnowsWhatWasSaid) {
   EXPECT_EQ(state->last_at, start);
 }
 
+TEST(AccountHealth, ListsTheTroubledAccountsThatCallersBrought) {
+  AccountHealth health;
+  for (const char* name : {"up@key-2", "up@key-1", "up", "up2@key-3", "up-@key-4"})
+    health.note_refusal(name, symptom, start);
+  EXPECT_EQ(health.troubled_callers("up", 10), (std::vector<std::string>{"up@key-1", "up@key-2"}));
+  EXPECT_EQ(health.troubled_callers("up", 1), std::vector<std::string>{"up@key-1"});
+  health.note_success("up@key-1");
+  EXPECT_EQ(health.troubled_callers("up", 10), std::vector<std::string>{"up@key-2"});
+}
+
+TEST(AccountHealth, ForgetsTheOldestTroubleWhenCallersInventAccounts) {
+  AccountHealth health;
+  net::Instant now = start;
+  for (std::size_t i = 0; i <= AccountHealth::troubled_max; ++i)
+    health.note_refusal("up@" + std::to_string(i), symptom, now += 1s);
+  EXPECT_FALSE(health.state("up@0"));
+  EXPECT_TRUE(health.state("up@1"));
+  EXPECT_TRUE(health.state("up@" + std::to_string(AccountHealth::troubled_max)));
+}
+
 }  // namespace
 }  // namespace weir::proxy

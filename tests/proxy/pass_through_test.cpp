@@ -1,0 +1,134 @@
+// Callers who bring their own provider keys: each has an account of their own at the upstream, with budgets of its own.
+#include <gtest/gtest.h>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string alice = "Authorization: Bearer sk-alice\r\n", bob = "Authorization: Bearer sk-bob\r\n";
+
+std::string ask(const std::string& whose, const std::string& model = "m") {
+  return post("/v1/chat/completions", R"({"model":")" + model + R"(","messages":[]})", whose);
+}
+std::string ask_stream(const std::string& whose) {
+  return post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})", whose);
+}
+
+proxy::Settings pass_through(std::uint16_t port) {
+  proxy::Settings settings = settings_for({upstream_at(port)});
+  settings.clients.mode = proxy::ClientMode::pass_through;
+  return settings;
+}
+
+TEST(PassThrough, CallersDoNotWaitForEachOthersRoom) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"of bob"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.concurrency = 1;
+  TestProxy proxy(std::move(settings));
+  RawClient first(proxy.port()), second(proxy.port());
+  first.send(ask_stream(alice));
+  first.read_until(chat_event("a"));
+  second.send(ask(bob));
+  EXPECT_EQ(second.read_response().body, R"({"id":"of bob"})");
+}
+
+TEST(PassThrough, ACallerWaitsForTheRoomOfTheirOwnAccount) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.concurrency = 1;
+  TestProxy proxy(std::move(settings));
+  RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
+  first.send(ask_stream(alice));
+  first.read_until(chat_event("a"));
+  second.send(ask(alice));
+  std::string queue;
+  EXPECT_TRUE(wait_for([&] {
+    operators.send(get("/weir/queue"));
+    queue = operators.read_response().body;
+    return queue.find(R"("waits_for":{"scope":"upstream","name":"up@key-)") != std::string::npos;
+  })) << queue;
+  EXPECT_EQ(upstream.requests().size(), 1u);
+  first.close();
+  EXPECT_EQ(second.read_response().body, R"({"id":"second"})");
+}
+
+TEST(PassThrough, EveryAccountHasTheModelsOwnLimitsToo) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"1"})")).expect_request().send(json_answer(R"({"id":"2"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.queue.wait_max = std::chrono::milliseconds(0);
+  proxy::ModelProfile limited;
+  limited.name = "m";
+  limited.limits.rpm = 1;
+  settings.upstreams[0].models.push_back(limited);
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(ask(alice));
+  EXPECT_EQ(client.read_response().status(), 200);
+  client.send(ask(bob));
+  EXPECT_EQ(client.read_response().status(), 200);
+  client.send(ask(alice));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(code_of(answer), "weir_deadline");
+}
+
+TEST(PassThrough, AnswersTellTheBudgetOfTheCallersAccount) {
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send(json_answer(R"({"id":"1"})"))
+      .expect_request()
+      .send(json_answer(R"({"id":"2"})"))
+      .expect_request()
+      .send(json_answer(R"({"id":"3"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.rpm = 10;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  const auto left_after = [&](const std::string& whose) {
+    client.send(ask(whose));
+    return client.read_response().field("x-ratelimit-remaining-requests");
+  };
+  EXPECT_EQ(left_after(alice), "9");
+  EXPECT_EQ(left_after(alice), "8");
+  EXPECT_EQ(left_after(bob), "9");
+}
+
+TEST(PassThrough, AnAccountWithoutMoneyIsNotAskedAgainAndNobodyElseSuffers) {
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send(answer_with("402 Payment Required\r\nContent-Type: application/json\r\n",
+                        R"({"error":{"code":"invalid_request_error","message":"Insufficient Balance"}})"))
+      .expect_request()
+      .send(json_answer(R"({"id":"of bob"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  proxy::ErrorRule rule;
+  rule.status = 402;
+  rule.cause = proxy::Cause::quota;
+  settings.breaker_enabled = true;
+  settings.upstreams[0].error_rules = {rule};
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  client.send(ask(alice));
+  EXPECT_EQ(client.read_response().status(), 402);
+  client.send(ask(alice));
+  EXPECT_EQ(client.read_response().status(), 402);
+  EXPECT_EQ(upstream.requests().size(), 1u);
+  client.send(ask(bob));
+  EXPECT_EQ(client.read_response().body, R"({"id":"of bob"})");
+  operators.send(get("/weir/upstreams"));
+  const std::string upstreams = operators.read_response().body;
+  EXPECT_NE(upstreams.find(R"("state_words":"up is ready.")"), std::string::npos) << upstreams;
+  EXPECT_NE(upstreams.find(R"("without_money":true)"), std::string::npos) << upstreams;
+  EXPECT_EQ(upstreams.find("sk-alice"), std::string::npos) << upstreams;
+  operators.send(get("/readyz"));
+  EXPECT_EQ(operators.read_response().status(), 200);
+}
+
+}  // namespace
+}  // namespace weir::test
