@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -23,6 +24,7 @@
 #include "app/check.hpp"
 #include "app/state_file.hpp"
 #include "app/supervisor.hpp"
+#include "app/units.hpp"
 #include "net/listener.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/session.hpp"
@@ -105,6 +107,11 @@ admission::Duration window_max(const proxy::Settings& settings) {
   return longest;
 }
 
+bool has_limits(const proxy::Upstream& upstream) {
+  return upstream.limits.any() || std::any_of(upstream.models.begin(), upstream.models.end(),
+                                              [](const auto& model) { return model.limits.any(); });
+}
+
 // A worker thread with what runs on it.
 struct WorkerThread {
   net::Worker worker;
@@ -153,8 +160,11 @@ class Server {
     if (state_file_ && state_file_->restore(window_max(settings), std::chrono::system_clock::now())) return;
     if (config_.start_guard == Duration::zero()) return;
     shared_.gate.assume_spent(config_.start_guard);
-    if (state_file_)
-      log_.info("limits of upstreams count as used up for " + std::to_string(config_.start_guard.count()) + " ms");
+    const bool limited = std::any_of(settings.upstreams.begin(), settings.upstreams.end(), has_limits);
+    if (!limited) return;
+    log_.info("start_guard: the limits of upstreams count as used up for " + format_duration(config_.start_guard) +
+              ", so first calls may wait; what was sent before is not known" +
+              (state_file_ ? "" : " (state_file keeps it)"));
   }
 
   void keep_state() {

@@ -34,7 +34,7 @@ class Instance(Weir):
 
     def used(self) -> int:
         budgets = httpx.get(self.operator_origin + "/weir/budgets", trust_env=False).json()["budgets"]
-        return next(b["meters"]["rpm"]["used"] for b in budgets if b["scope"] == "upstream")
+        return sum(b["meters"]["rpm"]["used"] for b in budgets if b["scope"] == "upstream")
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
@@ -89,6 +89,7 @@ def test_without_knowledge_the_limits_count_as_used_up_for_a_while(held_provider
     server = Instance(held_provider, tmp_path, start_guard="2s")
     if text is not None:
         assert f"state_file {tmp_path}/state: not restored: " in server.log()
+    assert "start_guard: the limits of upstreams count as used up for 2s" in server.log()
     answered, waited = server.call()
     assert waited > 0
     assert 2 <= answered - began < 2 + WINDOW_SECONDS / 2
