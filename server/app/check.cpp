@@ -64,6 +64,9 @@ void describe_upstream(std::ostream& out, const proxy::Upstream& upstream) {
   }
   out << "\n    limits: " << limits_text(upstream.limits, upstream.share);
   if (upstream.share != 1.0) out << "   # this instance's share of " << format_fraction(upstream.share);
+  if (upstream.batch)
+    out << "\n    batch: {path: " << upstream.batch->path
+        << ", limits: " << limits_text(upstream.batch->limits, upstream.share) << "}";
   out << "\n    timeouts: {connect: " << format_duration(upstream.timeouts.connect)
       << ", tls: " << format_duration(upstream.timeouts.tls)
       << ", first_byte: " << format_duration(upstream.timeouts.first_byte)

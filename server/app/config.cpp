@@ -156,6 +156,13 @@ void read_upstream(Section& section, UpstreamConfig& config) {
   section.choice("reserve", config.reserves_cap,
                  std::vector<std::pair<std::string, bool>>{{"forecast", false}, {"cap", true}});
   section.section("timeouts", [&](Section& timeouts) { read_upstream_timeouts(timeouts, config.timeouts); });
+  if (section.has("batch")) config.batch.emplace();
+  section.section("batch", [&](Section& batch) {
+    BatchConfig ignored;
+    BatchConfig& own = config.batch ? *config.batch : ignored;
+    batch.section("limits", [&](Section& limits) { read_limits(limits, own.limits); });
+    batch.section("timeouts", [&](Section& timeouts) { read_upstream_timeouts(timeouts, own.timeouts); });
+  });
   read_account_models(section, config.models);
   section.text("ca_file", config.ca_file);
   section.flag("verify_tls", config.verify_tls);

@@ -86,6 +86,13 @@ struct UpstreamTimeoutsConfig {  // nullopt: the next wider level decides (upstr
   std::optional<Duration> connect, tls, first_byte, first_content, content_gap, byte_gap, total;
 };
 
+// Calls that a provider counts apart; an account may say other limits and timeouts for them.
+struct BatchConfig {
+  std::string path;  // of a provider: "/batch"
+  LimitsConfig limits;
+  UpstreamTimeoutsConfig timeouts;
+};
+
 // What an account has of its own for one model, by the model id that is sent upstream.
 struct AccountModelConfig {
   std::string id;
@@ -107,6 +114,7 @@ struct UpstreamConfig {
   double share = 1.0;         // this instance's part of every limit, in (0, 1]
   bool reserves_cap = false;  // `reserve: cap`
   UpstreamTimeoutsConfig timeouts;
+  std::optional<BatchConfig> batch;
   std::vector<AccountModelConfig> models;
   std::string ca_file;
   bool verify_tls = true;

@@ -168,7 +168,7 @@ void read_model(Section& section, std::vector<ProviderModel>& models) {
   std::vector<proxy::Price> batch_prices;
   const bool batch_priced = section.has("batch_prices");
   read_prices(section, "batch_prices", batch_prices);
-  if (batch_priced) model.batch_prices = std::move(batch_prices);
+  if (batch_priced) profile.batch_prices = std::move(batch_prices);
   section.flag("listed", model.listed);
   models.push_back(std::move(model));
 }
@@ -199,6 +199,20 @@ void read_timeouts(Section& section, UpstreamTimeoutsConfig& timeouts) {
   section.duration("content_gap", timeouts.content_gap, range);
   section.duration("byte_gap", timeouts.byte_gap, range);
   section.duration("total", timeouts.total, range);
+}
+
+void read_batch(Section& parent, std::optional<BatchConfig>& batch) {
+  const bool said = parent.has("batch");
+  BatchConfig read;
+  parent.section("batch", [&](Section& section) {
+    section.require("path");
+    section.text("path", read.path);
+    if (said && (!read.path.starts_with('/') || read.path.ends_with('/')))
+      section.problem("path", "expected a path that starts with '/' and does not end with one");
+    section.section("limits", [&](Section& limits) { read_limits(limits, read.limits); });
+    section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, read.timeouts); });
+  });
+  if (said) batch = std::move(read);
 }
 
 void read_peak(Section& parent, std::optional<PeakHours>& peak) {
@@ -248,6 +262,7 @@ void read_file(Section& file, ProviderProfile& provider) {
   file.entries("tiers", [&](const std::string& name, Section& section) { read_limits(section, provider.tiers[name]); });
   file.section("charge", [&](Section& section) { read_charge(section, provider.charge); });
   read_output_caps(file, provider.output_caps);
+  read_batch(file, provider.batch);
   file.section("keep_alive", [&](Section& section) {
     section.choice("stream", provider.keep_alive_stream, words({"comment", "ping", "none"}));
     section.choice("json", provider.keep_alive_json, words({"blank-lines", "none"}));

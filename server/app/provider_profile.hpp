@@ -29,7 +29,6 @@ using proxy::OutputCap;
 struct ProviderModel {
   proxy::ModelProfile profile;  // its limits are those of `limits` below
   LimitsConfig limits;
-  std::vector<proxy::Price> batch_prices;
   bool listed = true;  // in GET /v1/models when the upstream is not asked
 };
 
@@ -58,6 +57,7 @@ struct ProviderProfile {
   UpstreamTimeoutsConfig timeouts;
   LimitsConfig limits;
   std::map<std::string, LimitsConfig> tiers;
+  std::optional<BatchConfig> batch;  // calls that it counts apart
   Charge charge;
   std::vector<OutputCap> output_caps;
   std::string keep_alive_stream, keep_alive_json;  // "comment", "ping", "blank-lines", "none"

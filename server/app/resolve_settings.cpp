@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/provider_profile.hpp"
+#include "app/resolved_values.hpp"
 #include "app/units.hpp"
 
 namespace weir::app {
@@ -23,26 +24,6 @@ bool same_header(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) {
     return lower(static_cast<unsigned char>(x)) == lower(static_cast<unsigned char>(y));
   });
-}
-
-proxy::Limits to_limits(const LimitsConfig& config) {
-  const auto finite = [](const std::optional<std::uint64_t>& value) {
-    return value && *value != unlimited ? value : std::nullopt;
-  };
-  proxy::Limits limits;
-  limits.rpm = finite(config.rpm);
-  limits.rpd = finite(config.rpd);
-  limits.tpm = finite(config.tpm);
-  limits.tpd = finite(config.tpd);
-  limits.input_tpm = finite(config.input_tpm);
-  limits.output_tpm = finite(config.output_tpm);
-  limits.concurrency = finite(config.concurrency);
-  limits.burst = finite(config.burst);
-  if (config.window) limits.window = *config.window;
-  if (config.guard) limits.guard = *config.guard;
-  if (config.pacing) limits.pacing = *config.pacing;
-  if (config.day_reset) limits.day_reset = *config.day_reset;
-  return limits;
 }
 
 class Resolver {
@@ -155,23 +136,32 @@ class Resolver {
     upstream.error_rules.insert(upstream.error_rules.end(), common.begin(), common.end());
     upstream.charge = charge_of(*provider, upstream.limits);
     upstream.output_caps = provider->output_caps;
-    upstream.timeouts = timeouts_of(from.timeouts, provider->timeouts);
+    upstream.timeouts = to_timeouts({&from.timeouts, &config_.timeouts.upstream, &provider->timeouts});
+    upstream.batch = batch_of(from, *provider);
     upstream.ca_file = from.ca_file;
     upstream.verify_tls = from.verify_tls;
     upstream.models = models_of(from, *provider);
     for (ModelProfile& model : upstream.models) take_shape(model.limits, upstream.limits);
+    if (upstream.batch) take_shape(upstream.batch->limits, upstream.limits);
     check_share(from, upstream.limits, "");
     for (const ModelProfile& model : upstream.models) check_share(from, model.limits, " of model " + model.name);
     return upstream;
   }
 
-  // How a provider counts is the same for its models: what they do not say themselves holds as for the account.
-  static void take_shape(proxy::Limits& model, const proxy::Limits& account) {
-    const proxy::Limits unsaid;
-    if (model.window == unsaid.window) model.window = account.window;
-    if (model.guard == unsaid.guard) model.guard = account.guard;
-    if (model.pacing == unsaid.pacing) model.pacing = account.pacing;
-    if (model.day_reset == unsaid.day_reset) model.day_reset = account.day_reset;
+  // What is said of these calls in particular goes before what is said of all.
+  std::optional<proxy::BatchService> batch_of(const UpstreamConfig& from, const ProviderProfile& provider) {
+    if (!provider.batch) {
+      if (from.batch) problem(from.place, "batch: the provider '" + provider.name + "' counts no calls apart");
+      return std::nullopt;
+    }
+    const BatchConfig own = from.batch.value_or(BatchConfig{});
+    proxy::BatchService batch;
+    batch.path = provider.batch->path;
+    batch.limits = to_limits(overlay(provider.batch->limits, own.limits));
+    batch.timeouts = to_timeouts(
+        {&own.timeouts, &provider.batch->timeouts, &from.timeouts, &config_.timeouts.upstream, &provider.timeouts});
+    check_share(from, batch.limits, " of " + batch.path);
+    return batch;
   }
 
   // Token limits of an account whose provider counts no tokens are the operator's own wish: they count what is used.
@@ -196,28 +186,6 @@ class Resolver {
       problem(from.place, "the share " + format_fraction(from.share) + " of " + word + ": " + std::to_string(**limit) +
                               whose + " is less than one, so nothing could be sent");
     }
-  }
-
-  proxy::UpstreamTimeouts timeouts_of(const UpstreamTimeoutsConfig& account,
-                                      const UpstreamTimeoutsConfig& provider) const {
-    proxy::UpstreamTimeouts result;
-    const UpstreamTimeoutsConfig& general = config_.timeouts.upstream;
-    const auto pick = [&](Duration& into, std::optional<Duration> UpstreamTimeoutsConfig::* field) {
-      for (const UpstreamTimeoutsConfig* level : {&account, &general, &provider}) {
-        if (level->*field) {
-          into = *(level->*field);
-          return;
-        }
-      }
-    };
-    pick(result.connect, &UpstreamTimeoutsConfig::connect);
-    pick(result.tls, &UpstreamTimeoutsConfig::tls);
-    pick(result.first_byte, &UpstreamTimeoutsConfig::first_byte);
-    pick(result.first_content, &UpstreamTimeoutsConfig::first_content);
-    pick(result.content_gap, &UpstreamTimeoutsConfig::content_gap);
-    pick(result.byte_gap, &UpstreamTimeoutsConfig::byte_gap);
-    pick(result.total, &UpstreamTimeoutsConfig::total);
-    return result;
   }
 
   // The profile of one model id at an account: the provider's entry it is like, under the id that is sent.

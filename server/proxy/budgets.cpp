@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "proxy/batch_service.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -70,13 +72,20 @@ admission::Limits admission_limits(const Settings& settings, Instant now, System
   limits.requests_max = settings.queue.requests_max;
   limits.bytes_max = settings.queue.bytes_max;
   limits.oversize = settings.queue.refuse_oversize ? admission::Oversize::refuse : admission::Oversize::alone;
+  const bool some_batch = std::any_of(settings.upstreams.begin(), settings.upstreams.end(),
+                                      [](const Upstream& upstream) { return upstream.batch.has_value(); });
   const auto add = [&](Scope scope, const std::string& name, const Limits& of, double share) -> BudgetLimits& {
     return limits.budgets.emplace_back(budget(scope, name, of, share, now, unix_time));
   };
-  for (const ClientKey& key : settings.clients.keys) add(Scope::key, key.name, key.limits, 1).weight = key.weight;
-  for (const Team& team : settings.clients.teams) add(Scope::team, team.name, team.limits, 1).weight = team.weight;
+  const auto add_caller = [&](Scope scope, const std::string& name, const Limits& of, unsigned weight) {
+    add(scope, name, of, 1).weight = weight;
+    if (some_batch) add(scope, batch_budget_name(name), batch_part(of), 1).weight = weight;
+  };
+  for (const ClientKey& key : settings.clients.keys) add_caller(Scope::key, key.name, key.limits, key.weight);
+  for (const Team& team : settings.clients.teams) add_caller(Scope::team, team.name, team.limits, team.weight);
   for (const Upstream& upstream : settings.upstreams) {
     add(Scope::account, upstream.name, upstream.limits, upstream.share);
+    if (upstream.batch) add(Scope::account, batch_budget_name(upstream.name), upstream.batch->limits, upstream.share);
     for (const ModelProfile& model : upstream.models) {
       if (model.limits.any())
         add(Scope::model, model_budget_name(upstream.name, model.name), model.limits, upstream.share);

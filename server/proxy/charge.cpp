@@ -156,8 +156,4 @@ MaybeCount input_of_requested(const ChargePlan& plan, const RequestView& view, C
   return std::nullopt;
 }
 
-Metering metering_of(std::string_view path) {
-  return path == "/batch" || path.starts_with("/batch/") ? Metering::batch : Metering::usual;
-}
-
 }  // namespace weir::proxy

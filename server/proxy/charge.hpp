@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "protocol/request_view.hpp"
 #include "proxy/charge_rules.hpp"
@@ -42,10 +41,5 @@ std::optional<std::uint64_t> output_bound(const protocol::RequestView& view, con
 // nullopt: the figure does not tell, because the cap was the larger.
 std::optional<std::uint64_t> input_of_requested(const ChargePlan& plan, const protocol::RequestView& view,
                                                 std::uint64_t requested);
-
-// Whose meters a path counts on. Ark's /batch/* has a budget of its own, in tokens per day, and its answers come when
-// they come: no clock for the first content. /context/chat/completions and /bots/... count as chat.
-enum class Metering : std::uint8_t { usual, batch };
-Metering metering_of(std::string_view path);  // Route::path, e.g. "/batch/chat/completions"
 
 }  // namespace weir::proxy

@@ -16,6 +16,7 @@ struct Destination {
   std::string_view model;                 // to send; empty: as the client sent it
   const ModelProfile* profile = nullptr;  // rules and limits of the model; nullptr: none known
   unsigned weight = 1, order = 1;         // beside other accounts
+  const BatchService* batch = nullptr;    // the call is one that is counted apart; nullptr: it is not
 };
 
 // Accounts that could serve the call, never none.

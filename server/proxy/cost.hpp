@@ -1,5 +1,5 @@
-// What a call cost, by the dated prices of the provider file. An estimate of the bill, not the bill: peak hours, batch
-// prices and rebates are not in it.
+// What a call cost, by the dated prices of the provider file. An estimate of the bill, not the bill: peak hours
+// and rebates are not in it.
 #pragma once
 
 #include <chrono>

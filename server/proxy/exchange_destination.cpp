@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/account_choice.hpp"
+#include "proxy/batch_service.hpp"
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/patience.hpp"
@@ -38,6 +39,7 @@ net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
   std::erase_if(destinations_,
                 [&](const Destination& each) { return upstream_target(*each.upstream, route_).empty(); });
   if (destinations_.empty()) co_return api_not_served(route_.full_path, record_.upstream);
+  for (Destination& each : destinations_) each.batch = batch_service_of(*each.upstream, route_.path);
   arrived_ = first_arrival();
   estimate_prompt(destinations_.front());
   configure_heartbeat();

@@ -1,5 +1,6 @@
 // Of an exchange: what is known of it at its end, for its record, its budgets and for those who learn from it.
 #include "protocol/requested_figure.hpp"
+#include "proxy/batch_service.hpp"
 #include "proxy/cost.hpp"
 #include "proxy/exchange_steps.hpp"
 
@@ -30,8 +31,9 @@ void Exchange::note_relayed(const Relay& relay) {
 }
 
 void Exchange::note_cost(const protocol::Usage& usage) {
-  if (!destination_.profile || destination_.profile->prices.empty()) return;
-  const auto cost = cost_of(destination_.profile->prices, usage, iso_time(std::chrono::system_clock::now()));
+  const std::vector<Price>& prices = prices_of(destination_);
+  if (prices.empty()) return;
+  const auto cost = cost_of(prices, usage, iso_time(std::chrono::system_clock::now()));
   if (!cost) return;
   record_.cost = cost->amount;
   record_.currency = cost->currency;

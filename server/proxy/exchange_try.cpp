@@ -1,6 +1,7 @@
 // Of an exchange: its tries. Each waits for its turn, sends, relays what comes; what came to nothing is taken up by
 // Recovery, which says whether there is another.
 #include "protocol/error_body.hpp"
+#include "proxy/batch_service.hpp"
 #include "proxy/cause.hpp"
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
@@ -71,7 +72,7 @@ net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
   Choice choice = request.stream ? Choice::fresh_only : Choice::any;
   for (;;) {
     if (upstream.queue_headers) outgoing_ = outgoing();  // less of the wait is left
-    UpstreamCall call(session_, endpoint, upstream.timeouts, heartbeat_);
+    UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
     Failure failure = co_await call.connect(choice);
     if (!failure && !session_.gone()) {
       turn_.sent();
@@ -107,13 +108,14 @@ net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
 // No answer came.
 Exchange::Tried Exchange::take_failure(const Failure& failure) {
   const Upstream& upstream = *destination_.upstream;
+  const UpstreamTimeouts& timeouts = timeouts_of(destination_);
   record_.detail = failure.detail;
   Tried tried;
   const bool timeout = failure.kind == Failure::Kind::timeout;
   if (timeout && failure.request_sent) {
-    tried.refusal = upstream_too_slow(TimeLimit::first_byte, upstream.timeouts.first_byte, upstream.name);
+    tried.refusal = upstream_too_slow(TimeLimit::first_byte, timeouts.first_byte, upstream.name);
   } else if (timeout) {
-    tried.refusal = upstream_too_slow(TimeLimit::stall, upstream.timeouts.byte_gap, upstream.name);
+    tried.refusal = upstream_too_slow(TimeLimit::stall, timeouts.byte_gap, upstream.name);
   } else {
     tried.refusal = upstream_failed(failure, upstream.name);
   }
@@ -225,7 +227,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   options.hide_usage = prepared_.asks_usage;
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
-  options.timeouts = destination_.upstream->timeouts;
+  options.timeouts = timeouts_of(destination_);
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
   if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {

@@ -61,7 +61,7 @@ struct ModelProfile {
   Limits limits;
   std::optional<std::uint64_t> context_tokens, input_tokens_max, output_tokens_max, output_tokens_default,
       thinking_tokens_max;
-  std::vector<Price> prices;
+  std::vector<Price> prices, batch_prices;
   std::string base_model;              // what `name` is an alias of; empty: itself
   std::optional<Charge> charge;        // nullopt: the upstream's
   std::vector<OutputCap> output_caps;  // empty: the upstream's
@@ -72,6 +72,14 @@ enum class AuthStyle { bearer, api_key_header, x_api_key, none };
 struct UpstreamTimeouts {
   Duration connect{5'000}, tls{5'000}, first_byte{600'000}, first_content{600'000}, content_gap{120'000},
       byte_gap{120'000}, total{1'800'000};
+};
+
+// Calls that a provider counts apart (Ark's /batch/*): limits, clocks and prices of their own, and nothing of the
+// rest's.
+struct BatchService {
+  std::string path;  // "/batch": it, and what is below it
+  Limits limits;
+  UpstreamTimeouts timeouts;
 };
 
 // Where one API family lives at a provider. `prefix` is put before the rest of the path: base "https://h", prefix
@@ -105,7 +113,8 @@ struct Upstream {
   std::vector<OutputCap> output_caps;
   bool reserves_cap = false;  // budgets hold the most a call can produce, not what it is expected to
   UpstreamTimeouts timeouts;
-  std::string ca_file;  // empty: the system's
+  std::optional<BatchService> batch;  // nullopt: the provider counts nothing apart
+  std::string ca_file;                // empty: the system's
   bool verify_tls = true;
   std::vector<ModelProfile> models;    // first match wins
   std::vector<ErrorRule> error_rules;  // first match wins

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/batch_service.hpp"
 #include "proxy/budgets.hpp"
 
 namespace weir::proxy {
@@ -48,7 +49,13 @@ BudgetNames budget_names(const Client& client, const Destination& destination, C
   names.key = client.key ? client.key->name : "open";
   if (client.key) names.team = client.key->team;
   names.account = destination.upstream->name;
-  names.model = model_budget_name(destination);
+  if (destination.batch) {
+    for (std::string* name : {&names.key, &names.team, &names.account}) {
+      if (!name->empty()) *name = batch_budget_name(*name);
+    }
+  } else {
+    names.model = model_budget_name(destination);
+  }
   if (mode != ClientMode::pass_through) return names;
   names.account_like = std::exchange(names.account, callers_account(names.account, client.name));
   if (!names.model.empty()) {

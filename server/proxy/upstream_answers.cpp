@@ -1,6 +1,7 @@
 #include "proxy/upstream_answers.hpp"
 
 #include "protocol/error_body.hpp"
+#include "proxy/batch_service.hpp"
 #include "proxy/cause.hpp"
 #include "proxy/why.hpp"
 
@@ -68,8 +69,12 @@ std::string upstreams_json(const Settings& settings, const AccountHealth& health
   std::string out = R"({"schema":1,"upstreams":[)";
   for (const Upstream& upstream : settings.upstreams) {
     append_account(out, upstream.name, upstream, health.state(upstream.name), now);
-    for (const std::string& account : health.troubled_callers(upstream.name, shown_callers_max)) {
-      append_account(out, account, upstream, health.state(account), now);
+    const std::string batch = batch_budget_name(upstream.name);
+    if (health.state(batch)) append_account(out, batch, upstream, health.state(batch), now);
+    for (const std::string& name : {upstream.name, batch}) {
+      for (const std::string& account : health.troubled_callers(name, shown_callers_max)) {
+        append_account(out, account, upstream, health.state(account), now);
+      }
     }
   }
   return out + "]}";

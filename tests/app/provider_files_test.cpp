@@ -207,8 +207,18 @@ TEST(ProviderFiles, ArkNamesWhatLimitsDeepseekR1) {
   EXPECT_EQ(model->profile.prices[0].input, 4);
   EXPECT_EQ(model->profile.prices[0].cached_input, 0.8);
   EXPECT_EQ(model->profile.prices[0].output, 16);
-  ASSERT_EQ(model->batch_prices.size(), 1u);
-  EXPECT_EQ(model->batch_prices[0].output, 8);
+  ASSERT_EQ(model->profile.batch_prices.size(), 1u);
+  EXPECT_EQ(model->profile.batch_prices[0].output, 8);
+}
+
+TEST(ProviderFiles, ArkCountsItsBatchCallsApartByTheDay) {
+  const auto& batch = shipped_provider("volcengine-ark")->batch;
+  ASSERT_TRUE(batch.has_value());
+  EXPECT_EQ(batch->path, "/batch");
+  EXPECT_EQ(batch->limits.tpd, 10'000'000'000u);
+  EXPECT_EQ(batch->limits.tpm, std::nullopt);
+  EXPECT_EQ(batch->timeouts.first_content, 24h);
+  EXPECT_EQ(shipped_provider("deepseek")->batch, std::nullopt);
 }
 
 TEST(ProviderFiles, PricesHaveTheDatesTheyHold) {

@@ -55,6 +55,30 @@ TEST(ResolvedLimits, UnlimitedLiftsAWordOfTheTier) {
   EXPECT_EQ(limits.tpm, Optional(5'000'000));
 }
 
+TEST(ResolvedLimits, OfBatchCallsAreThoseOfTheProviderUnlessTheAccountSaysOthers) {
+  const auto batch_of = [](const std::string& settings) {
+    return *first_upstream(
+                load(with_config("upstreams: [{name: a, provider: volcengine-ark, tier: 5M-30K, " + settings + "}]\n")))
+                .batch;
+  };
+  const proxy::BatchService plain = batch_of("timeouts: {first_content: 1m, connect: 3s}");
+  EXPECT_EQ(plain.limits.tpd, Optional(10'000'000'000));
+  EXPECT_EQ(plain.limits.tpm, std::nullopt) << "nothing of the tier";
+  EXPECT_EQ(plain.timeouts.first_content, 24h) << "what is said of all calls does not shorten these";
+  EXPECT_EQ(plain.timeouts.connect, 3s);
+  const proxy::BatchService own = batch_of("batch: {limits: {tpd: 5000, concurrency: 9}, timeouts: {total: 2h}}");
+  EXPECT_EQ(own.limits.tpd, Optional(5000));
+  EXPECT_EQ(own.limits.concurrency, Optional(9));
+  EXPECT_EQ(own.timeouts.total, 2h);
+  EXPECT_EQ(own.timeouts.first_byte, 24h);
+}
+
+TEST(ResolvedLimits, OfBatchCallsAreAnErrorWhereNothingIsCountedApart) {
+  EXPECT_NE(refusal(with_config("upstreams: [{name: a, provider: deepseek, batch: {limits: {tpd: 5}}}]\n"))
+                .find("batch: the provider 'deepseek' counts no calls apart"),
+            std::string::npos);
+}
+
 TEST(ResolvedLimits, AShareIsKeptBesideTheLimit) {
   const Loaded loaded =
       load(with_config("upstreams: [{name: a, provider: volcengine-ark, tier: 5M-30K, share: 0.25}]\n"));

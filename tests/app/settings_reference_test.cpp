@@ -105,13 +105,14 @@ TEST(SettingsReference, DescribesEverySettingAndNoOther) {
   Keys keys = described(lines, "Setting");
   ASSERT_GT(keys.size(), 50u);
   keys = spread(keys, limit_words,
-                {"upstreams[].limits", "upstreams[].models.*.limits", "teams.*.limits", "keys[].limits", "tiers.*"},
+                {"upstreams[].limits", "upstreams[].batch.limits", "upstreams[].models.*.limits", "teams.*.limits",
+                 "keys[].limits", "tiers.*"},
                 reference());
   for (const std::string& word : limit_words) EXPECT_EQ(keys.erase(word), 1u) << word;
   keys = spread(keys,
                 {"timeouts.connect", "timeouts.tls", "timeouts.first_byte", "timeouts.first_content",
                  "timeouts.content_gap", "timeouts.byte_gap", "timeouts.total"},
-                {"upstreams[].timeouts"}, reference());
+                {"upstreams[].timeouts", "upstreams[].batch.timeouts"}, reference());
   expect_same(keys, without_containers(known_settings()));
 }
 
@@ -119,7 +120,7 @@ TEST(SettingsReference, DescribesEveryFieldOfAProviderFileAndNoOther) {
   const std::vector<std::string> lines = chapter(reference(), "# Provider files");
   Keys keys = described(lines, "Field");
   ASSERT_GT(keys.size(), 50u);
-  keys = spread(keys, limit_words, {"limits", "tiers.*", "models[].limits"}, reference());
+  keys = spread(keys, limit_words, {"limits", "tiers.*", "batch.limits", "models[].limits"}, reference());
   for (const std::string& word : limit_words) EXPECT_EQ(keys.erase(word), 1u) << word;
   expect_same(keys, without_containers(known_provider_keys()));
 }

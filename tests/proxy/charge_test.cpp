@@ -188,24 +188,5 @@ TEST(RequestedFigure, GivesTheProvidersEstimateOfTheInput) {
   EXPECT_EQ(input_of(ChargeRule::actual, "", 99), std::nullopt);
 }
 
-// --- Paths with meters of their own
-
-TEST(Metering, ArksBatchPathsAreMeteredApart) {
-  EXPECT_EQ(metering_of("/batch/chat/completions"), Metering::batch);
-  EXPECT_EQ(metering_of("/batch/embeddings"), Metering::batch);
-  EXPECT_EQ(metering_of("/batch/embeddings/multimodal"), Metering::batch);
-  EXPECT_EQ(metering_of("/chat/completions"), Metering::usual);
-  EXPECT_EQ(metering_of("/batches/batch_1"), Metering::usual);
-}
-
-TEST(Metering, ArksContextCacheCountsAsChat) {
-  const Route route = find_route("POST", "/api/v3/context/chat/completions");
-  EXPECT_EQ(route.api, Api::chat);
-  EXPECT_EQ(metering_of(route.path), Metering::usual);
-  const Route batch = find_route("POST", "/api/v3/batch/chat/completions");
-  EXPECT_EQ(batch.api, Api::chat);
-  EXPECT_EQ(metering_of(batch.path), Metering::batch);
-}
-
 }  // namespace
 }  // namespace weir::proxy
