@@ -13,6 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "net/frame_pool.hpp"
+
 namespace weir::net {
 
 template <class T = void>
@@ -20,7 +22,13 @@ class [[nodiscard]] Task;
 
 namespace detail {
 
-struct TaskPromiseBase {
+// Where frames come from.
+struct PooledFrame {
+  static void* operator new(std::size_t bytes) { return frame_pool::allocate(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept { frame_pool::release(frame, bytes); }
+};
+
+struct TaskPromiseBase : PooledFrame {
   std::coroutine_handle<> continuation;
   bool parent_waits = false;  // the parent has really suspended: whoever finishes the child resumes it
   std::exception_ptr exception;
@@ -110,7 +118,7 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
 
 // Owns itself: starts at once, frees its frame at the end.
 struct Detached {
-  struct promise_type {
+  struct promise_type : PooledFrame {
     Detached get_return_object() noexcept { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }
