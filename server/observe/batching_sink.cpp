@@ -30,15 +30,15 @@ BatchingSink::~BatchingSink() {
 void BatchingSink::sink_it_(const spdlog::details::log_msg& message) {
   spdlog::memory_buf_t formatted;
   formatter_->format(message, formatted);
+  add({formatted.data(), formatted.size()});
+}
+
+void BatchingSink::add(std::string_view line) {
   bool first = false;
   {
     const std::scoped_lock lock(lines_mutex_);
     first = lines_.empty();
-    if (lines_.size() >= lines_max) {
-      lines_.pop_front();
-      ++dropped_;
-    }
-    lines_.emplace_back(formatted.data(), formatted.size());
+    lines_.append(line);
   }
   if (first) news_.notify_one();
 }
@@ -52,19 +52,19 @@ void BatchingSink::flush_() {
 }
 
 void BatchingSink::run() {
+  LineBatch writing(lines_max);
   std::unique_lock lock(lines_mutex_);
   for (;;) {
     news_.wait(lock, [this] { return !lines_.empty() || stopping_; });
     if (lines_.empty()) return;
     news_.wait_for(lock, gather_for, [this] { return urgent_ || stopping_; });
     urgent_ = false;
-    const std::deque<std::string> lines = std::exchange(lines_, {});
-    const std::size_t dropped = std::exchange(dropped_, 0);
+    std::swap(lines_, writing);
     lock.unlock();
     // Those that are missing stood before these.
-    std::string bytes = dropped > 0 ? format(tell_dropped_(dropped)) : std::string();
-    for (const std::string& line : lines) bytes += line;
-    write(bytes);
+    if (writing.dropped() > 0) write(format(tell_dropped_(writing.dropped())));
+    write(writing.bytes());
+    writing.clear();
     lock.lock();
   }
 }
@@ -77,7 +77,7 @@ std::string BatchingSink::format(const std::string& warning) {
 }
 
 // To the end, whatever the descriptor is: a log that cannot be written is nobody's to hear about.
-void BatchingSink::write(const std::string& bytes) const {
+void BatchingSink::write(std::string_view bytes) const {
   for (std::size_t done = 0; done < bytes.size();) {
     const ssize_t written = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
     if (written > 0) {

@@ -1,4 +1,4 @@
-// Where log lines go: formatted by the thread that logs, written by a thread of its own, many lines with one call.
+// Where log lines go: made by the thread that logs, written by a thread of its own, many lines with one call.
 // Waking that thread for every line would cost a busy proxy more than all its formatting. Lines are dropped, oldest
 // first, when the reader of the log does not keep up; traffic never waits for it.
 #pragma once
@@ -7,11 +7,13 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+
+#include "observe/line_batch.hpp"
 
 namespace weir::observe {
 
@@ -26,6 +28,9 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
   BatchingSink(const BatchingSink&) = delete;
   BatchingSink& operator=(const BatchingSink&) = delete;
 
+  // A line as it will stand in the log, with its end.
+  void add(std::string_view line);
+
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override;
   void flush_() override;
@@ -33,14 +38,13 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void run();
   std::string format(const std::string& warning);
-  void write(const std::string& bytes) const;
+  void write(std::string_view bytes) const;
 
   const int descriptor_;
   const std::function<std::string(std::size_t)> tell_dropped_;
   std::mutex lines_mutex_;
   std::condition_variable news_;
-  std::deque<std::string> lines_;
-  std::size_t dropped_ = 0;
+  LineBatch lines_{lines_max};
   bool urgent_ = false, stopping_ = false;
   std::thread writer_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <ctime>
 
 #include "observe/batching_sink.hpp"
 #include "observe/json_text.hpp"
@@ -25,7 +26,7 @@ bool needs_quotes(std::string_view text) {
 // Writes `name=value` or `"name":value`, skipping what is empty.
 class LineWriter {
  public:
-  explicit LineWriter(LogFormat format) : json_(format == LogFormat::json) { line_.reserve(512); }
+  LineWriter(LogFormat format, std::string& line) : json_(format == LogFormat::json), line_(line) {}
 
   void text(std::string_view name, std::string_view value) {
     if (value.empty()) return;
@@ -52,32 +53,37 @@ class LineWriter {
     begin(name);
     const auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, value->count()));
     digits(micros / 1000);
-    line_ += '.';
-    for (std::uint64_t place = 100; place > 0; place /= 10) line_ += static_cast<char>('0' + micros / place % 10);
+    std::array<char, 4> fraction{'.'};
+    for (std::uint64_t i = 3, rest = micros % 1000; i > 0; --i, rest /= 10)
+      fraction[i] = static_cast<char>('0' + rest % 10);
+    line_.append(fraction.data(), fraction.size());
   }
-  std::string take() { return std::move(line_); }
 
  private:
-  // Names are words of ours: nothing in them needs an escape.
+  // Names are words of ours: short, and nothing in them needs an escape.
   void begin(std::string_view name) {
-    if (!line_.empty()) line_ += json_ ? ',' : ' ';
-    if (json_) line_ += '"';
-    line_ += name;
-    line_ += json_ ? "\":" : "=";
+    std::array<char, 32> text;
+    char* at = text.data();
+    if (!first_) *at++ = json_ ? ',' : ' ';
+    first_ = false;
+    if (json_) *at++ = '"';
+    at = std::copy(name.begin(), name.end(), at);
+    if (json_) *at++ = '"';
+    *at++ = json_ ? ':' : '=';
+    line_.append(text.data(), at);
   }
   void digits(std::uint64_t value) {
-    std::array<char, 20> text{};
+    std::array<char, 20> text;
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
     line_.append(text.data(), end);
   }
   bool json_;
-  std::string line_;
+  bool first_ = true;
+  std::string& line_;
 };
 
-}  // namespace
-
-std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
-  LineWriter line(format);
+void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat format) {
+  LineWriter line(format, out);
   line.text("request_id", record.request_id);
   line.text("key", record.client);
   line.text("method", record.method);
@@ -107,21 +113,65 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
   line.number("reasoning_tokens", record.reasoning_tokens);
   line.text("upstream_request_id", record.upstream_request_id);
   line.text("trace_id", record.trace_id);
-  return line.take();
+}
+
+// The second a line is written in, as text; made once a second and thread.
+struct SecondText {
+  std::time_t second = -1;
+  std::array<char, 20> date_time{};  // 2026-01-31T12:00:00
+  std::array<char, 7> offset{};      // +01:00
+
+  LogFormat format = LogFormat::text;
+
+  void set(std::time_t now, LogFormat wanted) {
+    if (now == second && format == wanted) return;
+    second = now;
+    format = wanted;
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    std::strftime(date_time.data(), date_time.size(),
+                  format == LogFormat::json ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &local);
+    std::array<char, 6> plain{};
+    std::strftime(plain.data(), plain.size(), "%z", &local);
+    offset = {plain[0], plain[1], plain[2], ':', plain[3], plain[4], '\0'};
+  }
+};
+
+// What stands before the fields of an exchange: the same as the patterns below say for the server's own events.
+void append_time(std::string& out, LogFormat format) {
+  thread_local SecondText second;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  second.set(static_cast<std::time_t>(micros / 1'000'000), format);
+  const bool json = format == LogFormat::json;
+  std::array<char, 7> fraction{'.'};
+  auto rest = micros % 1'000'000;
+  for (std::size_t i = 6; i > 0; --i, rest /= 10) fraction[i] = static_cast<char>('0' + rest % 10);
+  if (json) out += R"({"time":")";
+  out += second.date_time.data();
+  out.append(fraction.data(), json ? 7 : 4);
+  if (json) out += second.offset.data();
+}
+
+}  // namespace
+
+std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
+  std::string line;
+  append_exchange(line, record, format);
+  return line;
 }
 
 namespace {
 
 std::string event_fields(LogFormat format, std::string_view message) {
   if (format == LogFormat::text) return std::string(message);
-  LineWriter line(format);
-  line.text("message", message);
-  return line.take();
+  std::string fields = R"("event":"server",)";
+  LineWriter(format, fields).text("message", message);
+  return fields;
 }
 
 std::string tell_dropped(LogFormat format, std::size_t lines) {
-  const std::string message = std::to_string(lines) + " lines were dropped: the log's reader was too slow";
-  return (format == LogFormat::json ? R"("event":"server",)" : "") + event_fields(format, message);
+  return event_fields(format, std::to_string(lines) + " lines were dropped: the log's reader was too slow");
 }
 
 }  // namespace
@@ -129,21 +179,12 @@ std::string tell_dropped(LogFormat format, std::size_t lines) {
 struct Log::Impl {
   LogFormat format;
   std::function<void(const ExchangeRecord&)> on_exchange;
-  std::shared_ptr<spdlog::logger> logger;
+  std::shared_ptr<BatchingSink> sink;
+  std::shared_ptr<spdlog::logger> logger;  // of the server's own events, through the same sink
 
   void event(spdlog::level::level_enum level, std::string_view message) {
     if (!logger->should_log(level)) return;
-    write(level, "server", event_fields(format, message));
-  }
-  void write(spdlog::level::level_enum level, std::string_view kind, const std::string& fields) {
-    if (format == LogFormat::json) {
-      std::string line;
-      line.reserve(fields.size() + 32);
-      line.append("\"event\":\"").append(kind).append("\",").append(fields);
-      logger->log(level, spdlog::string_view_t(line));
-    } else {
-      logger->log(level, spdlog::string_view_t(fields));
-    }
+    logger->log(level, spdlog::string_view_t(event_fields(format, message)));
   }
 };
 
@@ -151,11 +192,11 @@ Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->format = options.format;
   impl_->on_exchange = options.on_exchange;
   const int descriptor = options.to_stdout ? STDOUT_FILENO : STDERR_FILENO;
-  auto sink = std::make_shared<BatchingSink>(
+  impl_->sink = std::make_shared<BatchingSink>(
       descriptor, [format = options.format](std::size_t lines) { return tell_dropped(format, lines); });
-  sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
-                                                      : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  impl_->logger = std::make_shared<spdlog::logger>("weir", std::move(sink));
+  impl_->sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
+                                                             : "%Y-%m-%d %H:%M:%S.%e %l %v");
+  impl_->logger = std::make_shared<spdlog::logger>("weir", impl_->sink);
   impl_->logger->flush_on(spdlog::level::warn);
   set_level(options.level);
 }
@@ -171,7 +212,14 @@ void Log::set_level(std::string_view level) {
 void Log::exchange(const ExchangeRecord& record) {
   if (impl_->on_exchange) return impl_->on_exchange(record);
   if (!impl_->logger->should_log(spdlog::level::info)) return;
-  impl_->write(spdlog::level::info, "exchange", format_exchange(record, impl_->format));
+  const bool json = impl_->format == LogFormat::json;
+  thread_local std::string line;  // its memory is used again
+  line.clear();
+  append_time(line, impl_->format);
+  line += json ? R"(","level":"info","event":"exchange",)" : " info ";
+  append_exchange(line, record, impl_->format);
+  line += json ? "}\n" : "\n";
+  impl_->sink->add(line);
 }
 
 void Log::info(std::string_view message) {
