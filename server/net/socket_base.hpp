@@ -59,10 +59,14 @@ class SocketBase {
     state_->socket.cancel(ignored);
     return std::move(state_->socket);
   }
+  // Asked for once: it is wanted at every request of a connection.
   std::string address() const {
-    boost::system::error_code error;
-    const auto endpoint = state_->socket.remote_endpoint(error);
-    return error ? std::string() : endpoint.address().to_string();
+    if (address_.empty()) {
+      boost::system::error_code error;
+      const auto endpoint = state_->socket.remote_endpoint(error);
+      if (!error) address_ = endpoint.address().to_string();
+    }
+    return address_;
   }
   // Rings the readable bell soon, without the socket's doing: bytes are there already, above it.
   void ring_readable_soon(Bell bell) {
@@ -93,6 +97,7 @@ class SocketBase {
   }
 
   boost::intrusive_ptr<SocketState> state_;
+  mutable std::string address_;
   int fd_ = -1;
   int errno_ = 0;
 };

@@ -36,7 +36,8 @@ class Worker {
   static constexpr std::size_t scratch_size = 64 * 1024;
   void schedule(Instant at);
 
-  boost::asio::io_context io_{1};
+  // Its sockets are used by this thread only, so they need no locks; post() from others still has one.
+  boost::asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   boost::asio::steady_timer tick_{io_};
   TimerWheel wheel_;
   std::unique_ptr<char[]> scratch_;
