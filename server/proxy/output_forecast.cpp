@@ -32,12 +32,22 @@ std::size_t bucket_of(std::uint64_t tokens) {
   return std::min(static_cast<std::size_t>(4 * std::log2(static_cast<double>(tokens))), bucket_count - 1);
 }
 
-// The middle of a bucket, and its end.
+// The middle of a bucket, and its end: tables, since every call asks for all of them.
+struct Buckets {
+  std::array<double, bucket_count> middles{}, ends{};
+  Buckets() {
+    for (std::size_t i = 0; i < bucket_count; ++i) {
+      middles[i] = i == 0 ? 1 : std::exp2((static_cast<double>(i) + 0.5) / 4);
+      ends[i] = std::exp2((static_cast<double>(i) + 1) / 4);
+    }
+  }
+};
+const Buckets buckets;
 double value_of(std::size_t bucket) {
-  return bucket == 0 ? 1 : std::exp2((static_cast<double>(bucket) + 0.5) / 4);
+  return buckets.middles[bucket];
 }
 double end_of(std::size_t bucket) {
-  return std::exp2((static_cast<double>(bucket) + 1) / 4);
+  return buckets.ends[bucket];
 }
 
 Lengths make_prior() {
