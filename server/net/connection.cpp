@@ -1,5 +1,6 @@
 #include "net/connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -7,7 +8,7 @@ namespace weir::net {
 namespace {
 
 // A buffer that once held a large message is not kept for an idle connection.
-constexpr std::size_t idle_capacity_max = 4096;
+constexpr std::size_t idle_capacity_max = 512;
 
 void reset(std::string& buffer, std::size_t& position) {
   position = 0;
@@ -21,16 +22,10 @@ void reset(std::string& buffer, std::size_t& position) {
 }  // namespace
 
 IoStep PieceCursor::write_to(Wire& wire, std::uint64_t& bytes_written) {
-  constexpr std::size_t batch = 64;
   for (;;) {
-    std::array<std::string_view, batch> now;
-    std::size_t count = 0;
-    for (std::size_t i = first_; i < pieces_.size() && count < batch; ++i) {
-      const std::string_view piece = i == first_ ? pieces_[i].substr(offset_) : pieces_[i];
-      if (!piece.empty()) now[count++] = piece;
-    }
-    if (count == 0) return {IoStep::Status::done, 0};
-    const IoStep step = wire.try_write(std::span<const std::string_view>(now.data(), count));
+    for (; first_ < pieces_.size() && offset_ == pieces_[first_].size(); ++first_) offset_ = 0;
+    if (first_ == pieces_.size()) return {IoStep::Status::done, 0};
+    const IoStep step = offset_ == 0 ? wire.try_write(pieces_.subspan(first_)) : write_from_within(wire);
     if (step.status != IoStep::Status::done) return step;
     bytes_written += step.bytes;
     for (offset_ += step.bytes; first_ < pieces_.size() && offset_ >= pieces_[first_].size(); ++first_) {
@@ -39,13 +34,27 @@ IoStep PieceCursor::write_to(Wire& wire, std::uint64_t& bytes_written) {
   }
 }
 
+// The first piece was cut. The others follow it in the same write: TLS wants to be given again what it has not taken.
+IoStep PieceCursor::write_from_within(Wire& wire) const {
+  std::array<std::string_view, 64> now;
+  const std::size_t count = std::min(pieces_.size() - first_, now.size());
+  std::copy_n(pieces_.begin() + static_cast<std::ptrdiff_t>(first_), count, now.begin());
+  now[0].remove_prefix(offset_);
+  return wire.try_write(std::span<const std::string_view>(now.data(), count));
+}
+
 void PieceCursor::append_rest_to(std::string& out) const {
   for (std::size_t i = first_; i < pieces_.size(); ++i)
     out.append(i == first_ ? pieces_[i].substr(offset_) : pieces_[i]);
 }
 
 void Connection::consume(std::size_t bytes) {
-  assert(bytes <= input_.size() - consumed_);
+  assert(bytes <= unread().size());
+  if (!borrowed_.empty()) {
+    borrowed_ = borrowed_.subspan(bytes);
+    if (borrowed_.empty()) worker_->end_loan(*this);
+    return;
+  }
   consumed_ += bytes;
   if (consumed_ == input_.size()) reset(input_, consumed_);
 }
@@ -53,14 +62,23 @@ void Connection::consume(std::size_t bytes) {
 IoStep Connection::read_more() {
   const std::span<char> scratch = worker_->scratch();
   const IoStep step = wire_->try_read(scratch);
-  if (step.status == IoStep::Status::done) {
-    if (consumed_ > 0) {
-      input_.erase(0, consumed_);
-      consumed_ = 0;
-    }
-    input_.append(scratch.data(), step.bytes);
+  if (step.status != IoStep::Status::done) return step;
+  if (input_.empty()) {
+    borrowed_ = scratch.first(step.bytes);
+    worker_->lend_scratch(*this);
+    return step;
   }
+  if (consumed_ > 0) {
+    input_.erase(0, consumed_);
+    consumed_ = 0;
+  }
+  input_.append(scratch.data(), step.bytes);
   return step;
+}
+
+void Connection::keep_borrowed() {
+  input_.assign(borrowed_.data(), borrowed_.size());
+  borrowed_ = {};
 }
 
 IoStep Connection::read_scratch(std::span<char>& bytes) {

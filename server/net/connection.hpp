@@ -1,6 +1,6 @@
 // A wire with what has been read from it and not used yet, and what could not be written yet. Shared by client sessions
-// and upstream calls. The read buffer is empty while a connection is idle: bytes land in the worker's scratch buffer
-// first and only what is left over is kept here.
+// and upstream calls. Bytes land in the worker's scratch buffer and stay there while nobody else wants it; the read
+// buffer holds only what is left over then, and is empty while a connection is idle.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,8 @@ class PieceCursor {
   void append_rest_to(std::string& out) const;
 
  private:
+  IoStep write_from_within(Wire& wire) const;
+
   std::span<const std::string_view> pieces_;
   std::size_t first_ = 0;
   std::size_t offset_ = 0;  // into the first piece
@@ -30,14 +32,21 @@ class PieceCursor {
 class Connection {
  public:
   Connection(Worker& worker, std::unique_ptr<Wire> wire) : worker_(&worker), wire_(std::move(wire)) {}
+  ~Connection() { worker_->end_loan(*this); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   Wire& wire() { return *wire_; }
   Worker& worker() { return *worker_; }
   std::unique_ptr<Wire> release() { return std::move(wire_); }
 
   // Bytes read and not consumed.
-  std::string_view unread() const { return std::string_view(input_).substr(consumed_); }
-  std::span<char> unread_bytes() { return std::span<char>(input_).subspan(consumed_); }  // may be changed in place
+  std::string_view unread() const {
+    return borrowed_.empty() ? std::string_view(input_).substr(consumed_)
+                             : std::string_view(borrowed_.data(), borrowed_.size());
+  }
+  // May be changed in place.
+  std::span<char> unread_bytes() { return borrowed_.empty() ? std::span<char>(input_).subspan(consumed_) : borrowed_; }
   void consume(std::size_t bytes);
 
   // Reads once and appends to unread().
@@ -45,7 +54,11 @@ class Connection {
   // Reads once into the worker's scratch buffer. REQUIRES: unread() is empty. The bytes are valid until the next await;
   // what is not used of them goes back with keep().
   IoStep read_scratch(std::span<char>& bytes);
-  void keep(std::string_view rest) { input_.append(rest); }
+  void keep(std::string_view rest) {
+    if (!rest.empty()) input_.append(rest);
+  }
+  // The worker's scratch buffer goes to somebody else: what is not used of it is copied.
+  void keep_borrowed();
 
   // Writes the pieces now as far as the wire takes them and keeps a copy of the rest, to be flushed. A failure is
   // remembered: it shows in write_failed() and nothing is written any more.
@@ -66,6 +79,7 @@ class Connection {
 
   Worker* worker_;
   std::unique_ptr<Wire> wire_;
+  std::span<char> borrowed_;  // unread, in the worker's scratch buffer; empty: what is unread stands in input_
   std::string input_;
   std::size_t consumed_ = 0;
   std::string output_;

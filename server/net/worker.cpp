@@ -1,6 +1,9 @@
 #include "net/worker.hpp"
 
 #include <boost/asio/post.hpp>
+#include <utility>
+
+#include "net/connection.hpp"
 
 namespace weir::net {
 
@@ -10,6 +13,10 @@ Worker::~Worker() = default;
 
 void Worker::post(std::function<void()> job) {
   boost::asio::post(io_, std::move(job));
+}
+
+void Worker::take_back_scratch() {
+  std::exchange(borrower_, nullptr)->keep_borrowed();
 }
 
 void Worker::schedule(Instant at) {

@@ -54,6 +54,37 @@ TEST(ConnectionRead, KeepsOnlyWhatIsLeftOverOfTheScratchBuffer) {
   EXPECT_EQ(bench.connection.unread(), "next request");
 }
 
+TEST(ConnectionRead, KeepsWhatIsUnreadWhenAnotherConnectionOfItsWorkerReads) {
+  Bench bench;
+  test::MemoryPeer other_peer{bench.worker};
+  Connection other{bench.worker, other_peer.take_wire()};
+  bench.peer.send("head|body");
+  bench.connection.read_more();
+  bench.connection.consume(5);
+  other_peer.send("something else");
+  other.read_more();
+  EXPECT_EQ(bench.connection.unread(), "body");
+  EXPECT_EQ(other.unread(), "something else");
+  bench.peer.send(" and more");
+  bench.connection.read_more();
+  EXPECT_EQ(bench.connection.unread(), "body and more");
+  EXPECT_EQ(other.unread(), "something else") << "the one that read last keeps its bytes too";
+}
+
+TEST(ConnectionRead, LeavesTheScratchBufferToOthersWhenItEnds) {
+  Worker worker;
+  test::MemoryPeer first{worker}, second{worker};
+  Connection stays{worker, second.take_wire()};
+  {
+    Connection ends{worker, first.take_wire()};
+    first.send("never used");
+    ends.read_more();
+  }
+  second.send("used");
+  stays.read_more();
+  EXPECT_EQ(stays.unread(), "used");
+}
+
 TEST(ConnectionRead, LetsUnreadBytesBeChangedInPlace) {
   Bench bench;
   bench.peer.send("xabc");
