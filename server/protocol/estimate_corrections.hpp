@@ -41,7 +41,10 @@ class EstimateCorrections {
 
   double margin() const { return usage_ratio_.upper(); }
   // What the provider's own estimate comes to, per expected token, at most.
-  double requested_margin() const { return has_requested_ ? requested_factor_ * requested_ratio_.upper() : margin(); }
+  // `margin`: of margin(), which is all that is known before the provider has shown one.
+  double requested_margin(double margin) const {
+    return has_requested_ ? requested_factor_ * requested_ratio_.upper() : margin;
+  }
 
   // Counts that any estimate of a short prompt may be off by, on top of a margin.
   static constexpr double slack_tokens = 4;

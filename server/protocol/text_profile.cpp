@@ -34,6 +34,7 @@ class Reader {
       kind = k;
       ++into_.pairs[c * char_class_count + previous];
       ++into_.runs[k * TextProfile::run_positions + position];
+      into_.seen[c] = true;
       previous = c;
     };
     const char* at = at_;

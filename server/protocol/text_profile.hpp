@@ -17,6 +17,8 @@ struct TextProfile {
 
   // By class and the class before it: pairs[c * 64 + previous].
   std::array<std::uint32_t, char_class_count * char_class_count> pairs{};
+  // The classes that have been seen: of pairs only the rows of these are not all zero.
+  std::array<bool, char_class_count> seen{};
   // By kind and the place in a run of that kind. Places above 15 count as 13, 14, 15, 13, ...: digits go in threes.
   std::array<std::uint32_t, char_kind_count * run_positions> runs{};
 
