@@ -13,8 +13,8 @@ using net::Clock;
 // What an exchange and the gate share about one submission that waits. All but the bell, which is only touched on its
 // own worker, is written under the gate's lock.
 struct Admission::Wait {
-  net::Worker* worker = nullptr;  // null: the decision is not posted, its maker looks
-  net::Bell bell;                 // empty: the exchange has left
+  net::Worker* worker = nullptr;
+  net::Bell bell;  // empty: the exchange has left
   std::string client, request_id;
   admission::Ticket ticket;
   bool decided = false;
@@ -118,20 +118,22 @@ Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell, const Owner
   }
   admission.ticket_ = std::get<admission::Ticket>(answer);
   if (waits_.size() <= admission.ticket_.index) waits_.resize(admission.ticket_.index + 1);
-  const auto wait = std::make_shared<Admission::Wait>();
-  wait->bell = bell;
-  waits_[admission.ticket_.index] = wait;
-  admission.wait_ = wait;
-  pump();
-  if (!wait->decided) {
+  // Most need not wait, and those need nothing to wait with.
+  AtOnce at_once{admission.ticket_.index, false, std::nullopt};
+  pump(&at_once);
+  if (!at_once.decided) {
+    const auto wait = std::make_shared<Admission::Wait>();
     wait->worker = &worker;
+    wait->bell = bell;
     wait->client = owner.client;
     wait->request_id = owner.request_id;
     wait->ticket = admission.ticket_;
+    waits_[admission.ticket_.index] = wait;
+    admission.wait_ = wait;
     admission.state_ = Admission::State::waiting;
-  } else if (wait->rejection) {
+  } else if (at_once.rejection) {
     admission.state_ = Admission::State::rejected;
-    admission.rejection_ = *wait->rejection;
+    admission.rejection_ = *at_once.rejection;
   } else {
     admission.state_ = Admission::State::admitted;
   }
@@ -180,8 +182,13 @@ void AdmissionGate::each_waiting(
   }
 }
 
-void AdmissionGate::pump() {
+void AdmissionGate::pump(AtOnce* at_once) {
   for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
+    if (at_once && decision.ticket.index == at_once->index) {
+      at_once->decided = true;
+      at_once->rejection = decision.rejection;
+      continue;
+    }
     const std::shared_ptr<Admission::Wait> wait = std::move(waits_[decision.ticket.index]);
     wait->rejection = decision.rejection;
     decide(wait);
@@ -192,7 +199,7 @@ void AdmissionGate::pump() {
 void AdmissionGate::decide(const std::shared_ptr<Admission::Wait>& wait) {
   assert(wait && !wait->decided);
   wait->decided = true;
-  if (wait->worker) wait->worker->post([wait] { wait->bell.ring(); });
+  wait->worker->post([wait] { wait->bell.ring(); });
 }
 
 void AdmissionGate::arm() {

@@ -108,8 +108,14 @@ class AdmissionGate {
 
  private:
   friend class Admission;
+  // What is decided about a submission while its maker still holds the lock.
+  struct AtOnce {
+    std::size_t index;  // of its ticket
+    bool decided;
+    std::optional<admission::Rejection> rejection;
+  };
   // REQUIRES for all of these: the lock is held.
-  void pump();
+  void pump(AtOnce* at_once = nullptr);
   void decide(const std::shared_ptr<Admission::Wait>& wait);
   void arm();
   void run_timer();

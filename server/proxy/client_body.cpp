@@ -63,7 +63,7 @@ void ClientBody::invite() {
   session_.client().write("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-net::Task<std::optional<Refusal>> ClientBody::read_whole(BodyBuffer& into) {
+net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
   const net::BodyFraming& framing = decoder_.framing();
   if (framing.kind == net::BodyFraming::Kind::length) {
     if (framing.length > bytes_max_) co_return refuse_large_body(bytes_max_);
@@ -114,7 +114,7 @@ net::Task<std::optional<Refusal>> ClientBody::read_whole(BodyBuffer& into) {
   co_return std::nullopt;
 }
 
-net::Task<std::string_view> ClientBody::next_piece(std::optional<Refusal>& refusal) {
+net::Task<std::string_view> ClientBody::next_piece(MaybeRefusal& refusal) {
   std::vector<std::string_view>& data = session_.context().data;
   net::Connection& client = session_.client();
   while (!decoder_.complete()) {

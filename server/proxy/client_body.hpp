@@ -39,10 +39,10 @@ class ClientBody {
   ClientBody(Session& session, const net::BodyFraming& framing, std::size_t bytes_max);
 
   // Reads all of it; a refusal when it is malformed, too large or too slow; nothing when the session is gone.
-  net::Task<std::optional<Refusal>> read_whole(BodyBuffer& into);
+  net::Task<MaybeRefusal> read_whole(BodyBuffer& into);
 
   // The next piece, decoded; valid until the next await. Empty: there is no more (see complete()) or a refusal is set.
-  net::Task<std::string_view> next_piece(std::optional<Refusal>& refusal);
+  net::Task<std::string_view> next_piece(MaybeRefusal& refusal);
 
   bool complete() const { return decoder_.complete(); }
   std::uint64_t bytes_read() const { return bytes_read_; }

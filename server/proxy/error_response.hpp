@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +27,24 @@ struct Refusal {
   std::string param;    // the field at fault; empty: none
   std::vector<std::pair<std::string, std::string>> headers;
   bool close = false;  // the connection cannot go on after it
+};
+
+// A refusal or none, as the steps of an exchange hand it on. By a pointer: a coroutine's frame holds every value that
+// passes through it for as long as the call waits.
+class MaybeRefusal {
+ public:
+  MaybeRefusal() = default;
+  MaybeRefusal(std::nullopt_t) {}
+  MaybeRefusal(Refusal refusal) : refusal_(std::make_unique<Refusal>(std::move(refusal))) {}
+  MaybeRefusal(std::optional<Refusal> refusal) {
+    if (refusal) refusal_ = std::make_unique<Refusal>(*std::move(refusal));
+  }
+  explicit operator bool() const { return refusal_ != nullptr; }
+  Refusal& operator*() const { return *refusal_; }
+  Refusal* operator->() const { return refusal_.get(); }
+
+ private:
+  std::unique_ptr<Refusal> refusal_;
 };
 
 // Of the client's making.

@@ -25,7 +25,7 @@ net::Task<void> Exchange::run() {
   record_.path = route_.full_path.substr(0, 256);
   record_.operation = protocol::operation_of(route_.api);
 
-  std::optional<Refusal> refusal = check_head();
+  MaybeRefusal refusal = check_head();
   if (!refusal) refusal = co_await serve();
   note_outcome(refusal);
   // A client that is told to go by shutdown hears why.
@@ -41,7 +41,7 @@ net::Task<void> Exchange::run() {
 }
 
 // What can be said before the body is read.
-std::optional<Refusal> Exchange::check_head() {
+MaybeRefusal Exchange::check_head() {
   if (auto error = net::check_request_target(head_)) return refuse_head(*error);
   auto framing = net::request_framing(head_);
   if (const auto* error = std::get_if<net::HeadError>(&framing)) return refuse_head(*error);
@@ -55,39 +55,19 @@ std::optional<Refusal> Exchange::check_head() {
   return std::nullopt;
 }
 
-net::Task<std::optional<Refusal>> Exchange::serve() {
-  const bool probe = route_.kind == Route::Kind::healthz || route_.kind == Route::Kind::readyz;
-  if (probe) {
-    leave_body();
-    co_await answer(
-        answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
-    record_.outcome = "probe";
-    co_return std::nullopt;
-  }
+net::Task<MaybeRefusal> Exchange::serve() {
+  if (route_.kind == Route::Kind::healthz || route_.kind == Route::Kind::readyz) co_return co_await serve_probe();
   if (session_.context().shared.draining) co_return shutting_down();
-  if (auto refusal = check_origin(head_, settings_.clients)) co_return refusal;
-  if (head_.method == "OPTIONS" && !cors_origin().empty()) {
-    leave_body();
-    co_await answer(answer_preflight(cors_origin(), session_.keep_alive()));
-    co_return std::nullopt;
-  }
-  auto authenticated = authenticate(head_, *snapshot_);
-  if (auto* refusal = std::get_if<Refusal>(&authenticated)) co_return std::move(*refusal);
-  client_ = std::move(std::get<Client>(authenticated));
-  record_.client = client_.name;
+  MaybeRefusal refusal = check_origin(head_, settings_.clients);
+  if (refusal) co_return refusal;
+  if (head_.method == "OPTIONS" && !cors_origin().empty()) co_return co_await serve_preflight();
+  refusal = identify();
+  if (refusal) co_return refusal;
   if (route_.kind == Route::Kind::own) co_return co_await serve_own();
   if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
+  if (has_own_list()) co_return co_await serve_models();
 
-  const bool own_list = !settings_.models_from_upstream || (client_.key && !client_.key->models.empty());
-  if (route_.api == Api::models && own_list && head_.value_of("x-weir-upstream").empty()) {
-    leave_body();
-    const std::vector<ListedModel> asked = co_await session_.context().models.list(session_, snapshot_, client_);
-    if (session_.gone()) co_return std::nullopt;
-    co_await answer(
-        answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
-    co_return std::nullopt;
-  }
-  auto refusal = co_await read_request();
+  refusal = co_await read_request();
   if (!refusal) refusal = true_answer();
   if (refusal || session_.gone()) co_return refusal;
   refusal = co_await choose_and_prepare();
@@ -95,8 +75,44 @@ net::Task<std::optional<Refusal>> Exchange::serve() {
   co_return co_await call_upstream();
 }
 
+MaybeRefusal Exchange::identify() {
+  auto authenticated = authenticate(head_, *snapshot_);
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
+  client_ = std::move(std::get<Client>(authenticated));
+  record_.client = client_.name;
+  return {};
+}
+
+// The list of models is weir's own, not an upstream's.
+bool Exchange::has_own_list() const {
+  if (route_.api != Api::models || !head_.value_of("x-weir-upstream").empty()) return false;
+  return !settings_.models_from_upstream || (client_.key && !client_.key->models.empty());
+}
+
+net::Task<MaybeRefusal> Exchange::serve_probe() {
+  leave_body();
+  co_await answer(
+      answer_probe(route_.kind, *snapshot_, session_.context().shared, Door::clients, session_.keep_alive()));
+  record_.outcome = "probe";
+  co_return std::nullopt;
+}
+
+net::Task<MaybeRefusal> Exchange::serve_preflight() {
+  leave_body();
+  co_await answer(answer_preflight(cors_origin(), session_.keep_alive()));
+  co_return std::nullopt;
+}
+
+net::Task<MaybeRefusal> Exchange::serve_models() {
+  leave_body();
+  const std::vector<ListedModel> asked = co_await session_.context().models.list(session_, snapshot_, client_);
+  if (session_.gone()) co_return std::nullopt;
+  co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
+  co_return std::nullopt;
+}
+
 // What is asked of weir itself.
-net::Task<std::optional<Refusal>> Exchange::serve_own() {
+net::Task<MaybeRefusal> Exchange::serve_own() {
   leave_body();
   auto own = answer_own(head_.method, route_.full_path, client_, session_.context().shared.gate);
   if (auto* refusal = std::get_if<Refusal>(&own)) co_return std::move(*refusal);
@@ -106,7 +122,7 @@ net::Task<std::optional<Refusal>> Exchange::serve_own() {
 }
 
 // JSON routes: the whole body, understood. Others: nothing is read yet.
-net::Task<std::optional<Refusal>> Exchange::read_request() {
+net::Task<MaybeRefusal> Exchange::read_request() {
   body_.emplace(session_, framing_, settings_.limits.body_bytes_max);
   if (!route_.reads_body()) co_return std::nullopt;
   if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
@@ -125,7 +141,7 @@ net::Task<std::optional<Refusal>> Exchange::read_request() {
 
 // A JSON answer that began with white space and then failed was broken off, with no word why. Whoever asks the same
 // again hears it.
-std::optional<Refusal> Exchange::true_answer() {
+MaybeRefusal Exchange::true_answer() {
   if (!route_.reads_body() || view_.stream) return std::nullopt;
   return session_.context().shared.true_answers.find(client_.name, body_bytes_.view(), Clock::now());
 }

@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds worth_moving{500};
 
 }  // namespace
 
-net::Task<std::optional<Refusal>> Exchange::choose_and_prepare() {
+net::Task<MaybeRefusal> Exchange::choose_and_prepare() {
   const std::string_view wanted = head_.value_of("x-weir-upstream");
   IssuedIds& issued = session_.context().shared.issued;
   std::string issuer;
@@ -77,7 +77,7 @@ bool Exchange::may_start_sooner_elsewhere() {
 }
 
 // From here on the call belongs to this account: its rules, its prices, its place in line.
-std::optional<Refusal> Exchange::go_to(const Destination& destination) {
+MaybeRefusal Exchange::go_to(const Destination& destination) {
   destination_ = destination;
   record_.upstream = destination_.upstream->name;
   if (auto refusal = prepare()) return refusal;
@@ -91,7 +91,7 @@ std::optional<Refusal> Exchange::go_to(const Destination& destination) {
 }
 
 // The body as this account takes it.
-std::optional<Refusal> Exchange::prepare() {
+MaybeRefusal Exchange::prepare() {
   if (!route_.reads_body()) return std::nullopt;
   const UsageRefusals& refusals = session_.context().shared.usage_refusals;
   const bool refused = refusals.knows(record_.upstream, tokenizer_model(destination_), Clock::now());

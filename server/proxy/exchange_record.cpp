@@ -83,7 +83,7 @@ void Exchange::learn_requested(const protocol::UpstreamError& error) {
     session_.context().shared.estimator.learn_requested(tokenizer_model(destination_), estimate_, *input);
 }
 
-void Exchange::note_outcome(const std::optional<Refusal>& refusal) {
+void Exchange::note_outcome(const MaybeRefusal& refusal) {
   if (refusal) {
     record_.error = refusal->code;
     if (record_.detail.empty()) record_.detail = refusal->message;

@@ -42,15 +42,20 @@ class Exchange {
   // What one try came to.
   struct Tried {
     bool again = false;
-    std::optional<Refusal> refusal;  // not again: what the client is told, if anything
+    MaybeRefusal refusal;  // not again: what the client is told, if anything
   };
 
   // Its story.
-  std::optional<Refusal> check_head();
-  net::Task<std::optional<Refusal>> serve();
-  net::Task<std::optional<Refusal>> serve_own();
-  net::Task<std::optional<Refusal>> read_request();
-  std::optional<Refusal> true_answer();
+  MaybeRefusal check_head();
+  net::Task<MaybeRefusal> serve();
+  MaybeRefusal identify();
+  bool has_own_list() const;
+  net::Task<MaybeRefusal> serve_probe();
+  net::Task<MaybeRefusal> serve_preflight();
+  net::Task<MaybeRefusal> serve_models();
+  net::Task<MaybeRefusal> serve_own();
+  net::Task<MaybeRefusal> read_request();
+  MaybeRefusal true_answer();
   void remember_true_answer(const Refusal& refusal);
   void leave_body();
   net::Task<void> answer(std::string text);
@@ -60,12 +65,12 @@ class Exchange {
   bool is_json() const;
 
   // Where it goes, and what it is there.
-  net::Task<std::optional<Refusal>> choose_and_prepare();
+  net::Task<MaybeRefusal> choose_and_prepare();
   std::size_t best_destination();
   bool can_go_elsewhere();
   bool may_start_sooner_elsewhere();
-  std::optional<Refusal> go_to(const Destination& destination);
-  std::optional<Refusal> prepare();
+  MaybeRefusal go_to(const Destination& destination);
+  MaybeRefusal prepare();
   OutgoingRequest outgoing();
   Turn::Request turn_request(const Destination& destination);
   ChargePlan plan_of(const Destination& destination) const;
@@ -75,10 +80,11 @@ class Exchange {
   void configure_heartbeat();
 
   // Its tries.
-  net::Task<std::optional<Refusal>> call_upstream();
-  net::Task<Tried> try_once(const OutgoingRequest& request);
+  net::Task<MaybeRefusal> call_upstream();
+  net::Task<Tried> try_once();
   Tried take_failure(const net::Failure& failure);
   net::Task<Tried> relay_answer(UpstreamCall& call);
+  void take_break(Tried& tried);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
   void decide(Tried& tried, Verdict verdict);
   RelayOptions relay_options(UpstreamCall& call);
@@ -90,7 +96,7 @@ class Exchange {
   void settle(const Relay& relay, int status);
   void learn(const protocol::Usage& usage);
   void learn_requested(const protocol::UpstreamError& error);
-  void note_outcome(const std::optional<Refusal>& refusal);
+  void note_outcome(const MaybeRefusal& refusal);
   void log();
 
   Session& session_;

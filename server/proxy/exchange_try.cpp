@@ -26,10 +26,10 @@ Symptom symptom_of(const Refusal& refusal) {
 
 }  // namespace
 
-net::Task<std::optional<Refusal>> Exchange::call_upstream() {
+net::Task<MaybeRefusal> Exchange::call_upstream() {
   Shared& shared = session_.context().shared;
   for (;;) {
-    if (auto refusal = recovery_.no_use()) co_return refusal;
+    if (MaybeRefusal refusal = recovery_.no_use()) co_return refusal;
     turn_.bound_wait(recovery_.patience_ends(Clock::now()));
     const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
     auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);
@@ -39,7 +39,7 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
       if (route_.reads_body() && refused->status == 429) {
         shared.old_places.remember(client_.name, body_bytes_.view(), turn_.arrived(), Clock::now());
       }
-      if (auto reason = recovery_.why_not()) co_return reason;
+      if (MaybeRefusal reason = recovery_.why_not()) co_return reason;
       co_return refused;
     }
     if (session_.gone()) {
@@ -53,7 +53,7 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
       moves = true;
     } else {
       if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
-      auto tried = co_await try_once(outgoing_);
+      auto tried = co_await try_once();
       record_.heartbeats_sent = heartbeat_.sent();
       if (!tried.again) co_return std::move(tried.refusal);
       moves = destinations_.size() > 1;
@@ -65,18 +65,19 @@ net::Task<std::optional<Refusal>> Exchange::call_upstream() {
   }
 }
 
-net::Task<Exchange::Tried> Exchange::try_once(const OutgoingRequest& request) {
+net::Task<Exchange::Tried> Exchange::try_once() {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
   // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
-  Choice choice = request.stream ? Choice::fresh_only : Choice::any;
+  Choice choice = outgoing_.stream ? Choice::fresh_only : Choice::any;
   for (;;) {
-    if (upstream.queue_headers) outgoing_ = outgoing();  // less of the wait is left
+    // A head that was sent is not kept, and one that says how much of the wait is left is out of date.
+    if (upstream.queue_headers || outgoing_.head.empty()) outgoing_ = outgoing();
     UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
     Failure failure = co_await call.connect(choice);
     if (!failure && !session_.gone()) {
       turn_.sent();
-      failure = co_await call.start(request);
+      failure = co_await call.start(outgoing_);
     }
     Tried tried;
     if (call.refusal()) {
@@ -162,12 +163,8 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   } else if (refusal) {
     note_try(answer_head.status, refusal->code);
     const bool early = !relay.opened() && !session_.gone();
-    const bool timeout = refusal->status == 504;
     tried.refusal = std::move(refusal);
-    if (early) {
-      const Symptom symptom = symptom_of(*tried.refusal);
-      decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
-    }
+    if (early) take_break(tried);
   } else if (relay.complete()) {
     record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
     note_try(answer_head.status, {});
@@ -176,6 +173,13 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   settle(relay, answer_head.status);
   if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
   co_return tried;
+}
+
+// An answer began, and broke or dried up before its first word.
+void Exchange::take_break(Tried& tried) {
+  const Symptom symptom = symptom_of(*tried.refusal);
+  const bool timeout = tried.refusal->status == 504;
+  decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
 }
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.

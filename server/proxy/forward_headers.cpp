@@ -141,7 +141,7 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
 
 std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream) {
   std::string out;
-  out.reserve(1024);
+  out.reserve(512);  // it is kept until the first content
   out += "HTTP/1.1 " + std::to_string(upstream.status) + " ";
   out += reason_phrase(upstream.status);
   out += "\r\n";

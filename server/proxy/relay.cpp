@@ -236,7 +236,7 @@ void Relay::note_content(Instant now) {
   if (!first_content_at_) first_content_at_ = now;
 }
 
-std::optional<Refusal> Relay::check_clocks(Instant now) {
+MaybeRefusal Relay::check_clocks(Instant now) {
   const UpstreamTimeouts& limits = options_.timeouts;
   if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
   if (now >= last_byte_ + limits.byte_gap)
@@ -261,7 +261,7 @@ Instant Relay::next_deadline() const {
   return std::min(next, heartbeat_.next());
 }
 
-std::optional<Refusal> Relay::end_of_connection(IoStep::Status how) {
+MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
   net::Failure failure;
   failure.origin = net::Failure::Origin::upstream;
   failure.kind = net::Failure::Kind::truncated;
@@ -296,6 +296,13 @@ Refusal Relay::no_content() const {
   return upstream_failed(failure, options_.upstream);
 }
 
+Refusal Relay::malformed_chunks() const {
+  net::Failure failure;
+  failure.kind = net::Failure::Kind::invalid;
+  failure.detail = "the chunks of its answer are malformed";
+  return upstream_failed(failure, options_.upstream);
+}
+
 void Relay::tell(const Refusal& refusal) {
   if (!opened_) return;  // there may be another try
   const bool events = options_.kind == AnswerKind::events && !filter_.mid_event();
@@ -326,7 +333,7 @@ net::Task<void> Relay::read_out() {
   session_.disarm();
 }
 
-net::Task<std::optional<Refusal>> Relay::run() {
+net::Task<MaybeRefusal> Relay::run() {
   net::Connection& upstream = call_.connection();
   if (decoder_.complete()) {
     const bool nothing = call_.framing().kind != net::BodyFraming::Kind::none &&
@@ -346,14 +353,14 @@ net::Task<std::optional<Refusal>> Relay::run() {
       const IoStep step = upstream.read_scratch(raw);
       if (step.status == IoStep::Status::done) {
         // A fast upstream with a fast client would never let the worker's other connections have their turn.
-        drained = raw.size() < session_.context().worker.scratch().size() || ++reads >= reads_in_a_row_max;
+        drained = raw.size() < net::Worker::scratch_size || ++reads >= reads_in_a_row_max;
         const std::size_t consumed = take(raw);
         // Bytes behind the end of the answer belong to nothing that was asked: the connection is not used again.
         upstream.keep(std::string_view(raw.data(), raw.size()).substr(consumed));
       } else if (step.status == IoStep::Status::would_block) {
         drained = true;
       } else {
-        auto cut = end_of_connection(step.status);
+        MaybeRefusal cut = end_of_connection(step.status);
         if (cut) tell(*cut);
         if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
         co_return cut;
@@ -366,13 +373,10 @@ net::Task<std::optional<Refusal>> Relay::run() {
       break;
     }
     if (decoder_.wrong()) {
-      net::Failure failure;
-      failure.kind = net::Failure::Kind::invalid;
-      failure.detail = "the chunks of its answer are malformed";
-      const Refusal refusal = upstream_failed(failure, options_.upstream);
-      tell(refusal);
+      MaybeRefusal malformed = malformed_chunks();
+      tell(*malformed);
       if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
-      co_return refusal;
+      co_return malformed;
     }
     if (downstream_.must_drain()) {
       co_await downstream_.drain();
@@ -384,7 +388,7 @@ net::Task<std::optional<Refusal>> Relay::run() {
     if (!drained || !upstream.unread().empty()) continue;
 
     // Everything there is has been read: what is missing now is missing.
-    if (const auto late = check_clocks(Clock::now())) {
+    if (MaybeRefusal late = check_clocks(Clock::now())) {
       tell(*late);
       if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
       co_return late;
@@ -405,8 +409,8 @@ net::Task<std::optional<Refusal>> Relay::run() {
     }
   }
   if (session_.insisted() && !complete_) {
-    const Refusal refusal = shutting_down();
-    tell(refusal);
+    MaybeRefusal refusal = shutting_down();
+    tell(*refusal);
     co_return refusal;
   }
   if (session_.gone() && !complete_ && options_.kind == AnswerKind::events && filter_.terminal_seen()) {

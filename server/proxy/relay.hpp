@@ -45,7 +45,7 @@ class Relay {
 
   // Nothing: the answer is complete (or held, see below), or the client has left (session().gone()). A refusal: what
   // went wrong; once opened() the client has been told in the stream or by a broken ending, before that nobody has.
-  net::Task<std::optional<Refusal>> run();
+  net::Task<MaybeRefusal> run();
 
   // Content has gone to the client: from here on there is no other try.
   bool opened() const { return opened_; }
@@ -72,14 +72,15 @@ class Relay {
   void relay_json(std::string_view data);
   void note_content(net::Instant now);
   void note_answer();
-  std::optional<Refusal> check_clocks(net::Instant now);
+  MaybeRefusal check_clocks(net::Instant now);
   net::Instant content_deadline() const;
   net::Instant next_deadline() const;
   void open();
   void send(std::span<const std::string_view> data, Downstream::End end);
   void take_end();
-  std::optional<Refusal> end_of_connection(net::IoStep::Status how);
+  MaybeRefusal end_of_connection(net::IoStep::Status how);
   Refusal no_content() const;
+  Refusal malformed_chunks() const;
   void tell(const Refusal& refusal);
   void report_progress(net::Instant now);
   net::Task<void> read_out();

@@ -198,8 +198,16 @@ net::Task<void> Session::run() {
 
 namespace {
 
-net::Task<bool> accept_tls(Session& session, net::TlsWire& tls, std::chrono::milliseconds limit) {
-  session.arm(Clock::now() + limit);
+// `tls`: set where there is a handshake to be made.
+std::unique_ptr<net::Wire> make_wire(net::Socket socket, const net::SslContextPtr& context, net::TlsWire*& tls) {
+  if (!context) return net::make_socket_wire(std::move(socket));
+  auto wire = net::make_tls_wire(std::move(socket), context, net::TlsWire::Role::server, {});
+  tls = wire.get();
+  return wire;
+}
+
+net::Task<bool> accept_tls(Session& session, net::TlsWire& tls) {
+  session.arm(Clock::now() + session.context().snapshot->settings->client_timeouts.header);
   for (;;) {
     const IoStep step = tls.handshake();
     if (step.status == IoStep::Status::done) break;
@@ -219,16 +227,10 @@ net::Task<bool> accept_tls(Session& session, net::TlsWire& tls, std::chrono::mil
 
 net::Task<void> run_session(WorkerContext& context, net::Socket socket, net::SslContextPtr tls, Door door) {
   try {
-    if (!tls) {
-      Session session(context, net::make_socket_wire(std::move(socket)), door);
-      co_await session.run();
-      co_return;
-    }
-    auto wire = net::make_tls_wire(std::move(socket), tls, net::TlsWire::Role::server, {});
-    net::TlsWire& handshaking = *wire;
-    Session session(context, std::move(wire), door);
-    const auto limit = context.snapshot->settings->client_timeouts.header;
-    const bool accepted = co_await accept_tls(session, handshaking, limit);
+    net::TlsWire* handshaking = nullptr;
+    Session session(context, make_wire(std::move(socket), tls, handshaking), door);
+    bool accepted = true;
+    if (handshaking) accepted = co_await accept_tls(session, *handshaking);
     if (accepted) co_await session.run();
   } catch (const std::exception& error) {
     // No memory for a body, say: this connection is given up, the others go on.

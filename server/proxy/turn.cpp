@@ -38,7 +38,7 @@ net::Instant Turn::starts_at() const {
   return place ? place->starts_at : Clock::now();
 }
 
-net::Task<std::optional<Refusal>> Turn::take(net::Instant not_before, net::Instant look_up, Heartbeat& beat) {
+net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up, Heartbeat& beat) {
   const net::Instant began = Clock::now();
   if (!waiting()) {
     session_.signal().clear(Session::wake);

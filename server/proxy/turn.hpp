@@ -39,7 +39,7 @@ class Turn {
 
   // Nothing: the call may be sent now, or the session is gone, or it still waits at `look_up` (waiting(); ask again to
   // wait on). A refusal: it may not. `beat` keeps the caller alive.
-  net::Task<std::optional<Refusal>> take(net::Instant not_before, net::Instant look_up, Heartbeat& beat);
+  net::Task<MaybeRefusal> take(net::Instant not_before, net::Instant look_up, Heartbeat& beat);
   bool waiting() const { return admission_.state() == Admission::State::waiting; }
   // Waiting: when it starts, as far as can be said.
   net::Instant starts_at() const;

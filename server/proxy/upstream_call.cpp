@@ -41,14 +41,14 @@ net::Task<Failure> UpstreamCall::connect(net::UpstreamPool::Choice choice) {
   co_return Failure{};
 }
 
-net::Task<Failure> UpstreamCall::start(const OutgoingRequest& request) {
+net::Task<Failure> UpstreamCall::start(OutgoingRequest& request) {
   Failure failure = co_await send(request);
   if (failure || session_.gone() || refusal_) co_return failure;
   co_return co_await read_head(request);
 }
 
 // The answer may begin before the request has been written (a refusal of a large body): reading wins.
-net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
+net::Task<Failure> UpstreamCall::send(OutgoingRequest& request) {
   net::Connection& upstream = connection();
   session_.signal().clear(Session::upstream_in | Session::upstream_out);
   std::vector<std::string_view> pieces;
@@ -78,13 +78,14 @@ net::Task<Failure> UpstreamCall::send(const OutgoingRequest& request) {
     if (rang == Session::time) co_return failed(Failure::Kind::timeout, "it took no more of the request");
   }
   session_.disarm();
+  std::string().swap(request.head);
   if (upstream.write_failed()) co_return Failure{};
   if (request.stream) co_return co_await upload(request);
   sent_ = true;
   co_return Failure{};
 }
 
-net::Task<Failure> UpstreamCall::upload(const OutgoingRequest& request) {
+net::Task<Failure> UpstreamCall::upload(OutgoingRequest& request) {
   net::Connection& upstream = connection();
   const bool chunked = request.framing.kind == net::BodyFraming::Kind::chunked;
   upstream.wire().wait_readable(session_.bell(Session::upstream_in));
@@ -141,7 +142,7 @@ net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
   co_return upstream.write_failed() ? Flushed::interrupted : Flushed::all;  // it may have said why: read_head() looks
 }
 
-net::Task<Failure> UpstreamCall::read_head(const OutgoingRequest& request) {
+net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
   net::Connection& upstream = connection();
   sent_at_ = Clock::now();
   const net::Instant deadline = sent_at_ + timeouts_.first_byte;

@@ -16,7 +16,7 @@ namespace weir::proxy {
 
 // What to send: a head, and a body that is here in pieces or still coming from the client.
 struct OutgoingRequest {
-  std::string head;
+  std::string head;  // given back when it has been sent: many calls wait long for their answer
   std::string_view method;
   std::span<const std::string_view> body;  // pieces that stay where they are
   ClientBody* stream = nullptr;            // an upload to pass on; nullptr: `body` is all
@@ -32,7 +32,7 @@ class UpstreamCall {
   net::Task<net::Failure> connect(net::UpstreamPool::Choice choice);
   // From the connection to a response head. Empty failure: head() is there (or the session is gone, or refusal() is
   // set).
-  net::Task<net::Failure> start(const OutgoingRequest& request);
+  net::Task<net::Failure> start(OutgoingRequest& request);
 
   const net::ResponseHead& head() const { return head_; }
   const net::BodyFraming& framing() const { return framing_; }
@@ -41,15 +41,15 @@ class UpstreamCall {
   net::Instant sent_at() const { return sent_at_; }
   std::optional<net::Instant> first_byte_at() const { return first_byte_at_; }
   // The client's upload was at fault, not the upstream.
-  std::optional<Refusal>& refusal() { return refusal_; }
+  MaybeRefusal& refusal() { return refusal_; }
 
   // The answer ended cleanly: the connection can serve another call.
   void give_back();
   void discard() { lease_.discard(); }
 
  private:
-  net::Task<net::Failure> send(const OutgoingRequest& request);
-  net::Task<net::Failure> upload(const OutgoingRequest& request);
+  net::Task<net::Failure> send(OutgoingRequest& request);
+  net::Task<net::Failure> upload(OutgoingRequest& request);
   enum class Flushed {
     all,
     interrupted,
@@ -57,7 +57,7 @@ class UpstreamCall {
   };  // interrupted: the upstream speaks or broke, or the session is gone
   net::Task<Flushed> flush();
   bool answer_begins();
-  net::Task<net::Failure> read_head(const OutgoingRequest& request);
+  net::Task<net::Failure> read_head(OutgoingRequest& request);
   net::Failure failed(net::Failure::Kind kind, std::string detail) const;
   net::Failure broken() const;
 
@@ -71,7 +71,7 @@ class UpstreamCall {
   net::BodyFraming framing_;
   net::Instant sent_at_{};
   std::optional<net::Instant> first_byte_at_;
-  std::optional<Refusal> refusal_;
+  MaybeRefusal refusal_;
   bool sent_ = false;
 };
 
