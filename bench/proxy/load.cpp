@@ -2,7 +2,9 @@
 //
 //   proxy_load PORT plain  CONNECTIONS SECONDS BODY_BYTES [RATE]   calls one after the other, or at RATE per second in
 //   all proxy_load PORT churn  CONNECTIONS SECONDS BODY_BYTES          the same, each call on a connection of its own
-//   proxy_load PORT stream STREAMS SECONDS BODY_BYTES              that many streams at any time
+//   proxy_load PORT stream STREAMS SECONDS BODY_BYTES [WARM]       that many streams at any time; times count after
+//   WARM
+//                                                                 seconds, when not all of them begin at once any more
 //   proxy_load PORT hold   STREAMS SECONDS BODY_BYTES              opens streams and reads what comes, no more
 //
 // Times: of an answer, from the first byte sent to its last; of an event, from its sending by proxy_origin.
@@ -21,7 +23,8 @@ struct Options {
   int connections = 0;
   double seconds = 0;
   std::size_t body_bytes = 0;
-  double rate = 0;  // per second over all connections; 0: as fast as answers come
+  double rate = 0;          // per second over all connections; 0: as fast as answers come
+  double warm_seconds = 0;  // of streams
 };
 
 struct Connection {
@@ -38,6 +41,7 @@ class Load {
   void run() {
     const std::int64_t start = now_ns();
     end_ = start + static_cast<std::int64_t>(options_.seconds * 1e9);
+    warm_end_ = start + static_cast<std::int64_t>(options_.warm_seconds * 1e9);
     next_ = start;
     for (int i = 0; i < options_.connections; ++i) connect();
     for (;;) {
@@ -136,10 +140,10 @@ class Load {
       if (connection.in.size() < found + marker.size() + 20) break;
       const std::int64_t sent = std::atoll(connection.in.c_str() + found + marker.size());
       ++events_;
-      delays_.push_back(now - sent);
+      if (now >= warm_end_) delays_.push_back(now - sent);
       if (!connection.content) {
         connection.content = true;
-        first_contents_.push_back(now - connection.began);
+        if (now >= warm_end_) first_contents_.push_back(now - connection.began);
       }
       at = found + marker.size() + 20;
     }
@@ -198,7 +202,7 @@ class Load {
   std::unordered_map<int, Connection> connections_;
   std::vector<int> idle_;
   std::vector<char> buffer_ = std::vector<char>(64 * 1024);
-  std::int64_t end_ = 0, next_ = 0;
+  std::int64_t end_ = 0, next_ = 0, warm_end_ = 0;
   unsigned long long answers_ = 0, events_ = 0, refused_ = 0, lost_ = 0, late_ = 0;
   std::vector<std::int64_t> answer_times_, delays_, first_contents_;
 };
@@ -217,6 +221,6 @@ int main(int argc, char** argv) {
   options.connections = std::atoi(argv[3]);
   options.seconds = std::atof(argv[4]);
   options.body_bytes = static_cast<std::size_t>(std::atoll(argv[5]));
-  options.rate = argc > 6 ? std::atof(argv[6]) : 0;
+  (options.mode == "stream" ? options.warm_seconds : options.rate) = argc > 6 ? std::atof(argv[6]) : 0;
   weir::bench::Load(options).run();
 }
