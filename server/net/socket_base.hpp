@@ -1,6 +1,7 @@
 // What the socket wires share: the descriptor, its options, and readiness by bell over Asio's reactor. Private to net/.
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/error.hpp>
@@ -12,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "net/hangup_watch.hpp"
 #include "net/socket_wire.hpp"
 
 namespace weir::net {
@@ -22,6 +24,7 @@ struct SocketState : boost::intrusive_ref_counter<SocketState, boost::thread_uns
   Socket socket;
   Bell readable, writable;
   bool read_armed = false, write_armed = false;
+  HangupWatch::Place hangup;
 };
 
 class SocketBase {
@@ -38,7 +41,17 @@ class SocketBase {
 
   void arm_readable(Bell bell) { arm<Socket::wait_read>(state_->readable, state_->read_armed, bell); }
   void arm_writable(Bell bell) { arm<Socket::wait_write>(state_->writable, state_->write_armed, bell); }
-  void disarm() { state_->readable = state_->writable = Bell{}; }
+  void watch_hangup(Bell bell) {
+    if (fd_ >= 0) hangups().watch(state_->hangup, fd_, bell);
+  }
+  bool peer_hung_up() const {
+    pollfd asked{fd_, POLLRDHUP, 0};
+    return ::poll(&asked, 1, 0) == 1 && (asked.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  }
+  void disarm() {
+    state_->readable = state_->writable = Bell{};
+    if (state_->hangup.fd >= 0) hangups().unwatch(state_->hangup);
+  }
 
   void close_socket() {
     disarm();
@@ -83,6 +96,7 @@ class SocketBase {
   }
 
  private:
+  HangupWatch& hangups() { return boost::asio::use_service<HangupWatch>(state_->socket.get_executor().context()); }
   template <Socket::wait_type Direction>
   void arm(Bell& slot, bool& armed, Bell bell) {
     slot = bell;

@@ -46,6 +46,8 @@ class PlainWire final : public Wire, private SocketBase {
 
   void wait_readable(Bell bell) override { arm_readable(bell); }
   void wait_writable(Bell bell) override { arm_writable(bell); }
+  void wait_hangup(Bell bell) override { watch_hangup(bell); }
+  bool hung_up() const override { return peer_hung_up(); }
   void drop_bells() override { disarm(); }
   void close() override { close_socket(); }
   void abort() override { abort_socket(); }

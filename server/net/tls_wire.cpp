@@ -114,6 +114,8 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     arm_readable(bell);
   }
   void wait_writable(Bell bell) override { arm_writable(bell); }
+  void wait_hangup(Bell bell) override { watch_hangup(bell); }
+  bool hung_up() const override { return peer_hung_up(); }
   void drop_bells() override { disarm(); }
   void close() override { close_tls(); }
   void abort() override { abort_socket(); }

@@ -33,6 +33,10 @@ class Wire {
   // the bell. A closed or destroyed wire rings nothing more.
   virtual void wait_readable(Bell bell) = 0;
   virtual void wait_writable(Bell bell) = 0;
+  // Rings once when the peer has ended or reset its side, even if bytes stand unread before that (which wait_readable
+  // would ring for).
+  virtual void wait_hangup(Bell bell) = 0;
+  virtual bool hung_up() const = 0;
   // Rings nothing any more of what was asked for: whoever waited is done with this wire.
   virtual void drop_bells() = 0;
 

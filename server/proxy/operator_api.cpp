@@ -29,7 +29,6 @@ net::Task<std::string> reload(Session& session) {
       if (reloading->session) reloading->session->signal().raise(Session::wake);
     });
   });
-  session.client().wire().wait_readable(session.bell(Session::client_in));
   const net::Signal::Bits rang = co_await session.wait(Session::wake);
   reloading->session = nullptr;
   if ((rang & Session::wake) == 0) co_return std::string();

@@ -12,7 +12,8 @@ namespace {
 using net::Clock;
 using net::IoStep;
 
-// Pipelined bytes taken in while an exchange runs; beyond it reading stops until they are used.
+// Pipelined bytes taken in while an exchange runs; beyond it reading stops until they are used, and only the client's
+// leaving is waited for.
 constexpr std::size_t pipelined_bytes_max = 64 * 1024;
 // A client that takes nothing for so long while there is something to write is dropped: its buffers are ours.
 constexpr std::chrono::seconds client_stall_max{60};
@@ -41,28 +42,33 @@ Session::~Session() {
 }
 
 void Session::watch_client() {
-  if (client_.unread().size() < pipelined_bytes_max) client_.wire().wait_readable(bell(client_in));
+  if (client_.unread().size() < pipelined_bytes_max) {
+    client_.wire().wait_readable(bell(client_in));
+  } else {
+    client_.wire().wait_hangup(bell(client_in));
+  }
 }
 
 bool Session::take_note(net::Signal::Bits bits) {
   if (bits & insist) insisted_ = true;
   if (bits & client_in) {
     for (;;) {
-      if (client_.unread().size() >= pipelined_bytes_max) break;
+      if (client_.unread().size() >= pipelined_bytes_max) {
+        if (client_.wire().hung_up()) client_left_ = true;
+        break;
+      }
       const IoStep step = client_.read_more();
       if (step.status == IoStep::Status::done) continue;
-      if (step.status == IoStep::Status::would_block) {
-        watch_client();
-      } else {
-        client_left_ = true;
-      }
+      if (step.status != IoStep::Status::would_block) client_left_ = true;
       break;
     }
+    if (!client_left_) watch_client();
   }
   return !gone();
 }
 
 net::Task<net::Signal::Bits> Session::wait(net::Signal::Bits bits) {
+  watch_client();
   for (;;) {
     const net::Signal::Bits rang = co_await signal_.wait(bits | client_in | insist);
     if ((rang & (client_in | insist)) != 0 && !take_note(rang)) co_return rang;

@@ -59,6 +59,8 @@ class Session {
   // Waits for one of `bits`, and at the same time for the client to leave and for shutdown to insist. Rings of the
   // client that are only more bytes (pipelining) are taken in and waited over.
   net::Task<net::Signal::Bits> wait(net::Signal::Bits bits);
+  // Rings `client_in` when the client sends or leaves; wait() does it itself.
+  void watch_client();
   bool client_left() const { return client_left_; }  // FIN, RST, or a write that failed
   void note_left() { client_left_ = true; }
   bool insisted() const { return insisted_; }
@@ -80,7 +82,6 @@ class Session {
   net::Task<HeadRead> read_head();
   net::Task<void> refuse_early(Refusal refusal);
   net::Task<void> linger();
-  void watch_client();
 
   WorkerContext& context_;
   net::Connection client_;

@@ -53,7 +53,6 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
   }
   while (admission_.look() == Admission::State::waiting && Clock::now() < look_up) {
     session_.arm(std::min(beat.next(), look_up));
-    session_.client().wire().wait_readable(session_.bell(Session::client_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::wake | Session::time | Session::stop);
     if (session_.gone()) {
       admission_ = {};

@@ -34,7 +34,7 @@ Failure UpstreamCall::broken() const {
 net::Task<Failure> UpstreamCall::connect(net::UpstreamPool::Choice choice) {
   net::OpenContext context{session_.signal(), Session::opening, Session::client_in | Session::insist, {}};
   context.still_wanted = [this](net::Signal::Bits bits) { return session_.take_note(bits); };
-  session_.client().wire().wait_readable(session_.bell(Session::client_in));
+  session_.watch_client();
   auto acquired = co_await session_.context().pool.acquire(endpoint_, std::move(context), choice);
   if (auto* failure = std::get_if<Failure>(&acquired)) co_return std::move(*failure);
   lease_ = std::move(std::get<net::Lease>(acquired));

@@ -68,6 +68,50 @@ TEST(SocketWire, RingsForBytesThatWereThereBeforeTheQuestion) {
   EXPECT_TRUE(bench.rings(1));
 }
 
+TEST(SocketWire, RingsForAHangupBehindUnreadBytesAndNotForTheBytes) {
+  for (const bool reset : {false, true}) {
+    Bench bench;
+    bench.peer.send("unread");
+    bench.wire->wait_readable(Bell{&bench.signal, 1});
+    bench.wire->wait_hangup(Bell{&bench.signal, 2});
+    ASSERT_TRUE(bench.rings(1));
+    EXPECT_EQ(bench.signal.raised() & 2, 0u);
+    EXPECT_FALSE(bench.wire->hung_up());
+    if (reset) {
+      bench.peer.reset();
+    } else {
+      bench.peer.shutdown_write();
+    }
+    EXPECT_TRUE(bench.rings(2));
+    EXPECT_TRUE(bench.wire->hung_up());
+    bench.signal.clear(2);
+    bench.wire->wait_hangup(Bell{&bench.signal, 2});  // it has happened already
+    EXPECT_TRUE(bench.rings(2));
+  }
+}
+
+TEST(SocketWire, RingsNoHangupForAWireThatIsGone) {
+  Bench gone;
+  auto [socket, peer] = test::make_socket_and_peer(gone.worker);
+  auto other = make_socket_wire(std::move(socket));
+  gone.wire->wait_hangup(Bell{&gone.signal, 1});
+  other->wait_hangup(Bell{&gone.signal, 2});
+  gone.peer.shutdown_write();
+  gone.wire.reset();
+  peer.shutdown_write();
+  ASSERT_TRUE(gone.rings(2));
+  EXPECT_EQ(gone.signal.raised() & 1, 0u);
+}
+
+TEST(SocketWire, KeepsNoLoopAtWorkForAHangupNobodyWaitsFor) {
+  Bench bench;
+  bench.wire->wait_hangup(Bell{&bench.signal, 1});
+  bench.wire->drop_bells();
+  bench.worker.io().run_for(test::patience);
+  EXPECT_TRUE(bench.worker.io().stopped()) << "there is nothing left to wait for";
+  EXPECT_EQ(bench.signal.raised(), 0u);
+}
+
 TEST(SocketWire, RingsTheBellThatWasGivenLast) {
   Bench bench;
   bench.wire->wait_readable(Bell{&bench.signal, 1});

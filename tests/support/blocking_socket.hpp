@@ -130,6 +130,11 @@ class BlockingSocket {
     return ::poll(&poll, 1, static_cast<int>(limit.count())) > 0;
   }
 
+  bool writable(std::chrono::milliseconds limit) const {
+    pollfd poll{fd_, POLLOUT, 0};
+    return ::poll(&poll, 1, static_cast<int>(limit.count())) > 0;
+  }
+
   void shutdown_write() {
     if (ssl_) SSL_shutdown(ssl_);
     ::shutdown(fd_, SHUT_WR);

@@ -85,7 +85,7 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
     friend class MemoryLink;
     std::string incoming;  // under way to this end
     bool incoming_ended = false;
-    net::Bell readable, writable;
+    net::Bell readable, writable, hangup;
     bool ring_posted = false;
   };
 
@@ -140,7 +140,16 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
     end(i).writable = bell;
     wake(i);
   }
-  void drop_bells(int i) { end(i).readable = end(i).writable = net::Bell{}; }
+  void wait_hangup(int i, net::Bell bell) {
+    if (end(i).closed) return;
+    end(i).hangup = bell;
+    wake(i);
+  }
+  bool hung_up(int i) const {
+    const End& self = ends_[static_cast<std::size_t>(i)];
+    return self.broken || self.incoming_ended;
+  }
+  void drop_bells(int i) { end(i).readable = end(i).writable = end(i).hangup = net::Bell{}; }
 
   void end_writing(int i) {
     end(i).write_ended = true;
@@ -170,7 +179,7 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
   // After a knob was turned: something may be possible now.
   void wake(int i) {
     End& self = end(i);
-    if (self.ring_posted || !(due_read(self) || due_write(i))) return;
+    if (self.ring_posted || !(due_read(self) || due_write(i) || due_hangup(i))) return;
     self.ring_posted = true;
     worker_.post([link = shared_from_this(), i] { link->ring(i); });
   }
@@ -184,9 +193,11 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
     const End& other = end(1 - i);
     return self.writable.signal && (self.broken || other.closed || other.incoming.size() < self.capacity);
   }
+  bool due_hangup(int i) { return end(i).hangup.signal && hung_up(i); }
   void ring(int i) {
     End& self = end(i);
     self.ring_posted = false;
+    if (due_hangup(i)) std::exchange(self.hangup, net::Bell{}).ring();
     if (due_read(self)) std::exchange(self.readable, net::Bell{}).ring();
     if (due_write(i)) std::exchange(self.writable, net::Bell{}).ring();
   }
@@ -225,6 +236,8 @@ class MemoryWire final : public net::Wire {
   net::IoStep try_write(std::span<const std::string_view> pieces) override { return link_->write(end_, pieces); }
   void wait_readable(net::Bell bell) override { link_->wait_readable(end_, bell); }
   void wait_writable(net::Bell bell) override { link_->wait_writable(end_, bell); }
+  void wait_hangup(net::Bell bell) override { link_->wait_hangup(end_, bell); }
+  bool hung_up() const override { return link_->hung_up(end_); }
   void drop_bells() override { link_->drop_bells(end_); }
   void close() override { link_->close(end_); }
   void abort() override { link_->abort(end_); }
