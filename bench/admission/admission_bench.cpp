@@ -178,6 +178,15 @@ void decision(benchmark::State& state, LaterCharge later, Duration step) {
 BENCHMARK_CAPTURE(decision, arrival, LaterCharge::none, 24ms)->UseManualTime()->Iterations(50'000);
 BENCHMARK_CAPTURE(decision, produced, LaterCharge::as_produced, 32ms)->UseManualTime()->Iterations(50'000);
 
+// When would one more start, behind 50,000 who wait?
+void prediction(benchmark::State& state) {
+  Crowd crowd(LaterCharge::as_produced);
+  crowd.settle_in(32ms);
+  const Submission submission = crowd.next();
+  for (auto _ : state) benchmark::DoNotOptimize(crowd.scheduler().predicted_start(submission, crowd.now()));
+}
+BENCHMARK(prediction);
+
 // Everything the core does for one call that need not wait: submit, dispatch, sent, 20 reports of progress, settle.
 void exchange(benchmark::State& state) {
   Crowd crowd(LaterCharge::as_produced);

@@ -23,39 +23,49 @@ void WindowLog::book(Instant at, Tokens amount) {
   book_until(leaves_after(at), amount);
 }
 
+std::deque<WindowLog::Entry>::iterator WindowLog::first_after(Instant instant) {
+  return std::upper_bound(entries_.begin(), entries_.end(), instant,
+                          [](Instant sought, const Entry& entry) { return sought < entry.leaves; });
+}
+
+void WindowLog::sum_again() {
+  sums_.assign(entries_.size(), [this](std::size_t place) { return entries_[place].amount; });
+}
+
 void WindowLog::book_until(Instant leaves, Tokens amount) {
   assert(amount >= 0);
   if (amount == 0) return;
   used_ += amount;
-  auto place = entries_.end();
-  while (place != entries_.begin() && std::prev(place)->leaves > leaves) --place;
-  if (place != entries_.begin() && std::prev(place)->leaves == leaves) {
-    std::prev(place)->amount += amount;
-  } else {
-    entries_.insert(place, Entry{leaves, amount});
+  // Nearly every charge is the newest.
+  auto after = entries_.empty() || entries_.back().leaves <= leaves ? entries_.end() : first_after(leaves);
+  if (after != entries_.begin() && std::prev(after)->leaves == leaves) {
+    std::prev(after)->amount += amount;
+    sums_.add(static_cast<std::size_t>(after - entries_.begin()) - 1, amount);
+    return;
   }
+  const bool newest = after == entries_.end();
+  entries_.insert(after, Entry{leaves, amount});
+  if (newest && !sums_.full()) return sums_.push_back(amount);
+  sum_again();
 }
 
 WindowLog::Entry WindowLog::take_back(Instant leaves, Tokens amount) {
-  auto place = std::upper_bound(entries_.begin(), entries_.end(), leaves,
-                                [](Instant instant, const Entry& entry) { return instant < entry.leaves; });
+  auto place = first_after(leaves);
   if (place == entries_.begin()) return {};
   --place;
   const Tokens taken = std::min(amount, place->amount);
   place->amount -= taken;
+  sums_.add(static_cast<std::size_t>(place - entries_.begin()), -taken);
   used_ -= taken;
   return {place->leaves, taken};
 }
 
 Instant WindowLog::when_at_most(Tokens level) const {
   if (level < 0) return never;
-  Tokens left = used_;
-  if (left <= level) return Instant::min();
-  for (const Entry& entry : entries_) {
-    left -= entry.amount;
-    if (left <= level) return entry.leaves;
-  }
-  return never;
+  if (used_ <= level) return Instant::min();
+  const std::size_t last = sums_.reach(used_ - level, [this](std::size_t place) { return entries_[place].amount; });
+  assert(last < entries_.size());
+  return entries_[last].leaves;
 }
 
 }  // namespace weir::admission

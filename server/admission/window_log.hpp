@@ -5,6 +5,7 @@
 
 #include <deque>
 
+#include "admission/running_sums.hpp"
 #include "admission/units.hpp"
 
 namespace weir::admission {
@@ -47,12 +48,14 @@ class WindowLog {
     while (!entries_.empty() && entries_.front().leaves <= now) {
       used_ -= entries_.front().amount;
       gone(entries_.front());
+      sums_.pop_front(entries_.front().amount);
       entries_.pop_front();
     }
   }
   Tokens used() const { return used_; }
 
-  // The earliest instant at which no more than `level` of what is booked now is left. `never` for a negative level.
+  // The earliest instant at which no more than `level` of what is booked now is left, in O(log n). `never` for a
+  // negative level.
   Instant when_at_most(Tokens level) const;
   // When everything has left: `Instant::min()` for an empty log.
   Instant empty_at() const { return entries_.empty() ? Instant::min() : entries_.back().leaves; }
@@ -60,8 +63,12 @@ class WindowLog {
   const std::deque<Entry>& entries() const { return entries_; }  // in order of leaving
 
  private:
+  std::deque<Entry>::iterator first_after(Instant instant);
+  void sum_again();
+
   WindowShape shape_;
   std::deque<Entry> entries_;
+  RunningSums sums_;  // of the amounts of entries_
   Tokens used_ = 0;
 };
 

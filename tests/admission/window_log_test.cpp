@@ -168,5 +168,47 @@ TEST(WindowLog, NeverForgetsWhatTheWindowStillHolds) {
   }
 }
 
+// What when_at_most has to say, entry by entry.
+Instant slow_when_at_most(const WindowLog& log, Tokens level) {
+  Tokens left = log.used();
+  if (left <= level) return Instant::min();
+  for (const WindowLog::Entry& entry : log.entries()) {
+    left -= entry.amount;
+    if (left <= level) return entry.leaves;
+  }
+  return never;
+}
+
+TEST(WindowLog, FindsWhenALevelIsReachedAsIfItLookedAtEveryEntry) {
+  const test::Seed seed;
+  std::mt19937_64 random(seed.value);
+  const auto up_to = [&](Tokens most) { return static_cast<Tokens>(random() % static_cast<std::uint64_t>(most)); };
+  for (const Duration slot : {8ms, 200ms}) {  // 7,500 entries in a window, and 300
+    WindowLog log({60s, 50ms, slot});
+    Instant now = start;
+    for (int step = 0; step < 30'000; ++step) {
+      now += std::chrono::milliseconds(up_to(24));
+      log.expire(now, [](const WindowLog::Entry&) {});
+      switch (random() % 16) {
+        case 0:  // a correction, upwards, of a charge that may be the first of its slot
+          log.book_until(log.leaves_after(now - std::chrono::milliseconds(up_to(60'000))), 1 + up_to(50));
+          break;
+        case 1:
+        case 2:
+          log.take_back(log.leaves_after(now - std::chrono::milliseconds(up_to(60'000))), up_to(400));
+          break;
+        case 3:
+          if (random() % 200 == 0) now += 61s;  // all of it leaves
+          break;
+        default:
+          log.book(now, up_to(300));
+      }
+      if (step % 50 != 0 || log.used() == 0) continue;
+      for (const Tokens level : {Tokens{0}, log.used() - 1, up_to(log.used())})
+        ASSERT_EQ(log.when_at_most(level), slow_when_at_most(log, level)) << "level " << level << " at step " << step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace weir::admission
