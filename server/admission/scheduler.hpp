@@ -136,6 +136,9 @@ class Scheduler {
   void taken_in(Ticket ticket, Instant now);
   // So many tokens of output in all have come. REQUIRES: sent.
   void progress(Ticket ticket, Tokens produced, Instant now);
+  // The upstream has said how much input it counts, before the end: what was charged for it by an estimate is
+  // corrected. REQUIRES: sent.
+  void measured(Ticket ticket, Tokens input, Tokens cached, Instant now);
   // The end. REQUIRES: admitted or sent; admitted only is a withdrawal.
   void settle(Ticket ticket, const Usage& usage, Ending ending, Instant now);
 

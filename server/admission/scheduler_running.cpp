@@ -123,6 +123,26 @@ void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
   plan(call, now);
 }
 
+void Scheduler::measured(Ticket ticket, Tokens input, Tokens cached, Instant now) {
+  now_ = std::max(now_, now);
+  Call& call = call_of(ticket);
+  assert(call.state == Call::State::sent);
+  Submission& s = call.submission;
+  const auto counted = [&](const Cost& cost) {
+    const bool corrects = cost.corrects && cost.later != LaterCharge::at_end;
+    return corrects ? input - (cost.cached_input_free ? cached : 0) : cost.input;
+  };
+  if (counted(s.own) == s.own.input && counted(s.upstream) == s.upstream.input) return;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    const Tokens difference = counted(cost) - cost.input;
+    each.budget.advance(now);
+    if (difference != 0) each.budget.correct(call.sent_at, difference, difference, now);
+  });
+  s.own.input = counted(s.own);
+  s.upstream.input = counted(s.upstream);
+  mark_budgets_of(call);
+}
+
 void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant now) {
   now_ = std::max(now_, now);
   Call& call = call_of(ticket);

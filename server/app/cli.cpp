@@ -125,6 +125,8 @@ void add_simulate_flags(CLI::App& command, simulator::Options& options) {
   command.add_option("--default-cap", options.default_cap, "the cap of a request that names none, for the max rules");
   command.add_flag("--count-refused", options.count_refused, "refused requests count too");
   add_parsed(command, "--dialect", options.dialect, parse_dialect, "refusals in the shape of openai | ark | deepseek");
+  add_parsed(command, "--stream-usage", options.stream_usage, parse_stream_usage,
+             "stream_options it takes: none | total (include_usage) | running (in every chunk too, the default)");
   add_parsed(command, "--fail-first", options.fail_first, parse_fail_first, "N:STATUS, e.g. 3:429");
   add_parsed(command, "--fail-rate", options.fail_rate, parse_fail_rate, "part of all requests, e.g. 0.1 or 0.1:503");
   command.add_option("--seed", options.seed, "of the fail rate and of ids, default 1");

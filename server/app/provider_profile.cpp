@@ -10,6 +10,7 @@
 #include "app/words.hpp"
 #include "app/yaml_tree.hpp"
 #include "protocol/api.hpp"
+#include "protocol/request_view.hpp"
 
 namespace weir::app {
 namespace {
@@ -255,6 +256,9 @@ void read_file(Section& file, ProviderProfile& provider) {
     if (!prefix.starts_with('/')) file.problem("native_prefixes", "expected paths that start with '/'");
   }
   file.flag("asks_usage", provider.asks_usage);
+  WordTable<std::string> running_usage;
+  for (const std::string_view option : protocol::running_usage_options) running_usage.emplace_back(option, option);
+  file.choice("running_usage", provider.running_usage, running_usage);
   file.flag("queue_headers", provider.queue_headers);
   file.flag("model_in_path", provider.model_in_path);
   file.section("timeouts", [&](Section& section) { read_timeouts(section, provider.timeouts); });

@@ -52,6 +52,7 @@ struct ProviderProfile {
   std::array<proxy::FamilyPath, 7> families;  // by protocol::Api
   std::vector<std::string> native_prefixes;
   bool asks_usage = true;
+  std::string running_usage;
   bool queue_headers = false;
   bool model_in_path = false;
   UpstreamTimeoutsConfig timeouts;

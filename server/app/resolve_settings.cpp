@@ -125,6 +125,7 @@ class Resolver {
       if (!given) upstream.headers.emplace_back(name, value);
     }
     upstream.asks_usage = provider->asks_usage;
+    upstream.running_usage = provider->running_usage;
     upstream.queue_headers = provider->queue_headers;
     upstream.native_prefixes = provider->native_prefixes;
     LimitsConfig limits = overlay(provider->limits, limits_of(from.limits, provider.get()));

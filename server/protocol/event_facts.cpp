@@ -68,7 +68,7 @@ bool read_choice(ondemand::value choice, EventFacts& facts) {
 }
 
 // Widens a member to take one comma with it: the one before, or, where nothing before it stays, the one after.
-void note_usage_member(std::string_view data, std::size_t begin, std::size_t end, EventFacts& facts) {
+void note_usage_member(std::string_view data, std::size_t begin, std::size_t end, Span object, EventFacts& facts) {
   if (facts.usage_members_count == facts.usage_members.size()) return;
   std::size_t before = begin;
   while (before > 0 && json::is_space(data[before - 1])) --before;
@@ -84,6 +84,7 @@ void note_usage_member(std::string_view data, std::size_t begin, std::size_t end
       while (end < data.size() && json::is_space(data[end])) ++end;
     }
   }
+  facts.usage_values[facts.usage_members_count] = object;
   facts.usage_members[facts.usage_members_count++] = {begin, end};
 }
 
@@ -93,10 +94,11 @@ bool read_usage_member(ondemand::document& document, ondemand::field& field, Eve
   const std::size_t begin = offset(field.key().raw()) - 1;
   ondemand::value value = field.value();
   if (const std::string_view token = value.raw_json_token(); json::trim(token) == "null") {
-    note_usage_member(data, begin, offset(token.data()) + 4, facts);
+    note_usage_member(data, begin, offset(token.data()) + 4, {}, facts);
     return true;
   }
   if (first_byte(value) != '{') return true;
+  const std::size_t value_begin = offset(value.raw_json_token().data());
   facts.usage = UsageReport();
   facts.only_usage = true;
   ondemand::object usage;
@@ -107,7 +109,7 @@ bool read_usage_member(ondemand::document& document, ondemand::field& field, Eve
   }
   std::size_t end = offset(after);
   while (json::is_space(data[end - 1])) --end;
-  note_usage_member(data, begin, end, facts);
+  note_usage_member(data, begin, end, {value_begin, end}, facts);
   return true;
 }
 

@@ -21,6 +21,7 @@ struct EventFacts {
 
   // Top-level `usage` members that are null or an object, each with one comma: offsets into the data.
   std::array<Span, 4> usage_members{};
+  std::array<Span, 4> usage_values{};  // their objects; empty where the member is null
   std::size_t usage_members_count = 0;
 };
 

@@ -77,7 +77,11 @@ Fault read_stream_options(const Value& value, RequestView& view) {
   if (!value.is_object()) return wrong(value, "an object");
   json::Members members(value.text);
   while (members.next()) {
-    if (json::unescape(members.key().substr(1, members.key().size() - 2)) != "include_usage") continue;
+    const std::string key = json::unescape(members.key().substr(1, members.key().size() - 2));
+    const bool running =
+        std::find(running_usage_options.begin(), running_usage_options.end(), key) != running_usage_options.end();
+    if (running) view.asks_running_usage |= members.value() == "true";
+    if (key != "include_usage") continue;
     const auto offset = value.offset + static_cast<std::size_t>(members.value().data() - value.text.data());
     const Value inner{"stream_options.include_usage", members.value(), offset};
     if (!inner.is_boolean() && !inner.is_null()) return wrong(inner, "true or false");

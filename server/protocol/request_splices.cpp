@@ -35,29 +35,40 @@ std::vector<Splice> drop_members(std::string_view /*body*/, const RequestView& v
   return splices;
 }
 
-std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view) {
+std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view, std::string_view running) {
   const bool has_option = view.api == Api::chat || view.api == Api::completions;
-  if (!has_option || !view.stream || view.asks_usage || view.members.empty()) return {};
+  if (!has_option || !view.stream || view.members.empty()) return {};
+  std::vector<std::string_view> wanted;
+  if (!view.asks_usage) wanted.push_back("include_usage");
+  if (!running.empty() && !view.asks_running_usage) wanted.push_back(running);
+  if (wanted.empty()) return {};
+  const auto as_members = [&] {
+    std::string text;
+    for (const std::string_view name : wanted) text += (text.empty() ? "" : ",") + json_quote(name) + ":true";
+    return text;
+  };
   const Member* const options = view.find("stream_options");
   if (options == nullptr) {
     // In front of the first member: an insertion there is never inside a stretch that drop_members erases.
-    return {{view.members.front().key.begin, 0, R"("stream_options":{"include_usage":true},)"}};
+    return {{view.members.front().key.begin, 0, R"("stream_options":{)" + as_members() + "},"}};
   }
   const Span span = options->value;
   const std::string_view text = body.substr(span.begin, span.end - span.begin);
-  if (text == "null") return {{span.begin, text.size(), R"({"include_usage":true})"}};
+  if (text == "null") return {{span.begin, text.size(), "{" + as_members() + "}"}};
 
   std::vector<Splice> splices;
   bool empty = true;
   json::Members members(text);
   while (members.next()) {
     empty = false;
-    if (json::unescape(members.key().substr(1, members.key().size() - 2)) != "include_usage") continue;
+    const std::string key = json::unescape(members.key().substr(1, members.key().size() - 2));
+    const auto name = std::find(wanted.begin(), wanted.end(), key);
+    if (name == wanted.end()) continue;
+    wanted.erase(name);
     const auto at = span.begin + static_cast<std::size_t>(members.value().data() - text.data());
     splices.push_back({at, members.value().size(), "true"});
   }
-  if (splices.empty())
-    splices.push_back({span.begin + 1, 0, empty ? R"("include_usage":true)" : R"("include_usage":true,)"});
+  if (!wanted.empty()) splices.push_back({span.begin + 1, 0, as_members() + (empty ? "" : ",")});
   return splices;
 }
 

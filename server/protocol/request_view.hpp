@@ -4,6 +4,7 @@
 // Pure: bytes in, values out. Never keeps the body; spans are byte offsets into it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -45,6 +46,7 @@ struct RequestView {
   std::string model;  // empty: the body names none
   bool stream = false;
   bool asks_usage = false;                  // stream_options.include_usage is true
+  bool asks_running_usage = false;          // and one of the options by which every chunk tells the usage so far
   std::optional<std::uint64_t> max_tokens;  // as sent; absent or null: nullopt
   std::optional<std::uint64_t> max_completion_tokens;
   std::optional<std::uint64_t> max_output_tokens;  // responses
@@ -94,11 +96,14 @@ struct Splice {
 // The splices rules ask for. Each leaves valid JSON; combinations of them in any order stay valid when applied
 // together, unless ask_for_usage meets drop_members that leaves no member at all. ask_for_usage returns nothing where
 // there is nothing to ask (not a stream, not chat or completions, asked already).
+// `running`: the provider's option for the usage so far in every chunk, if that is wanted too.
 Splice replace_model(const RequestView& view, std::string_view model);  // REQUIRES: view.find("model")
 std::vector<Splice> drop_members(std::string_view body, const RequestView& view,
                                  const std::vector<std::string_view>& names);
-std::vector<Splice> ask_for_usage(std::string_view body,
-                                  const RequestView& view);  // stream_options.include_usage = true
+std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view, std::string_view running = {});
+
+// What makes every chunk tell the usage so far: Ark's and vLLM's members of stream_options.
+constexpr std::array<std::string_view, 2> running_usage_options{"chunk_include_usage", "continuous_usage_stats"};
 
 // The body as pieces to be written in order; pieces point into `body` and into `splices`, which must outlive them.
 // Sorts the splices. One that lies inside a stretch erased by another is left out: the larger change wins.

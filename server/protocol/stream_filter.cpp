@@ -54,11 +54,15 @@ void StreamFilter::take_event(SseItem& item) {
     memo_.learn(item.text, item.data, facts);
     note(facts, item.data);
   }
-  if (options_.hide_usage && facts.only_usage) return;
+  const HideUsage hide = options_.hide_usage;
+  if (facts.only_usage && (hide == HideUsage::all || hide == HideUsage::total)) return;
   ++events_;
   if (facts.content) ++contents_;
-  if (options_.hide_usage && facts.usage_members_count > 0) {
-    push_without_usage(item, facts);
+  const bool told = facts.usage_members_count > 0;
+  if (told && hide == HideUsage::all) {
+    push_changed(item, std::span(facts.usage_members).first(facts.usage_members_count), {});
+  } else if (told && hide == HideUsage::running && !facts.only_usage) {
+    push_changed(item, std::span(facts.usage_values).first(facts.usage_members_count), "null");
   } else {
     push(item.text, item.in_input);
   }
@@ -101,9 +105,9 @@ void StreamFilter::push(std::string_view text, bool in_input) {
   }
 }
 
-// Offsets of the members count in the joined data. In the event's text each line of it stands behind `data:`, and the
-// line feeds that join them stay, also inside a member that goes: they are white space to JSON.
-void StreamFilter::push_without_usage(const SseItem& item, const EventFacts& facts) {
+// Offsets count in the joined data. In the event's text each line of it stands behind `data:`, and the line feeds that
+// join them stay, also inside a stretch that goes: they are white space to JSON.
+void StreamFilter::push_changed(const SseItem& item, std::span<const Span> changed, std::string_view instead) {
   std::size_t data_begin = 0;  // of the current line's value, in the joined data
   std::size_t pushed = 0;      // of item.text
   const auto push_to = [&](std::size_t end) {
@@ -119,11 +123,11 @@ void StreamFilter::push_without_usage(const SseItem& item, const EventFacts& fac
     const auto in_text = [&](std::size_t offset) {
       return line_begin + prefix + std::clamp(offset, data_begin, data_end) - data_begin;
     };
-    for (std::size_t i = 0; i < facts.usage_members_count; ++i) {
-      const Span& member = facts.usage_members[i];
-      if (member.end <= data_begin || member.begin >= data_end) continue;
-      push_to(in_text(member.begin));
-      pushed = in_text(member.end);
+    for (const Span& span : changed) {
+      if (span.end <= data_begin || span.begin >= data_end) continue;
+      push_to(in_text(span.begin));
+      if (span.begin >= data_begin) push(instead, false);
+      pushed = in_text(span.end);
     }
     data_begin = data_end + 1;
   }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,10 +21,17 @@
 
 namespace weir::protocol {
 
+// What of the usage in a chat or completions stream weir asked for on its own, so that the client must not see it.
+enum class HideUsage : std::uint8_t {
+  nothing,
+  all,      // the client asked for none: the chunk that carries nothing else goes, and `usage` goes from the others
+  running,  // it asked for the total only: before that chunk `usage` is null
+  total,    // it asked for running usage only: that chunk goes
+};
+
 struct FilterOptions {
   Api api = Api::chat;
-  bool hide_usage = false;  // weir asked for usage on its own: drop the usage chunk with empty choices
-                            // and the `"usage":null` members of the other chunks
+  HideUsage hide_usage = HideUsage::nothing;
   std::size_t event_bytes_max = 1024 * 1024;  // an event above this passes through as it arrives
 };
 
@@ -67,7 +75,7 @@ class StreamFilter {
   void take_fragment(const SseItem& item);
   void note(const EventFacts& facts, std::string_view data);
   void push(std::string_view text, bool in_input);
-  void push_without_usage(const SseItem& item, const EventFacts& facts);
+  void push_changed(const SseItem& item, std::span<const Span> changed, std::string_view instead);
   void flush(std::vector<std::string_view>& out);
 
   FilterOptions options_;

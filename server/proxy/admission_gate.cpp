@@ -81,6 +81,11 @@ void Admission::progress(std::uint64_t tokens) {
   gate_->scheduler_.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
 }
 
+void Admission::measured(admission::Tokens input, admission::Tokens cached) {
+  if (state_ != State::sent) return;
+  gate_->with([&](admission::Scheduler& scheduler) { scheduler.measured(ticket_, input, cached, Clock::now()); });
+}
+
 void Admission::settle(const admission::Usage& usage, admission::Ending ending) {
   if (state_ != State::sent && state_ != State::admitted) return;
   state_ = State::settled;

@@ -47,7 +47,8 @@ class Admission {
 
   void mark_sent();
   void taken_in();
-  void progress(std::uint64_t tokens);  // output in all so far
+  void progress(std::uint64_t tokens);                               // output in all so far
+  void measured(admission::Tokens input, admission::Tokens cached);  // the upstream's own count of the prompt
   void settle(const admission::Usage& usage, admission::Ending ending);
 
  private:

@@ -94,9 +94,8 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
 MaybeRefusal Exchange::prepare() {
   if (!route_.reads_body()) return std::nullopt;
   const UsageRefusals& refusals = session_.context().shared.usage_refusals;
-  const bool refused = refusals.knows(record_.upstream, tokenizer_model(destination_), Clock::now());
-  auto prepared =
-      prepare_body(body_bytes_.view(), view_, destination_, refused ? AskUsage::no : AskUsage::where_understood);
+  const AskUsage most = refusals.most(record_.upstream, tokenizer_model(destination_), Clock::now());
+  auto prepared = prepare_body(body_bytes_.view(), view_, destination_, most);
   if (auto* refusal = std::get_if<Refusal>(&prepared)) return std::move(*refusal);
   prepared_ = std::move(std::get<PreparedBody>(prepared));
   body_pieces_ = protocol::apply_splices(body_bytes_.view(), prepared_.splices);

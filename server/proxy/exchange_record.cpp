@@ -54,8 +54,11 @@ void Exchange::settle(const Relay& relay, int status) {
     used.known = true;
     used.input = static_cast<admission::Tokens>(reported->input.value_or(static_cast<std::uint64_t>(turn_.input())));
     used.cached = static_cast<admission::Tokens>(reported->cached.value_or(0));
-    used.output = static_cast<admission::Tokens>(reported->output.value_or(relay.filter().contents()));
-    learn(*reported);
+    // The last word of a stream that was cut off may be an old one: each content is a token at least.
+    const std::uint64_t contents = relay.filter().contents();
+    const std::uint64_t output = reported->output.value_or(contents);
+    used.output = static_cast<admission::Tokens>(relay.complete() ? output : std::max(output, contents));
+    learn(*reported, relay.complete());
   } else if (!relay.complete()) {
     // Cut off or left: what was produced is charged.
     used.known = true;
@@ -65,8 +68,8 @@ void Exchange::settle(const Relay& relay, int status) {
   turn_.settle(used, relay.complete() ? admission::Ending::complete : admission::Ending::cut_off);
 }
 
-void Exchange::learn(const protocol::Usage& usage) {
-  if (usage.output) {
+void Exchange::learn(const protocol::Usage& usage, bool complete) {
+  if (usage.output && complete) {
     session_.context().shared.outputs.learn(client_.name, tokenizer_model(destination_), *usage.output, turn_.told());
   }
   if (usage.input && *usage.input > 0) {

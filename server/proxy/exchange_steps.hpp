@@ -94,7 +94,7 @@ class Exchange {
   void note_relayed(const Relay& relay);
   void note_cost(const protocol::Usage& usage);
   void settle(const Relay& relay, int status);
-  void learn(const protocol::Usage& usage);
+  void learn(const protocol::Usage& usage, bool complete);  // of an answer that was cut off only its input
   void learn_requested(const protocol::UpstreamError& error);
   void note_outcome(const MaybeRefusal& refusal);
   void log();

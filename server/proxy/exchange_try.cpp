@@ -191,10 +191,11 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   record_.detail = error.message.substr(0, 200);
   if (answer_head.status == 429) learn_requested(error);
   Tried tried;
-  if (prepared_.asks_usage && refuses_stream_options(answer_head.status, error)) {
-    // The caller has not asked for it: its call goes again without, and so do those after it.
+  if (prepared_.added != AskUsage::nothing && refuses_stream_options(answer_head.status, error)) {
+    // The caller has not asked for it: its call goes again with less, and so do those after it.
     recovery_.taken_in();
-    session_.context().shared.usage_refusals.remember(record_.upstream, tokenizer_model(destination_), Clock::now());
+    session_.context().shared.usage_refusals.remember(record_.upstream, tokenizer_model(destination_), prepared_.added,
+                                                      Clock::now());
     tried.refusal = prepare();
     tried.again = !tried.refusal;
     outgoing_ = outgoing();
@@ -228,7 +229,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
 
   RelayOptions options;
   options.api = route_.api;
-  options.hide_usage = prepared_.asks_usage;
+  options.hide_usage = prepared_.hide;
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
   options.timeouts = timeouts_of(destination_);

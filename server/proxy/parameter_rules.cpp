@@ -3,6 +3,25 @@
 #include <iterator>
 
 namespace weir::proxy {
+namespace {
+
+using protocol::HideUsage;
+
+// What of a stream's usage its caller does not ask for, weir asks for on its own and hides.
+void add_usage(std::string_view body, const protocol::RequestView& view, const Upstream& upstream, AskUsage ask,
+               PreparedBody& prepared) {
+  if (!upstream.asks_usage || ask == AskUsage::nothing) return;
+  const std::string_view running = ask == AskUsage::running ? std::string_view(upstream.running_usage) : "";
+  auto splices = protocol::ask_for_usage(body, view, running);
+  if (splices.empty()) return;
+  prepared.splices.insert(prepared.splices.end(), std::make_move_iterator(splices.begin()),
+                          std::make_move_iterator(splices.end()));
+  const bool adds_running = !running.empty() && !view.asks_running_usage;
+  prepared.added = adds_running ? AskUsage::running : AskUsage::total;
+  prepared.hide = view.asks_usage ? HideUsage::running : view.asks_running_usage ? HideUsage::total : HideUsage::all;
+}
+
+}  // namespace
 
 std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const protocol::RequestView& view,
                                                  const Destination& destination, AskUsage ask) {
@@ -33,14 +52,7 @@ std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const pr
   if (!destination.model.empty() && destination.model != view.model) {
     prepared.splices.push_back(protocol::replace_model(view, destination.model));
   }
-  const bool streams_usage = view.api == protocol::Api::chat || view.api == protocol::Api::completions;
-  const bool understood = destination.upstream->asks_usage && !usage_dropped && ask == AskUsage::where_understood;
-  if (streams_usage && view.stream && !view.asks_usage && understood) {
-    auto splices = protocol::ask_for_usage(body, view);
-    prepared.splices.insert(prepared.splices.end(), std::make_move_iterator(splices.begin()),
-                            std::make_move_iterator(splices.end()));
-    prepared.asks_usage = true;
-  }
+  if (!usage_dropped) add_usage(body, view, *destination.upstream, ask, prepared);
   return prepared;
 }
 

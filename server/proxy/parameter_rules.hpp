@@ -8,19 +8,20 @@
 #include <vector>
 
 #include "protocol/request_view.hpp"
+#include "protocol/stream_filter.hpp"
 #include "proxy/choose_upstream.hpp"
+#include "proxy/usage_refusals.hpp"
 
 namespace weir::proxy {
 
 struct PreparedBody {
   std::vector<protocol::Splice> splices;
-  std::string ignored;      // "temperature, top_p"; empty: none
-  bool asks_usage = false;  // weir asked for the usage chunk on its own: it is hidden from the client
+  std::string ignored;                                      // "temperature, top_p"; empty: none
+  AskUsage added = AskUsage::nothing;                       // what weir asked for that the client had not
+  protocol::HideUsage hide = protocol::HideUsage::nothing;  // and what is therefore kept from it
 };
 
-// Whether weir asks for the usage of streams whose caller did not.
-enum class AskUsage { where_understood, no };
-
+// `ask`: the most that may be asked for; it is asked for where the upstream understands it.
 std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const protocol::RequestView& view,
                                                  const Destination& destination, AskUsage ask);
 

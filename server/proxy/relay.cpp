@@ -184,7 +184,10 @@ void Relay::report_progress(Instant now) {
   if (now < last_progress_ + progress_every || contents_seen_ == 0) return;
   last_progress_ = now;
   std::uint64_t tokens = contents_seen_;
-  if (const auto& usage = filter_.usage(); usage && usage->output) tokens = *usage->output;
+  if (const auto& usage = filter_.usage()) {
+    if (usage->output) tokens = std::max(tokens, *usage->output);
+    if (usage->input) turn_.measured(*usage->input, usage->cached.value_or(0));
+  }
   turn_.progress(tokens);
 }
 

@@ -29,7 +29,7 @@ enum class AnswerKind {
 struct RelayOptions {
   AnswerKind kind = AnswerKind::raw;
   protocol::Api api = protocol::Api::other;
-  bool hide_usage = false;    // the usage chunk was asked for by weir, not by the client
+  protocol::HideUsage hide_usage = protocol::HideUsage::nothing;
   bool wants_id = false;      // remember the id that a JSON answer or the first event names
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
@@ -56,6 +56,7 @@ class Relay {
   void release(bool pointless);
 
   const protocol::StreamFilter& filter() const { return filter_; }
+  // As reported, so far: of a stream that was cut off it need not be the last word.
   std::optional<protocol::Usage> usage() const;
   std::optional<net::Instant> first_content_at() const { return first_content_at_; }
   // The client has been given, or would have been given, all that there is to say.

@@ -104,6 +104,7 @@ struct Upstream {
   std::vector<std::pair<std::string, std::string>>
       headers;                               // added unless the client sent them, e.g. anthropic-version
   bool asks_usage = true;                    // stream_options.include_usage is understood
+  std::string running_usage;                 // the option that puts the usage so far into every chunk; empty: none
   bool queue_headers = false;                // another weir: told the caller's lane, priority and what it will wait
   bool model_in_path = false;                // Azure: /openai/deployments/{model}/...
   std::vector<std::string> native_prefixes;  // "/api/v3", "/beta", "/anthropic", "/user/": paths of this provider's own

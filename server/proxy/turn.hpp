@@ -46,6 +46,7 @@ class Turn {
 
   void sent() {
     told_ = 0;
+    measured_ = false;
     admission_.mark_sent();
   }
   // The upstream has begun to answer, and not by turning the call away.
@@ -53,6 +54,8 @@ class Turn {
   // And there is content in the answer.
   void note_content() { session_.context().shared.health.note_success(request_.names.account); }
   void progress(std::uint64_t output_tokens);
+  // The upstream has said how much input it counts.
+  void measured(std::uint64_t input_tokens, std::uint64_t cached_tokens);
   std::uint64_t told() const { return told_; }  // of this try's output, by progress()
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
   // Not sent after all: costs nothing.
@@ -83,6 +86,7 @@ class Turn {
   Admission admission_;
   Duration queued_{0};
   std::uint64_t told_ = 0;
+  bool measured_ = false;
   bool has_own_limits_ = false;
 };
 

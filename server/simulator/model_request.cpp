@@ -194,8 +194,11 @@ void read_stream_options(const Body& body, ModelRequest& request) {
   if (!request.stream)
     refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options");
   const Body inner{*options};
+  request.stream_option = "include_usage";
   if (inner.boolean("include_usage", false)) request.usage = ModelRequest::RunningUsage::null_until_end;
-  if (inner.boolean("chunk_include_usage", false) || inner.boolean("continuous_usage_stats", false)) {
+  for (const char* running : {"chunk_include_usage", "continuous_usage_stats"}) {
+    if (!inner.boolean(running, false)) continue;
+    request.stream_option = running;
     request.usage = ModelRequest::RunningUsage::every_chunk;
   }
 }
@@ -310,6 +313,15 @@ ModelRequest read_request(dom::object object, Route route) {
 }
 
 }  // namespace
+
+std::optional<BodyFault> stream_option_fault(const ModelRequest& request, StreamUsage taken) {
+  const std::string& option = request.stream_option;
+  if (option.empty() || taken == StreamUsage::running) return std::nullopt;
+  if (taken == StreamUsage::none)
+    return BodyFault{"Unrecognized request argument supplied: stream_options", "stream_options"};
+  if (option == "include_usage") return std::nullopt;
+  return BodyFault{join("Unknown parameter: 'stream_options.", option, "'."), join("stream_options.", option)};
+}
 
 struct ModelRequestReader::Impl {
   dom::parser parser;

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "simulator/options.hpp"
 #include "simulator/route.hpp"
 
 namespace weir::simulator {
@@ -20,6 +21,7 @@ struct ModelRequest {
   std::string model;
   bool stream = false;
   RunningUsage usage = RunningUsage::none;        // chat, completions: what stream_options asks for
+  std::string stream_option;                      // the one of it that fewest providers know; empty: none
   std::optional<std::uint64_t> max_tokens;        // bounds the answer, at Ark without the thinking
   std::optional<std::uint64_t> max_total_tokens;  // max_completion_tokens, max_output_tokens: bounds both
   std::uint64_t n = 1;
@@ -46,6 +48,9 @@ struct BodyFault {
   std::string message;
   std::string param;
 };
+
+// What a provider that takes this much of stream_options says of a request; nullopt: nothing.
+std::optional<BodyFault> stream_option_fault(const ModelRequest& request, StreamUsage taken);
 
 class ModelRequestReader {
  public:

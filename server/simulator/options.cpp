@@ -52,6 +52,13 @@ std::optional<Dialect> parse_dialect(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<StreamUsage> parse_stream_usage(std::string_view text) {
+  if (text == "none") return StreamUsage::none;
+  if (text == "total") return StreamUsage::total;
+  if (text == "running") return StreamUsage::running;
+  return std::nullopt;
+}
+
 std::optional<FailFirst> parse_fail_first(std::string_view text) {
   const Halves halves = split(text);
   FailFirst result;

@@ -32,6 +32,13 @@ enum class Charge {
 // Whose refusals, headers and codes (refusal.hpp).
 enum class Dialect { openai, ark, deepseek };
 
+// --stream-usage: what stream_options the provider takes. The others get 400, as from an older or another server.
+enum class StreamUsage {
+  none,     // stream_options is unknown
+  total,    // include_usage only
+  running,  // chunk_include_usage and continuous_usage_stats too
+};
+
 // --fail-first N:STATUS
 struct FailFirst {
   std::uint64_t count = 0;  // 0: none
@@ -64,20 +71,22 @@ struct Options {
                                   // what it is going to produce
   bool count_refused = false;     // --count-refused: a refused request counts in the request meter, as at OpenAI
 
-  Dialect dialect = Dialect::openai;  // --dialect
-  FailFirst fail_first;               // --fail-first
-  FailRate fail_rate;                 // --fail-rate
-  std::uint64_t seed = 1;             // --seed: of the fail rate and of the ids
-  Duration idle_timeout{0};           // --idle-timeout: of a kept-alive connection; 0: never
+  Dialect dialect = Dialect::openai;                // --dialect
+  StreamUsage stream_usage = StreamUsage::running;  // --stream-usage
+  FailFirst fail_first;                             // --fail-first
+  FailRate fail_rate;                               // --fail-rate
+  std::uint64_t seed = 1;                           // --seed: of the fail rate and of the ids
+  Duration idle_timeout{0};                         // --idle-timeout: of a kept-alive connection; 0: never
 };
 
 // The words of the flags; nullopt: not one of them.
 std::optional<Limiter> parse_limiter(std::string_view text);  // bucket | fixed | sliding
 std::optional<Charge> parse_charge(
     std::string_view text);  // max-or-estimate | estimate-plus-max | input-then-output | actual | none
-std::optional<Dialect> parse_dialect(std::string_view text);       // openai | ark | deepseek
-std::optional<FailFirst> parse_fail_first(std::string_view text);  // "3:429"
-std::optional<FailRate> parse_fail_rate(std::string_view text);    // "0.1" or "0.1:429"
+std::optional<Dialect> parse_dialect(std::string_view text);           // openai | ark | deepseek
+std::optional<StreamUsage> parse_stream_usage(std::string_view text);  // none | total | running
+std::optional<FailFirst> parse_fail_first(std::string_view text);      // "3:429"
+std::optional<FailRate> parse_fail_rate(std::string_view text);        // "0.1" or "0.1:429"
 std::optional<Duration> parse_duration(
     std::string_view text);  // "250ms", "1.5s", "2m", "0"; a unit is wanted except for 0
 std::optional<std::uint64_t> parse_count(std::string_view text);  // digits

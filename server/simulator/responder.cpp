@@ -236,6 +236,8 @@ Reply Responder::inference(Context& context) {
     return problem(context, bad_body(context.voice, fault->message, fault->param), Cause::bad_body);
   }
   const ModelRequest& request = std::get<ModelRequest>(read);
+  if (const auto fault = stream_option_fault(request, options_.stream_usage))
+    return problem(context, bad_body(context.voice, fault->message, fault->param), Cause::bad_body);
   if (request.model.starts_with("no-such"))
     return problem(context, unknown_model(context.voice, request.model), Cause::unknown_model);
   if (!request.previous_response_id.empty() && !stores_.responses.has(request.previous_response_id)) {

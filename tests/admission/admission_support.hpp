@@ -167,6 +167,10 @@ class Desk {
     scheduler.progress(tickets.at(name), output, now);
     check();
   }
+  void measure(const std::string& name, Tokens input, Tokens cached = 0) {
+    scheduler.measured(tickets.at(name), input, cached, now);
+    check();
+  }
   void withdraw(const std::string& name) {
     scheduler.withdraw(tickets.at(name), now);
     check();

@@ -106,6 +106,7 @@ class Anything {
         if (!sent_.empty()) {
           const Ticket ticket = sent_[static_cast<std::size_t>(dice.pick(0, static_cast<Tokens>(sent_.size()) - 1))];
           scheduler_.progress(ticket, produced_[ticket.index] += dice.pick(0, 50), now_);
+          if (dice.one_in(3)) scheduler_.measured(ticket, dice.pick(0, 300), dice.pick(0, 20), now_);
         }
         break;
       case 9:

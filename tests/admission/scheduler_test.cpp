@@ -185,6 +185,30 @@ TEST(Scheduler, TheEstimateStandsWhereNoUsageIsKnown) {
   EXPECT_EQ(desk.used(), 700);
 }
 
+TEST(Scheduler, WhatTheUpstreamCountsOfTheInputIsCorrectedBeforeTheEnd) {
+  Desk desk(all_of({account({{Meter::tokens, 150}})}));
+  desk.submit("a", {.tokens = 100, .corrects = true});
+  desk.submit("b", {.tokens = 100, .corrects = true});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.measure("a", 60);
+  EXPECT_EQ(desk.used(), 60);
+  EXPECT_EQ(desk.pass(), "") << "100 do not fit into the 90 that are left";
+  desk.measure("a", 40);
+  EXPECT_EQ(desk.pass(), "b") << "room is news";
+  desk.settle("a", used(40, 0));
+  EXPECT_EQ(desk.used(), 140) << "and nothing is corrected twice";
+  desk.measure("b", 130);
+  EXPECT_EQ(desk.used(), 170) << "upwards too";
+}
+
+TEST(Scheduler, AnEarlyCountOfTheInputChangesNothingWhereTheRuleDoesNotRefund) {
+  Desk desk(all_of({account({{Meter::tokens, 150}})}));
+  desk.submit("a", {.tokens = 100});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.measure("a", 60);
+  EXPECT_EQ(desk.used(), 100);
+}
+
 TEST(Scheduler, ARefundIsBookedOnlyWhereTheRuleRefunds) {
   Desk desk(tokens_of(1'000));
   desk.submit("a", {.tokens = 100});

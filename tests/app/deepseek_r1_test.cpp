@@ -22,7 +22,7 @@ std::string outcome(const std::string& model, const std::string& members,
   proxy::Destination destination;
   destination.upstream = &upstream;
   destination.profile = proxy::profile_of(upstream, model);
-  const auto result = proxy::prepare_body(body, view, destination, proxy::AskUsage::where_understood);
+  const auto result = proxy::prepare_body(body, view, destination, proxy::AskUsage::running);
   if (const auto* refused = std::get_if<proxy::Refusal>(&result))
     return std::to_string(refused->status) + " " + std::string(refused->code) + " " + refused->param;
   const auto& prepared = std::get<proxy::PreparedBody>(result);

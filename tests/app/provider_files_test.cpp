@@ -12,8 +12,8 @@
 namespace weir::app {
 namespace {
 
-constexpr const char* shipped_names[] = {"anthropic", "azure-openai", "deepseek",       "generic",
-                                         "openai",    "openrouter",   "volcengine-ark", "weir"};
+constexpr const char* shipped_names[] = {"anthropic",  "azure-openai", "deepseek",       "generic", "openai",
+                                         "openrouter", "vllm",         "volcengine-ark", "weir"};
 
 TEST(ProviderFiles, AllParseAndAreCalledAsTheirFile) {
   std::vector<std::string> names;
@@ -127,17 +127,27 @@ TEST(ProviderFiles, BaseUrlsBecomeTheAddressAndTheHostHeader) {
 
 TEST(ProviderFiles, SayHowTheyWantToBeCalled) {
   const std::pair<const char*, proxy::AuthStyle> cases[] = {
-      {"anthropic", proxy::AuthStyle::x_api_key},   {"azure-openai", proxy::AuthStyle::api_key_header},
-      {"deepseek", proxy::AuthStyle::bearer},       {"generic", proxy::AuthStyle::bearer},
-      {"openai", proxy::AuthStyle::bearer},         {"openrouter", proxy::AuthStyle::bearer},
-      {"volcengine-ark", proxy::AuthStyle::bearer}, {"weir", proxy::AuthStyle::bearer}};
+      {"anthropic", proxy::AuthStyle::x_api_key}, {"azure-openai", proxy::AuthStyle::api_key_header},
+      {"deepseek", proxy::AuthStyle::bearer},     {"generic", proxy::AuthStyle::bearer},
+      {"openai", proxy::AuthStyle::bearer},       {"openrouter", proxy::AuthStyle::bearer},
+      {"vllm", proxy::AuthStyle::bearer},         {"volcengine-ark", proxy::AuthStyle::bearer},
+      {"weir", proxy::AuthStyle::bearer}};
   for (const auto& [name, auth] : cases) EXPECT_EQ(shipped_provider(name)->auth, auth) << name;
   EXPECT_EQ(shipped_provider("anthropic")->headers,
             (std::vector<std::pair<std::string, std::string>>{{"anthropic-version", "2023-06-01"}}));
   for (const auto& provider : shipped_providers()) EXPECT_EQ(provider->queue_headers, provider->name == "weir");
   EXPECT_FALSE(shipped_provider("anthropic")->asks_usage);
-  for (const char* name : {"deepseek", "generic", "openai", "openrouter", "volcengine-ark", "weir"})
+  for (const char* name : {"deepseek", "generic", "openai", "openrouter", "volcengine-ark", "vllm", "weir"})
     EXPECT_TRUE(shipped_provider(name)->asks_usage) << name;
+}
+
+TEST(ProviderFiles, SayWhichOfThemTellRunningUsage) {
+  for (const auto& provider : shipped_providers()) {
+    const char* const option = provider->name == "volcengine-ark" ? "chunk_include_usage"
+                               : provider->name == "vllm"         ? "continuous_usage_stats"
+                                                                  : "";
+    EXPECT_EQ(provider->running_usage, option) << provider->name;
+  }
 }
 
 TEST(ProviderFiles, SayHowTokensAreCharged) {

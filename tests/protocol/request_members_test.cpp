@@ -93,6 +93,16 @@ TEST(RequestMembers, GiveTheFactsOfAChat) {
   EXPECT_EQ(view.find("modell"), nullptr);
 }
 
+TEST(RequestMembers, TellWhetherRunningUsageIsAskedFor) {
+  const auto asks = [](const std::string& options) {
+    return view_of(R"({"stream":true,"stream_options":)" + options + "}").asks_running_usage;
+  };
+  EXPECT_TRUE(asks(R"({"chunk_include_usage":true})"));
+  EXPECT_TRUE(asks(R"({"include_usage":true,"continuous_usage_stats":true})"));
+  EXPECT_FALSE(asks(R"({"include_usage":true,"chunk_include_usage":false})"));
+  EXPECT_FALSE(asks(R"({"x":{"chunk_include_usage":true}})"));
+}
+
 TEST(RequestMembers, OfABareBodyAreTheDefaults) {
   const RequestView view = view_of("{}");
   EXPECT_EQ(view.model, "");

@@ -62,6 +62,25 @@ TEST(RequestSplices, AskForUsageOnce) {
   EXPECT_EQ(asking(R"({"stream":true})", Api::messages), R"({"stream":true})");
 }
 
+TEST(RequestSplices, AskForRunningUsageBesideTheTotal) {
+  const auto running = [](std::string_view body) {
+    return spliced(body, ask_for_usage(body, view_of(body), "chunk_include_usage"));
+  };
+  const std::string both = R"({"include_usage":true,"chunk_include_usage":true})";
+  EXPECT_EQ(running(R"({"stream":true})"), R"({"stream_options":)" + both + R"(,"stream":true})");
+  EXPECT_EQ(running(R"({"stream":true,"stream_options":null})"), R"({"stream":true,"stream_options":)" + both + "}");
+  EXPECT_EQ(running(R"({"stream":true,"stream_options":{}})"), R"({"stream":true,"stream_options":)" + both + "}");
+  EXPECT_EQ(running(R"({"stream":true,"stream_options":{"include_usage":true}})"),
+            R"({"stream":true,"stream_options":{"chunk_include_usage":true,"include_usage":true}})");
+  EXPECT_EQ(running(R"({"stream":true,"stream_options":{"chunk_include_usage":true}})"),
+            R"({"stream":true,"stream_options":{"include_usage":true,"chunk_include_usage":true}})");
+  EXPECT_EQ(running(R"({"stream":true,"stream_options":{"chunk_include_usage":false,"include_usage":null}})"),
+            R"({"stream":true,"stream_options":{"chunk_include_usage":true,"include_usage":true}})");
+  const std::string asked = R"({"stream":true,"stream_options":)" + both + "}";
+  EXPECT_EQ(running(asked), asked);
+  EXPECT_EQ(running(R"({"stream":false})"), R"({"stream":false})");
+}
+
 TEST(RequestSplices, ApplyTogetherInAnyOrder) {
   const std::string_view body = R"({"logprobs":true,"model":"a","stream":true,"x":1})";
   const RequestView view = view_of(body);

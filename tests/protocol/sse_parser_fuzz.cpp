@@ -42,7 +42,7 @@ void check(const FilterOptions& options, std::string_view bytes, std::uint64_t s
     require(run_filter(options, bytes, every_byte(bytes.size()), ending) == whole, "single bytes give the same");
   }
   if (options.event_bytes_max <= bytes.size()) return;  // closing an unfinished line adds a byte
-  if (!options.hide_usage) {
+  if (options.hide_usage == HideUsage::nothing) {
     require(whole.output == reference::relay(bytes, ending == Ending::clean), "the reference relays the same");
     // A mark that was inside the stream may come first once what stood before it is absorbed: another stream, then.
     if (whole.output.starts_with("\xEF\xBB\xBF")) return;
@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint64_t seed = hash_of(bytes);
   constexpr Api apis[] = {Api::chat, Api::completions, Api::responses, Api::messages};
   const Api api = apis[seed % 4];
-  for (const bool hide_usage : {false, true}) {
+  for (const HideUsage hide_usage : {HideUsage::nothing, HideUsage::all, HideUsage::running, HideUsage::total}) {
     for (const Ending ending : {Ending::clean, Ending::cut}) {
       check({api, hide_usage, 1 << 20}, bytes, seed >> 8, ending);
       check({api, hide_usage, seed >> 16 & 63}, bytes, seed >> 24, ending);

@@ -38,9 +38,10 @@ std::size_t allocations_of(const FilterOptions& options, std::string_view bytes,
 
 TEST(StreamAllocation, IsNoneInSteadyState) {
   const std::string bulk = bulk_of(200);
-  for (const bool hide : {false, true}) {
+  for (const HideUsage hide : {HideUsage::nothing, HideUsage::all, HideUsage::running}) {
     for (const std::size_t piece : {bulk.size(), std::size_t{4096}, std::size_t{333}, std::size_t{7}}) {
-      EXPECT_EQ(allocations_of({Api::chat, hide}, bulk, piece), 0u) << "hide " << hide << " piece " << piece;
+      EXPECT_EQ(allocations_of({Api::chat, hide}, bulk, piece), 0u)
+          << "hide " << static_cast<int>(hide) << " piece " << piece;
     }
   }
 }

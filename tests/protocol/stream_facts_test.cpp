@@ -180,7 +180,7 @@ TEST(StreamFacts, KeepTheDataOfTheFirstError) {
 
 TEST(StreamFacts, OfAnEventAboveTheLimitAreContentAndItsName) {
   const std::string large(200, 'x');
-  FilterOptions options{Api::responses, false, 100};
+  FilterOptions options{Api::responses, HideUsage::nothing, 100};
   const std::string end =
       "event: response.completed\ndata: {\"type\":\"response.completed\",\"x\":\"" + large + "\"}\n\n";
   Observed seen = run_filter(options, end, {}, Ending::clean);

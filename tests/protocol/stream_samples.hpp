@@ -23,6 +23,12 @@ inline const std::vector<StreamSample>& stream_samples() {
        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":12}}\n\n"
        "data: [DONE]\n\n"},
+      {"RunningUsage", Api::chat,
+       "data: "
+       "{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n"
+       "data: {\"usage\":\ndata: {\"prompt_tokens\":9,\ndata: \"completion_tokens\":2},\ndata: "
+       "\"choices\":[{\"delta\":{\"content\":\"b\"},\"finish_reason\":\"stop\"}]}\n\n"
+       "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n"},
       {"CrLfChat", Api::chat,
        "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}],\"usage\":null}\r\n\r\n: keep-alive\r\n\r\ndata: "
        "[DONE]\r\n\r\n"},

@@ -14,10 +14,14 @@ namespace {
 
 struct Setting {
   const char* name;
-  bool hide_usage;
+  HideUsage hide_usage;
   std::size_t event_bytes_max;
 };
-constexpr Setting settings[] = {{"plain", false, 1 << 20}, {"hiding usage", true, 1 << 20}, {"tiny events", false, 12}};
+constexpr Setting settings[] = {{"plain", HideUsage::nothing, 1 << 20},
+                                {"hiding usage", HideUsage::all, 1 << 20},
+                                {"hiding running usage", HideUsage::running, 1 << 20},
+                                {"hiding the total", HideUsage::total, 1 << 20},
+                                {"tiny events", HideUsage::nothing, 12}};
 
 // Calls `check(sample, options, ending)` for each sample under each setting and either way the stream can end.
 template <class Check>
@@ -74,7 +78,8 @@ TEST(StreamSplit, IsTheSameInRandomPieces) {
 
 TEST(StreamSplit, AgreesWithTheReferenceParser) {
   for_each_case([](const std::string& bytes, const FilterOptions& options, Ending ending) {
-    if (options.hide_usage || options.event_bytes_max < 100) return;  // the reference knows neither
+    if (options.hide_usage != HideUsage::nothing || options.event_bytes_max < 100)
+      return;  // the reference knows neither
     EXPECT_EQ(run_filter(options, bytes, {}, ending).output, reference::relay(bytes, ending == Ending::clean));
   });
 }
@@ -102,7 +107,7 @@ TEST(StreamSplit, AgreesWithTheReferenceParserOnRandomStreams) {
     std::string bytes;
     for (std::size_t i = random() % 25; i > 0; --i) bytes += words[random() % std::size(words)];
     const std::vector<std::size_t> cuts = random_cuts(random, bytes.size());
-    const Observed seen = run_filter({Api::chat, false, 1 << 20}, bytes, cuts, Ending::clean);
+    const Observed seen = run_filter({Api::chat, HideUsage::nothing, 1 << 20}, bytes, cuts, Ending::clean);
     ASSERT_EQ(seen.output, reference::relay(bytes, true))
         << testing::PrintToString(bytes) << " cuts " << testing::PrintToString(cuts);
   }

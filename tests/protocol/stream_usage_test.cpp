@@ -126,7 +126,7 @@ TEST(HiddenUsage, LeavesTheRestOfEachChunkAsItWas) {
   };
   for (const Rewrite& rewrite : rewrites) {
     const auto run = [](const std::string& bytes) {
-      return run_filter({Api::chat, true}, bytes, {}, Ending::clean).output;
+      return run_filter({Api::chat, HideUsage::all}, bytes, {}, Ending::clean).output;
     };
     EXPECT_EQ(run(std::string("data: ") + rewrite.in + "\n\n"), std::string("data: ") + rewrite.out + "\n\n");
     EXPECT_EQ(run(std::string("id: 1\ndata:") + rewrite.in + "\nx: y\n\n"),
@@ -136,26 +136,59 @@ TEST(HiddenUsage, LeavesTheRestOfEachChunkAsItWas) {
 
 TEST(HiddenUsage, KeepsTheLinesOfAMultiLineEvent) {
   const std::string in = "data: {\"choices\":[],\nid: 1\ndata: \"usage\":\ndata:null\ndata: , \"a\":1}\n\n";
-  const Observed seen = run_filter({Api::chat, true}, in, {}, Ending::clean);
+  const Observed seen = run_filter({Api::chat, HideUsage::all}, in, {}, Ending::clean);
   EXPECT_EQ(seen.output, "data: {\"choices\":[]\nid: 1\ndata: \ndata:\ndata: , \"a\":1}\n\n");
 }
 
 TEST(HiddenUsage, DropsTheChunkThatCarriesNothingElse) {
   const std::string chunk = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6}}\n\n";
-  const Observed hidden = run_filter({Api::chat, true}, chunk + "data: [DONE]\n\n", {}, Ending::clean);
+  const Observed hidden = run_filter({Api::chat, HideUsage::all}, chunk + "data: [DONE]\n\n", {}, Ending::clean);
   EXPECT_EQ(hidden.output, "data: [DONE]\n\n");
   EXPECT_EQ(hidden.input, 5u);
   EXPECT_EQ(hidden.out_tokens, 6u);
   EXPECT_EQ(hidden.events, 1u);
-  EXPECT_EQ(run_filter({Api::chat, false}, chunk, {}, Ending::clean).output, chunk);
+  EXPECT_EQ(run_filter({Api::chat, HideUsage::nothing}, chunk, {}, Ending::clean).output, chunk);
 }
 
 TEST(HiddenUsage, KeepsAnErrorThatComesWithUsage) {
-  const Observed seen =
-      run_filter({Api::chat, true}, "data: {\"choices\":[],\"error\":{\"code\":1},\"usage\":{\"prompt_tokens\":5}}\n\n",
-                 {}, Ending::clean);
+  const Observed seen = run_filter({Api::chat, HideUsage::all},
+                                   "data: {\"choices\":[],\"error\":{\"code\":1},\"usage\":{\"prompt_tokens\":5}}\n\n",
+                                   {}, Ending::clean);
   EXPECT_EQ(seen.output, "data: {\"choices\":[],\"error\":{\"code\":1}}\n\n");
   EXPECT_FALSE(seen.error.empty());
+}
+
+// What a provider that tells running usage sends, and what is left of it for each way a client can ask.
+struct AskedFor {
+  HideUsage hide;
+  const char* chunk;
+  const char* last;
+};
+
+TEST(HiddenUsage, LeavesEachClientWhatItAskedFor) {
+  const std::string chunk =
+      R"({"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":5,"d":{"e":[2]}} ,"z":1})";
+  const std::string last = R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}})";
+  const AskedFor cases[] = {
+      {HideUsage::nothing, chunk.c_str(), last.c_str()},
+      {HideUsage::all, R"({"choices":[{"delta":{"content":"a"}}] ,"z":1})", nullptr},
+      {HideUsage::running, R"({"choices":[{"delta":{"content":"a"}}],"usage":null ,"z":1})", last.c_str()},
+      {HideUsage::total, chunk.c_str(), nullptr},
+  };
+  const auto event = [](const std::string& data) { return "data: " + data + "\n\n"; };
+  for (const AskedFor& asked : cases) {
+    const Observed seen = run_filter({Api::chat, asked.hide}, event(chunk) + event(last), {}, Ending::clean);
+    EXPECT_EQ(seen.output, event(asked.chunk) + (asked.last ? event(asked.last) : ""));
+    EXPECT_EQ(seen.out_tokens, 6u) << "weir reads what it hides";
+  }
+}
+
+TEST(HiddenUsage, BecomesNullWithoutTouchingTheLinesOfAnEvent) {
+  const std::string in =
+      "data: {\"choices\":[{}],\nid: 1\ndata: \"usage\":\ndata:{\"prompt_tokens\":\ndata: 5}\ndata: , \"a\":1}\n\n";
+  const Observed seen = run_filter({Api::chat, HideUsage::running}, in, {}, Ending::clean);
+  EXPECT_EQ(seen.output, "data: {\"choices\":[{}],\nid: 1\ndata: \"usage\":\ndata:null\ndata: \ndata: , \"a\":1}\n\n");
+  EXPECT_EQ(seen.input, 5u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 namespace weir::proxy {
 namespace {
 
+using protocol::HideUsage;
 using Action = ParameterAction;
 using protocol::Api;
 
@@ -29,7 +30,8 @@ class ParameterRules : public ::testing::Test {
       return std::to_string(refusal->status) + " " + std::string(refusal->code) + " " + refusal->param;
     }
     auto& prepared = std::get<PreparedBody>(result);
-    asks_usage = prepared.asks_usage;
+    added = prepared.added;
+    hide = prepared.hide;
     ignored = prepared.ignored;
     std::string sent;
     for (const auto piece : protocol::apply_splices(std::string_view(padded).substr(0, text.size()), prepared.splices))
@@ -39,15 +41,16 @@ class ParameterRules : public ::testing::Test {
   Upstream upstream = test::upstream_at(1);
   ModelProfile profile;
   std::string model;
-  bool asks_usage = false;
-  AskUsage ask = AskUsage::where_understood;
+  AskUsage added = AskUsage::nothing;
+  HideUsage hide = HideUsage::nothing;
+  AskUsage ask = AskUsage::running;
   std::string ignored;
 };
 
 TEST_F(ParameterRules, WithoutAnyTheBodyIsUntouched) {
   const std::string body = "{ \"model\":\"m\" ,\"x\" : [1, 2.50 ]}\n";
   EXPECT_EQ(of(body), body);
-  EXPECT_FALSE(asks_usage);
+  EXPECT_EQ(added, AskUsage::nothing);
 }
 
 TEST_F(ParameterRules, ForwardAndIgnoreSendWhatCame) {
@@ -97,31 +100,60 @@ TEST_F(ParameterRules, AnAliasReplacesTheModelOnly) {
 TEST_F(ParameterRules, UsageIsAskedForInStreamsThatCanTellIt) {
   EXPECT_EQ(of(R"({"model":"m","stream":true})"),
             R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
-  EXPECT_TRUE(asks_usage);
+  EXPECT_EQ(added, AskUsage::total);
   of(R"({"model":"m","stream":true,"prompt":"x"})", Api::completions);
-  EXPECT_TRUE(asks_usage);
+  EXPECT_EQ(added, AskUsage::total);
   for (const Api api : {Api::responses, Api::messages}) {
     const std::string body = R"({"model":"m","stream":true,"max_tokens":1})";
     EXPECT_EQ(of(body, api), body);
-    EXPECT_FALSE(asks_usage);
+    EXPECT_EQ(added, AskUsage::nothing);
   }
   const std::string asked = R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})";
   EXPECT_EQ(of(asked), asked);
-  EXPECT_FALSE(asks_usage);
-  ask = AskUsage::no;
+  EXPECT_EQ(added, AskUsage::nothing);
+  ask = AskUsage::nothing;
   EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m","stream":true})");
-  EXPECT_FALSE(asks_usage);
-  ask = AskUsage::where_understood;
+  EXPECT_EQ(added, AskUsage::nothing);
+  ask = AskUsage::running;
   upstream.asks_usage = false;
   EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m","stream":true})");
-  EXPECT_FALSE(asks_usage);
+  EXPECT_EQ(added, AskUsage::nothing);
+}
+
+TEST_F(ParameterRules, RunningUsageIsAskedForWhereItIsOfferedAndHiddenFromWhoDidNotAsk) {
+  upstream.running_usage = "chunk_include_usage";
+  const auto asking = [](const std::string& options) {
+    return R"({"model":"m","stream":true,"stream_options":)" + options + "}";
+  };
+  struct Case {
+    const char* options;
+    const char* sent;
+    AskUsage added;
+    HideUsage hide;
+  };
+  const Case cases[] = {
+      {"{}", R"({"include_usage":true,"chunk_include_usage":true})", AskUsage::running, HideUsage::all},
+      {R"({"include_usage":true})", R"({"chunk_include_usage":true,"include_usage":true})", AskUsage::running,
+       HideUsage::running},
+      {R"({"chunk_include_usage":true})", R"({"include_usage":true,"chunk_include_usage":true})", AskUsage::total,
+       HideUsage::total},
+      {R"({"include_usage":true,"chunk_include_usage":true})", R"({"include_usage":true,"chunk_include_usage":true})",
+       AskUsage::nothing, HideUsage::nothing}};
+  for (const Case& c : cases) {
+    EXPECT_EQ(of(asking(c.options)), asking(c.sent));
+    EXPECT_EQ(added, c.added) << c.options;
+    EXPECT_EQ(hide, c.hide) << c.options;
+  }
+  ask = AskUsage::total;
+  EXPECT_EQ(of(asking("{}")), asking(R"({"include_usage":true})"));
+  EXPECT_EQ(hide, HideUsage::all);
 }
 
 TEST_F(ParameterRules, UsageIsNotAskedForWhereItsOptionIsDropped) {
   profile.parameters = {{"stream_options", Action::drop}};
   EXPECT_EQ(of(R"({"model":"m","stream":true,"stream_options":{"include_usage":false}})"),
             R"({"model":"m","stream":true})");
-  EXPECT_FALSE(asks_usage);
+  EXPECT_EQ(added, AskUsage::nothing);
 }
 
 TEST_F(ParameterRules, AllAtOnceStayValidJson) {

@@ -9,6 +9,7 @@ namespace weir::test {
 namespace {
 
 using namespace std::chrono_literals;
+using proxy::AskUsage;
 using proxy::refuses_stream_options;
 using proxy::UsageRefusals;
 
@@ -26,12 +27,20 @@ std::string whole_stream() {
 
 TEST(UsageRefusals, AreKnownByModelForAnHour) {
   UsageRefusals refusals;
-  EXPECT_FALSE(refusals.knows("up", "m", start));
-  refusals.remember("up", "m", start);
-  EXPECT_TRUE(refusals.knows("up", "m", start + 59min));
-  EXPECT_FALSE(refusals.knows("up", "n", start));
-  EXPECT_FALSE(refusals.knows("two", "m", start));
-  EXPECT_FALSE(refusals.knows("up", "m", start + 60min)) << "servers are updated";
+  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::running);
+  refusals.remember("up", "m", AskUsage::total, start);
+  EXPECT_EQ(refusals.most("up", "m", start + 59min), AskUsage::nothing);
+  EXPECT_EQ(refusals.most("up", "n", start), AskUsage::running);
+  EXPECT_EQ(refusals.most("two", "m", start), AskUsage::running);
+  EXPECT_EQ(refusals.most("up", "m", start + 60min), AskUsage::running) << "servers are updated";
+}
+
+TEST(UsageRefusals, OfRunningUsageLeaveTheTotal) {
+  UsageRefusals refusals;
+  refusals.remember("up", "m", AskUsage::running, start);
+  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::total);
+  refusals.remember("up", "m", AskUsage::total, start);
+  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::nothing);
 }
 
 TEST(UsageRefusals, AreToldByStatusAndWords) {
@@ -41,6 +50,8 @@ TEST(UsageRefusals, AreToldByStatusAndWords) {
   other.message = "model does not exist";
   EXPECT_TRUE(refuses_stream_options(400, named));
   EXPECT_TRUE(refuses_stream_options(422, worded));
+  worded.message = "Unexpected keyword 'continuous_usage_stats'";
+  EXPECT_TRUE(refuses_stream_options(400, worded));
   EXPECT_FALSE(refuses_stream_options(400, other));
   EXPECT_FALSE(refuses_stream_options(500, named));
 }

@@ -74,6 +74,24 @@ TEST_F(Api, ChatStreamSaysUsageWhenAsked) {
   EXPECT_EQ(at(events_of(running.body)[5].data, "/usage/completion_tokens"), "5");
 }
 
+TEST(StreamUsageOption, RefusesWhatTheProviderDoesNotTake) {
+  const auto status_of = [](StreamUsage taken, const std::string& members) {
+    Options options = fast();
+    options.stream_usage = taken;
+    Simulator simulator{options};
+    Client client(simulator.port());
+    const Response response = client.post("/v1/chat/completions", chat("hi", R"(,"stream":true)" + members));
+    return std::to_string(response.status) + (response.status == 200 ? "" : " " + at(response.body, "/error/param"));
+  };
+  const std::string total = R"(,"stream_options":{"include_usage":true})";
+  const std::string running = R"(,"stream_options":{"include_usage":true,"chunk_include_usage":true})";
+  EXPECT_EQ(status_of(StreamUsage::none, ""), "200");
+  EXPECT_EQ(status_of(StreamUsage::none, total), "400 stream_options");
+  EXPECT_EQ(status_of(StreamUsage::total, total), "200");
+  EXPECT_EQ(status_of(StreamUsage::total, running), "400 stream_options.chunk_include_usage");
+  EXPECT_EQ(status_of(StreamUsage::running, running), "200");
+}
+
 TEST_F(Api, ChatCapsTheAnswer) {
   for (const char* cap : {"max_tokens", "max_completion_tokens"}) {
     const Response response = client_.post("/v1/chat/completions", chat("hi", ",\"" + std::string(cap) + "\":3"));

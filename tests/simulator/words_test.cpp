@@ -39,7 +39,8 @@ TEST(Words, OfKinds) {
   EXPECT_EQ(parse_limiter("sliding"), Limiter::sliding);
   EXPECT_EQ(parse_charge("estimate-plus-max"), Charge::estimate_plus_max);
   EXPECT_EQ(parse_dialect("ark"), Dialect::ark);
-  EXPECT_FALSE(parse_limiter("leaky") || parse_charge("max") || parse_dialect("azure"));
+  EXPECT_EQ(parse_stream_usage("total"), StreamUsage::total);
+  EXPECT_FALSE(parse_limiter("leaky") || parse_charge("max") || parse_dialect("azure") || parse_stream_usage("some"));
 }
 
 net::RequestHead head_with(std::string_view name, std::string_view value) {
