@@ -120,7 +120,8 @@ FramingFields framing_fields(const MessageHead& head) {
 }  // namespace
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
+  // Most names differ in their first letter.
+  return a.size() == b.size() && (a.empty() || lower(a.front()) == lower(b.front())) &&
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 

@@ -1,6 +1,8 @@
 #include "proxy/admission_refusal.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "proxy/why.hpp"
 
@@ -99,15 +101,19 @@ std::string rate_limit_lines(const std::optional<admission::MeterView>& requests
                              const std::optional<admission::MeterView>& tokens) {
   std::string lines;
   lines.reserve(256);
+  const auto line = [&](std::string_view name, std::string_view what, std::string_view value) {
+    lines.append(name).append(what).append(": ").append(value).append("\r\n");
+  };
+  const auto number = [&](std::string_view name, std::string_view what, admission::Tokens value) {
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    line(name, what, {digits.data(), end});
+  };
   const auto add = [&](std::string_view what, const std::optional<admission::MeterView>& view) {
     if (!view || !view->limit) return;
-    const auto left = std::max<admission::Tokens>(0, *view->limit - view->used - view->reserved);
-    const auto line = [&](std::string_view name, const std::string& value) {
-      lines.append(name).append(what).append(": ").append(value).append("\r\n");
-    };
-    line("x-ratelimit-limit-", std::to_string(*view->limit));
-    line("x-ratelimit-remaining-", std::to_string(left));
-    line("x-ratelimit-reset-", openai_duration(view->full_in));
+    number("x-ratelimit-limit-", what, *view->limit);
+    number("x-ratelimit-remaining-", what, std::max<admission::Tokens>(0, *view->limit - view->used - view->reserved));
+    line("x-ratelimit-reset-", what, openai_duration(view->full_in));
   };
   add("requests", requests);
   add("tokens", tokens);

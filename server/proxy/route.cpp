@@ -82,9 +82,21 @@ std::string plain_path(std::string_view path) {
   return plain;
 }
 
+// Certainly its own plain path, as that of nearly every call is.
+bool is_plain(std::string_view path) {
+  char before = 0;
+  for (const char c : path) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (!word && (c != '/' || before == '/')) return false;
+    before = c;
+  }
+  return path.starts_with('/') && before != '/';
+}
+
 // What a key may use is decided by the path, so a path that only a lenient upstream would take for a family's own
 // ("/v1//chat/completions", "/v1/%63hat/completions") is nobody's.
 bool is_disguised_family(std::string_view full_path) {
+  if (is_plain(full_path)) return false;
   const std::string plain = plain_path(full_path);
   if (plain == full_path) return false;
   return std::any_of(families.begin(), families.end(),
