@@ -115,8 +115,11 @@ export class LimitedProvider extends Simulator {
 export class Weir extends Process {
   static async start(...flags) {
     const port = await freePort();
-    const addresses = ["--listen", `127.0.0.1:${port}`, "--operator-listen", `127.0.0.1:${await freePort()}`];
-    return super.start("serve", [...addresses, ...flags], port, "/healthz");
+    const operatorPort = await freePort();
+    const addresses = ["--listen", `127.0.0.1:${port}`, "--operator-listen", `127.0.0.1:${operatorPort}`];
+    const self = await super.start("serve", [...addresses, ...flags], port, "/healthz");
+    self.operatorOrigin = `http://127.0.0.1:${operatorPort}`;
+    return self;
   }
 }
 
