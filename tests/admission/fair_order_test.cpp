@@ -112,6 +112,20 @@ TEST(FairOrder, TeamsShareByWeightHoweverManyKeysTheyHave) {
   EXPECT_NEAR(got.at('t'), 600, 10);
 }
 
+// The team's turn moves at another model; where its lane waits beside somebody else's, that lets them go first.
+TEST(FairOrder, ATurnThatATeamTakesElsewhereIsNewsWhereItsOtherKeysWait) {
+  Desk desk(
+      all_of({account({}), limited(Scope::team, "t", {}, 1), limited(Scope::model, "m", {{Meter::tokens, 100}})}));
+  desk.submit("first", {.key = "c", .model = "m", .tokens = 50});
+  EXPECT_EQ(desk.pass(), "first");
+  desk.submit("large", {.key = "a", .team = "t", .model = "m", .tokens = 80});
+  EXPECT_EQ(desk.pass(), "") << "no room at the model";
+  desk.submit("small", {.key = "c", .model = "m", .tokens = 10});
+  EXPECT_EQ(desk.pass(), "") << "there is room, but it is the team's turn";
+  desk.submit("elsewhere", {.key = "b", .team = "t", .tokens = 1'000});
+  EXPECT_EQ(desk.pass(), "elsewhere small") << "and now it is not";
+}
+
 TEST(FairOrder, WhatAKeyOfATeamDoesNotUseGoesToItsTeam) {
   Desk desk(one_at_a_time({limited(Scope::team, "t", {}, 1), key("b", {{Meter::tokens, 20}})}));
   fill(desk, "a", 100, of_team("t", "a"));

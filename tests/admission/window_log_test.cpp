@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "support/seed.hpp"
@@ -183,7 +184,8 @@ TEST(WindowLog, FindsWhenALevelIsReachedAsIfItLookedAtEveryEntry) {
   const test::Seed seed;
   std::mt19937_64 random(seed.value);
   const auto up_to = [&](Tokens most) { return static_cast<Tokens>(random() % static_cast<std::uint64_t>(most)); };
-  for (const Duration slot : {8ms, 200ms}) {  // 7,500 entries in a window, and 300
+  // 7,500 entries in a window at most, and 300. Without corrections upwards nothing is ever summed up from the start.
+  for (const auto& [slot, corrected_upwards] : {std::pair{8ms, true}, std::pair{200ms, true}, std::pair{8ms, false}}) {
     WindowLog log({60s, 50ms, slot});
     Instant now = start;
     for (int step = 0; step < 30'000; ++step) {
@@ -191,14 +193,15 @@ TEST(WindowLog, FindsWhenALevelIsReachedAsIfItLookedAtEveryEntry) {
       log.expire(now, [](const WindowLog::Entry&) {});
       switch (random() % 16) {
         case 0:  // a correction, upwards, of a charge that may be the first of its slot
-          log.book_until(log.leaves_after(now - std::chrono::milliseconds(up_to(60'000))), 1 + up_to(50));
+          if (corrected_upwards)
+            log.book_until(log.leaves_after(now - std::chrono::milliseconds(up_to(60'000))), 1 + up_to(50));
           break;
         case 1:
         case 2:
           log.take_back(log.leaves_after(now - std::chrono::milliseconds(up_to(60'000))), up_to(400));
           break;
         case 3:
-          if (random() % 200 == 0) now += 61s;  // all of it leaves
+          if (up_to(2'000) == 0) now += 61s;  // all of it leaves
           break;
         default:
           log.book(now, up_to(300));
