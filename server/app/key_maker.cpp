@@ -1,12 +1,12 @@
 #include "app/key_maker.hpp"
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include <array>
 #include <stdexcept>
 
 #include "app/words.hpp"
+#include "net/sha256.hpp"
 
 namespace weir::app {
 
@@ -27,9 +27,7 @@ std::string make_key() {
 }
 
 std::string hash_key(std::string_view key) {
-  std::array<std::uint8_t, 32> hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), hash.data());
-  return format_key_hash(hash);
+  return format_key_hash(net::sha256(key));
 }
 
 }  // namespace weir::app

@@ -1,31 +1,18 @@
 #include "proxy/authenticate.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <memory>
+
+#include "net/sha256.hpp"
 
 namespace weir::proxy {
 namespace {
 
-using Hash = std::array<std::uint8_t, 32>;
-
-Hash sha256(std::string_view text) {
-  // Fetched once: OpenSSL's one-shot SHA256() looks the algorithm up by name for every call, which costs more than it.
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  struct Free {
-    void operator()(EVP_MD_CTX* state) const { EVP_MD_CTX_free(state); }
-  };
-  thread_local const std::unique_ptr<EVP_MD_CTX, Free> state(EVP_MD_CTX_new());
-  Hash hash{};
-  EVP_DigestInit_ex(state.get(), algorithm, nullptr);
-  EVP_DigestUpdate(state.get(), text.data(), text.size());
-  EVP_DigestFinal_ex(state.get(), hash.data(), nullptr);
-  return hash;
-}
+using Hash = net::Sha256;
+using net::sha256;
 
 std::string short_hex(const Hash& hash) {
   constexpr std::string_view digits = "0123456789abcdef";

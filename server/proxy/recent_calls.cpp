@@ -1,10 +1,9 @@
 #include "proxy/recent_calls.hpp"
 
-#include <openssl/sha.h>
-
-#include <array>
 #include <cstring>
 #include <string>
+
+#include "net/sha256.hpp"
 
 namespace weir::proxy {
 
@@ -12,8 +11,7 @@ std::uint64_t hash_of_call(std::string_view key, std::string_view body) {
   std::string named(key);
   named += '\0';
   named += body;
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(named.data()), named.size(), digest.data());
+  const net::Sha256 digest = net::sha256(named);
   std::uint64_t hash = 0;
   std::memcpy(&hash, digest.data(), sizeof hash);
   return hash;
