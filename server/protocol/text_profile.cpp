@@ -34,7 +34,6 @@ class Reader {
       kind = k;
       ++into_.pairs[c * char_class_count + previous];
       ++into_.runs[k * TextProfile::run_positions + position];
-      into_.seen[c] = true;
       previous = c;
     };
     const char* at = at_;

@@ -17,8 +17,6 @@ struct TextProfile {
 
   // By class and the class before it: pairs[c * 64 + previous].
   std::array<std::uint32_t, char_class_count * char_class_count> pairs{};
-  // The classes that have been seen: of pairs only the rows of these are not all zero.
-  std::array<bool, char_class_count> seen{};
   // By kind and the place in a run of that kind. Places above 15 count as 13, 14, 15, 13, ...: digits go in threes.
   std::array<std::uint32_t, char_kind_count * run_positions> runs{};
 
@@ -26,6 +24,10 @@ struct TextProfile {
   // character is no fault. What stands in a row is one text only if it is read at once.
   void read_json(std::string_view inside);
   void read_plain(std::string_view utf8);
+
+  // Whether there is any character of this kind. The first of a run may count as the second: a text begins as if behind
+  // a line feed.
+  bool has(std::size_t kind) const { return runs[kind * run_positions] + runs[kind * run_positions + 1] > 0; }
 };
 
 }  // namespace weir::protocol

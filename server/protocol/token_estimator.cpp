@@ -52,7 +52,7 @@ constexpr std::array<TokenClass, char_kind_count> kind_groups{
 void add_tokens(const TextProfile& profile, const TokenWeights& weights, double scale, TokenFeatures& features) {
   TokenFeatures sums{};
   for (std::size_t c = 0; c < char_class_count; ++c) {
-    if (!profile.seen[c]) continue;
+    if (!profile.has(kind_of_class[c])) continue;  // nothing but zeros
     const std::uint32_t* const counts = &profile.pairs[c * char_class_count];
     const float* const row = &weights.pairs[c * char_class_count];
     std::array<float, 8> lanes{};  // independent sums, which the compiler keeps in vector registers
