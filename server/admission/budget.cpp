@@ -15,7 +15,7 @@ constexpr std::size_t index_of(Meter meter) {
 
 }  // namespace
 
-Budget::Budget(BudgetLimits limits) : limits_(std::move(limits)) {
+Budget::Budget(BudgetLimits limits) : configured_(std::move(limits)), limits_(configured_) {
   // Those without a limit remember too, coarsely: one may be set while what passed still counts.
   for (const Meter meter : window_meters) windows_.emplace_back(window_limit(meter));
   requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
@@ -23,11 +23,33 @@ Budget::Budget(BudgetLimits limits) : limits_(std::move(limits)) {
 }
 
 void Budget::configure(BudgetLimits limits, Instant now) {
-  limits_ = std::move(limits);
-  now_ = Instant::min();
-  for (const Meter meter : window_meters) window(meter).configure(window_limit(meter), now);
+  for (const Meter meter : window_meters) {
+    if (limits.limit(meter) != configured_.limit(meter)) learned_.forget(meter);
+  }
+  if (limits.limit(Meter::in_flight) != configured_.limit(Meter::in_flight)) cap_.forget();
+  configured_ = std::move(limits);
+  apply_learned(now);
   requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
   tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
+}
+
+void Budget::apply_learned(Instant now) {
+  limits_ = configured_;
+  for (const Meter meter : window_meters)
+    limits_.limits[index_of(meter)] = learned_.tightened(meter, configured_.limit(meter));
+  now_ = Instant::min();
+  for (const Meter meter : window_meters) window(meter).configure(window_limit(meter), now);
+}
+
+std::optional<Blocked> Budget::blocked_by_cap(bool ramps, const LearnRules& rules, Instant now) {
+  const auto when = cap_.blocked(slots_taken(), ramps, rules, now);
+  if (!when) return std::nullopt;
+  return Blocked{Meter::in_flight, closing_.empty() ? *when : std::min(*when, closing_.front())};
+}
+
+void Budget::forget_learned() {
+  learned_ = {};
+  cap_.forget();
 }
 
 WindowLimit Budget::window_limit(Meter meter) const {
@@ -110,11 +132,16 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
   };
   consider(Meter::requests, window(Meter::requests).predict(requests, now));
   consider(Meter::tokens, window(Meter::tokens).predict(tokens, now));
-  if (const auto limit = limits_.limit(Meter::in_flight); limit && in_flight_ + requests > *limit) {
+  const auto consider_slots = [&](Tokens limit, Instant soonest) {
+    if (in_flight_ + requests <= limit) return;
     const Duration held =
         held_ > Duration::zero() ? held_ : std::chrono::seconds(1);  // before any call was seen to end
-    consider(Meter::in_flight, now + held * (in_flight_ + requests - *limit) / std::max<Tokens>(1, *limit));
-  }
+    consider(Meter::in_flight,
+             std::min(soonest, now + held * (in_flight_ + requests - limit) / std::max<Tokens>(1, limit)));
+  };
+  if (const auto limit = limits_.limit(Meter::in_flight)) consider_slots(*limit, never);
+  if (const auto cap = cap_.limit(slots_taken(), now))
+    consider_slots(*cap, cap_.ramped_to(in_flight_, requests, now).value_or(never));
   if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
   if (const auto day = tokens_day_.blocked(tokens)) consider(Meter::tokens_day, *day);
   return last;
@@ -122,6 +149,7 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
 
 void Budget::admit(const Cost& cost) {
   ++in_flight_;
+  cap_.admitted();
   for (const Meter meter : window_meters) window(meter).reserve(on_arrival(meter, cost));
   requests_day_.reserve(1);
   tokens_day_.reserve(cost.tokens);
@@ -149,7 +177,7 @@ void Budget::finish(Duration held) {
 
 void Budget::cut_off(Duration held, Instant now) {
   finish(held);
-  if (limits_.limit(Meter::in_flight)) closing_.push_back(now + limits_.guard);
+  if (limits_.limit(Meter::in_flight) || cap_.any()) closing_.push_back(now + limits_.guard);
 }
 
 // Meters without a limit need no forecast.
@@ -203,6 +231,7 @@ MeterView Budget::view(Meter meter, Instant now) const {
   view.limit = limits_.limit(meter);
   if (meter == Meter::in_flight) {
     view.used = slots_taken();
+    if (const auto cap = cap_.limit(view.used, now)) view.limit = view.limit ? std::min(*view.limit, *cap) : *cap;
   } else if (meter == Meter::requests_day || meter == Meter::tokens_day) {
     const DayMeter& day = meter == Meter::requests_day ? requests_day_ : tokens_day_;
     view.used = day.used();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "admission/day_meter.hpp"
+#include "admission/learned_limits.hpp"
 #include "admission/window_meter.hpp"
 
 namespace weir::admission {
@@ -48,9 +49,27 @@ struct MeterView {
 class Budget {
  public:
   explicit Budget(BudgetLimits limits);
+  // What was learned of a meter stays, unless its configured limit is another now.
   void configure(BudgetLimits limits, Instant now);
 
+  // The upstream's own word about a meter with a window. True: another limit is to hold, by apply_learned().
+  bool note_limit(Meter meter, Tokens limit, Source source, const LearnRules& rules, Instant now) {
+    return learned_.note(meter, limit, configured_.limit(meter), source, rules, now);
+  }
+  // The same for what has expired, or is to be forgotten.
+  bool expire_learned(Instant now) { return learned_.expire(now); }
+  // REQUIRES: nothing is planned here.
+  void apply_learned(Instant now);
+  void forget_learned();
+  const LearnedLimits& learned() const { return learned_; }
+  // As blocked(), by what was learned of calls at once; asked last, since whoever nothing else holds up makes it rise.
+  std::optional<Blocked> blocked_by_cap(bool ramps, const LearnRules& rules, Instant now);
+  ConcurrencyCap& cap() { return cap_; }
+  const ConcurrencyCap& cap() const { return cap_; }
+
+  // As they hold: what is configured, tightened by what was learned.
   const BudgetLimits& limits() const { return limits_; }
+  const BudgetLimits& configured() const { return configured_; }
   void advance(Instant now);
 
   // REQUIRES for all below: advance(now).
@@ -78,6 +97,8 @@ class Budget {
   void note_used_by_others(Meter meter, Tokens tokens, Instant now);
 
   Tokens in_flight() const { return in_flight_; }
+  // The same, and those that were cut off and may not have been noticed yet.
+  Tokens slots_taken() const { return in_flight_ + static_cast<Tokens>(closing_.size()); }
   MeterView view(Meter meter, Instant now) const;
 
   // What is charged, for a file that outlives the process.
@@ -91,16 +112,18 @@ class Budget {
 
  private:
   static constexpr std::size_t windows = 4;  // requests, tokens, input, output
+  void configure_windows(Instant now);
   static Tokens on_arrival(Meter meter, const Cost& cost);
   static std::optional<Outlook> later_of(Meter meter, const Expectation& expectation);
   template <typename Each>
   void each_limited(const Expectation& expectation, Each each);
   WindowLimit window_limit(Meter meter) const;
-  Tokens slots_taken() const { return in_flight_ + static_cast<Tokens>(closing_.size()); }
   WindowMeter& window(Meter meter) { return windows_[static_cast<std::size_t>(meter)]; }
   const WindowMeter& window(Meter meter) const { return windows_[static_cast<std::size_t>(meter)]; }
 
-  BudgetLimits limits_;
+  BudgetLimits configured_, limits_;
+  LearnedLimits learned_;
+  ConcurrencyCap cap_;
   Instant now_ = Instant::min();
   std::vector<WindowMeter> windows_;  // by Meter
   DayMeter requests_day_, tokens_day_;

@@ -49,6 +49,11 @@ BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
   return made.id;
 }
 
+BudgetId Scheduler::budget_of_model(std::string_view name) {
+  const bool known = names_.contains(name_of(Scope::model, name));
+  return known || models_.size() < models_max ? budget(Scope::model, name) : no_budget;
+}
+
 Tokens Scheduler::expected_size(const Cost& cost) {
   return std::max<Tokens>(1, std::max(cost.tokens, cost.input + cost.output) + cost.later_input + cost.later_output);
 }

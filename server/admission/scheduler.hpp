@@ -13,6 +13,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,7 @@ struct Limits {
   std::size_t bytes_max = 256u << 20;            // of their bodies
   Duration age_step = std::chrono::seconds(30);  // waiting that long lifts a request by one class
   Oversize oversize = Oversize::alone;
+  LearnRules learn;
 };
 
 struct Submission {
@@ -51,6 +53,7 @@ struct Submission {
   Instant arrived{};  // of the first try: a retry keeps its place
   Instant not_before = Instant::min();
   Instant deadline = never;  // nothing is sent at or after it
+  bool ramps = false;        // nothing is known of the limits there: calls at once are ramped up
 };
 
 enum class Refusal : std::uint8_t { queue_full, bytes_full, deadline, day, oversize };
@@ -68,18 +71,32 @@ struct Decision {
   std::optional<Rejection> rejection;  // nullopt: admitted
 };
 
-// What an upstream said about its own budgets.
+// When an upstream is to be left alone.
 struct UpstreamReport {
   BudgetId budget = no_budget;
   std::optional<Instant> pause_until;  // a 429 or 503 holds up the whole budget
   bool probe = false;                  // and afterwards one call goes first, then more and more
   Duration jitter{0};                  // added at random, so that not all come back at once
-  struct Remaining {
-    Meter meter = Meter::requests;
-    Tokens limit = 0;
-    Tokens remaining = 0;
-  };
-  std::vector<Remaining> remaining;  // its own count; what it has seen beyond ours is charged here too
+};
+
+// What an upstream said of a meter with a window: one of requests, tokens, input, output.
+struct SaidOfMeter {
+  Meter meter = Meter::requests;
+  Source source = Source::header;
+  std::optional<Tokens> limit;  // tightens ours
+  std::optional<Tokens> used;   // its own count; what it has seen beyond ours is charged here too
+};
+
+// Why a call was turned away, where its calls at once are the reason.
+struct Crowding {
+  enum class Kind : std::uint8_t { too_many, too_steep } kind = Kind::too_many;
+  std::optional<Tokens> allowed;  // too_many: the number it said
+};
+
+// What is held of an upstream beyond its configuration.
+struct LearnedView {
+  Meter meter = Meter::requests;
+  LearnedLimit learned;
 };
 
 // For those who look on.
@@ -119,6 +136,10 @@ class Scheduler {
   // `likes_max` of them at most, since callers can invent names: whoever comes later shares `like` itself.
   BudgetId budget_like(std::string_view name, BudgetId like);
   static constexpr std::size_t likes_max = 1'000;
+  // The budget of a model that a call names and nobody configured; no_budget: there are too many, and clients may
+  // invent them.
+  BudgetId budget_of_model(std::string_view name);
+  static constexpr std::size_t models_max = 256;
 
   std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
   // Admitted in fair order, and expired: some at a time. Nothing else admits.
@@ -143,6 +164,11 @@ class Scheduler {
   void settle(Ticket ticket, const Usage& usage, Ending ending, Instant now);
 
   void observe(const UpstreamReport& report, Instant now, Rng& rng);
+  // What the upstream of a call said of its limits, of its model or of the account (a call without a model: of that).
+  // REQUIRES: sent.
+  void hear(Ticket ticket, Scope scope, const SaidOfMeter& said, Instant now);
+  // It turned the call away. REQUIRES: sent, and not yet settled.
+  void turned_away(Ticket ticket, Scope scope, const Crowding& crowding, Instant now);
   // Limits change; what is spent stays spent, and who waits keeps their place.
   void reconfigure(Limits limits, Instant now);
   // A start without knowledge: behaves as if the accounts' limits were used up until then.
@@ -155,6 +181,7 @@ class Scheduler {
   std::vector<WaitingView> waiting(Instant now, std::size_t at_most);
   std::optional<WaitingView> place_of(Ticket ticket, Instant now);
   MeterView view(BudgetId budget, Meter meter, Instant now);
+  std::vector<LearnedView> learned(BudgetId budget, Instant now) const;
   bool all_breakers_closed() const;
   const Breaker& breaker(BudgetId budget) const { return budgets_[budget].breaker; }
   // When a submission could start, were it made now and stood behind all others of its account.
@@ -239,7 +266,8 @@ class Scheduler {
   void expire(Instant now, std::vector<Decision>& decisions);
   bool serve(Place& account, Instant now, std::vector<Decision>& decisions);
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
-  std::optional<Blocked> blocked(Place& place, const Cost& cost, const Expectation& later, Instant now);
+  std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, const Expectation& later,
+                                 Instant now);
   bool waits_before(Place& place, const Lane& lane, Instant now);
   void admit(Place& account, Lane& lane, Call& call, Instant now);
   void park(Place& account, Lane& lane, const Obstacle& obstacle);
@@ -254,6 +282,9 @@ class Scheduler {
   void wake_at(Place& place, Instant when);
   void mark(Place& place);
   void mark_budgets_of(Call& call);
+  Place& upstream_place(const Submission& submission, Scope scope);
+  void expire_learned(Instant now);
+  void change_limits(const std::function<void()>& change, Instant now);
   void forecast(Call& call, Instant now);
   void plan(Call& call, Instant now);
   void unplan(Call& call);
@@ -276,6 +307,7 @@ class Scheduler {
   IndexedHeap<Call, &Call::deadline_place, DeadlineOf> deadlines_;
   IndexedHeap<Call, &Call::start_place, StartOf> starts_;
   IndexedHeap<Place, &Place::wake_place, WakeOf> wakes_;
+  Instant learned_expires_ = never;  // the first of what was learned
   std::uint64_t sequence_ = 0;
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;

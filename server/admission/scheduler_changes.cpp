@@ -20,11 +20,6 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
       at.paused_until = std::max(at.paused_until, until);
     }
   }
-  for (const UpstreamReport::Remaining& each : report.remaining) {
-    const Tokens theirs = each.limit - each.remaining;
-    const MeterView ours = at.budget.view(each.meter, now);
-    if (ours.limit) at.budget.note_used_by_others(each.meter, theirs - ours.used - ours.reserved, now);
-  }
   // Whoever stands first at an account may have to wait here now, and let others pass.
   mark(at);
   for (Place* account : accounts_) mark(*account);
@@ -32,34 +27,32 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
 
 void Scheduler::reconfigure(Limits limits, Instant now) {
   now_ = std::max(now_, now);
-  for (const auto& call : calls_) {
-    if (call->runs()) unplan(*call);
-  }
   std::vector<BudgetLimits> wanted = std::move(limits.budgets);
   limits.budgets.clear();
   limits_ = std::move(limits);
-  std::vector<bool> named(budgets_.size(), false);
-  for (BudgetLimits& each : wanted) {
-    const BudgetId id = budget(each.scope, each.name);
-    if (id < named.size()) named[id] = true;
-    place(id).budget.configure(std::move(each), now);
-  }
-  for (BudgetId id = 0; id < named.size(); ++id) {
-    if (named[id]) continue;
-    place(id).budget.configure(limits_without_own(place(id)), now);
-  }
-  for (const auto& call : calls_) {
-    if (!call->runs()) continue;
-    forecast(*call, now);
-    plan(*call, now);
-  }
+  const auto configure = [&] {
+    std::vector<bool> named(budgets_.size(), false);
+    for (Place& each : budgets_) {
+      if (!limits_.learn.enabled) each.budget.forget_learned();
+    }
+    for (BudgetLimits& each : wanted) {
+      const BudgetId id = budget(each.scope, each.name);
+      if (id < named.size()) named[id] = true;
+      place(id).budget.configure(std::move(each), now);
+    }
+    for (BudgetId id = 0; id < named.size(); ++id) {
+      if (named[id]) continue;
+      place(id).budget.configure(limits_without_own(place(id)), now);
+    }
+  };
+  change_limits(configure, now);
   for (Place& each : budgets_) mark(each);
 }
 
 // Of a budget that no limits were given for by its name: those of the one it is like, else none.
 BudgetLimits Scheduler::limits_without_own(const Place& place) const {
   BudgetLimits limits;
-  if (place.like != no_budget) limits = budgets_[place.like].budget.limits();
+  if (place.like != no_budget) limits = budgets_[place.like].budget.configured();
   limits.scope = place.budget.limits().scope;
   limits.name = place.budget.limits().name;
   return limits;

@@ -9,6 +9,7 @@ namespace weir::admission {
 
 std::vector<Decision> Scheduler::dispatch(Instant now) {
   now_ = std::max(now_, now);
+  if (now >= learned_expires_) expire_learned(now);
   std::vector<Decision> decisions;
   expire(now, decisions);
   if (decisions.size() >= decisions_max) return decisions;
@@ -103,7 +104,7 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& c
     if (found) return;
     if (waits_before(each, lane, now)) {
       found = Obstacle{each.id, {}, true};
-    } else if (const auto no_room = blocked(each, cost, later, now)) {
+    } else if (const auto no_room = blocked(each, call, cost, later, now)) {
       found = Obstacle{each.id, *no_room};
     }
   });
@@ -111,11 +112,16 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& c
 }
 
 // Why a budget has no room for a call, and when to ask it again.
-std::optional<Blocked> Scheduler::blocked(Place& place, const Cost& cost, const Expectation& later, Instant now) {
+std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const Cost& cost, const Expectation& later,
+                                          Instant now) {
   place.budget.advance(now);
   if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
   if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
-  return place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now);
+  if (const auto found = place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now))
+    return found;
+  const Submission& s = call.submission;
+  const bool ramps = s.ramps && place.id == (s.model != no_budget ? s.model : s.account);
+  return place.budget.blocked_by_cap(ramps, limits_.learn, now);
 }
 
 // Whether somebody waits there who goes before this lane.
@@ -192,7 +198,7 @@ void Scheduler::release(Place& from, Instant now) {
     forecast(call, now);
     const bool own = from.budget.limits().scope != Scope::model;
     const Cost& cost = own ? call.submission.own : call.submission.upstream;
-    if (const auto no_room = blocked(from, cost, own ? call.own_plan : call.upstream_plan, now))
+    if (const auto no_room = blocked(from, call, cost, own ? call.own_plan : call.upstream_plan, now))
       return wake_at(from, no_room->when);
     let_out(from, *parking, lane);
   }

@@ -66,6 +66,7 @@ struct Request {
   std::optional<Instant> arrived = {};
   Instant not_before = Instant::min();
   std::optional<Duration> patience = {};
+  bool ramps = false;
 };
 
 // All that can be decided now, however many dispatches it takes.
@@ -107,6 +108,7 @@ class Desk {
     s.bytes = request.bytes;
     s.arrived = request.arrived.value_or(now);
     s.not_before = request.not_before;
+    s.ramps = request.ramps;
     if (request.patience) s.deadline = now + *request.patience;
     const auto answer = scheduler.submit(std::move(s), now);
     check();

@@ -36,6 +36,7 @@ Limits any_limits(Dice& dice) {
   limits.age_step = std::chrono::seconds(dice.pick(1, 60));
   limits.requests_max = static_cast<std::size_t>(dice.pick(10, 60));
   limits.bytes_max = 10'000;
+  limits.learn = {!dice.one_in(5), dice.pick(1, 10), std::chrono::seconds(dice.pick(1, 100))};
   limits.oversize = dice.one_in(4) ? Oversize::refuse : Oversize::alone;
   for (const Scope scope : {Scope::key, Scope::team, Scope::account, Scope::model}) {
     for (int i = 0; i < 3; ++i) {
@@ -180,6 +181,7 @@ class Anything {
     s.pace = {dice.time(2'000), dice.pick(0, 500), static_cast<int>(dice.pick(-16, 16))};
     s.bytes = static_cast<std::size_t>(dice.pick(0, 1'000));
     s.arrived = now_ - dice.time(3'000);
+    s.ramps = dice.one_in(2);
     if (dice.one_in(4)) s.not_before = now_ + dice.time(5'000);
     if (dice.one_in(3)) s.deadline = now_ + dice.time(60'000);
     const auto answer = scheduler_.submit(s, now_);
@@ -196,8 +198,24 @@ class Anything {
     report.budget = static_cast<BudgetId>(dice.pick(0, static_cast<Tokens>(scheduler_.budget_count()) - 1));
     if (dice.one_in(2)) report.pause_until = now_ + dice.time(3'000);
     if (dice.one_in(2)) report.jitter = 500ms;
-    if (dice.one_in(2)) report.remaining.push_back({Meter::tokens, 1'000, dice.pick(0, 1'000)});
     scheduler_.observe(report, now_, dice.rng());
+    learn(dice);
+  }
+
+  // The upstream of some call says something of its limits, or turns it away for them.
+  void learn(Dice& dice) {
+    if (sent_.empty()) return;
+    const Ticket ticket = take_look(sent_, dice);
+    const Scope scope = dice.one_in(2) ? Scope::model : Scope::account;
+    SaidOfMeter said;
+    said.meter = static_cast<Meter>(dice.pick(0, 3));
+    if (dice.one_in(2)) said.limit = dice.pick(1, 2'000);
+    if (dice.one_in(2)) said.used = dice.pick(0, 1'000);
+    scheduler_.hear(ticket, scope, said, now_);
+    Crowding crowding;
+    if (dice.one_in(2)) crowding.kind = Crowding::Kind::too_steep;
+    if (dice.one_in(2)) crowding.allowed = dice.pick(1, 5);
+    if (dice.one_in(4)) scheduler_.turned_away(ticket, scope, crowding, now_);
   }
 
   void look(Dice& dice) {

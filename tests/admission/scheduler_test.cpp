@@ -565,21 +565,6 @@ TEST(Scheduler, APauseShowsInPredictions) {
   EXPECT_EQ(desk.rejected.room_at, start + 7s);
 }
 
-TEST(Scheduler, WhatOthersUsedOfTheAccountIsChargedHereToo) {
-  Desk desk(tokens_of(1'000));
-  Rng rng(1);
-  desk.submit("a", {.tokens = 100});
-  desk.pass();
-  UpstreamReport report;
-  report.budget = desk.scheduler.budget(Scope::account, "up");
-  report.remaining = {{Meter::tokens, 1'000, 300}};
-  desk.scheduler.observe(report, desk.now, rng);
-  EXPECT_EQ(desk.used(), 700);
-  report.remaining = {{Meter::tokens, 1'000, 900}};  // it knows of less: nothing is taken back
-  desk.scheduler.observe(report, desk.now, rng);
-  EXPECT_EQ(desk.used(), 700);
-}
-
 // --- Changes ---
 
 TEST(Scheduler, AReloadKeepsWhatIsSpentAndWhoWaits) {

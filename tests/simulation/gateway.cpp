@@ -73,6 +73,7 @@ void Gateway::submit(Id id, Instant not_before) {
   submission.bytes = call.bytes;
   submission.arrived = exchange.arrived;
   submission.not_before = not_before;
+  submission.ramps = settings_.ramps;
   submission.deadline = std::max(exchange.deadline, loop_.now() + std::chrono::milliseconds(1));
   const auto answer = scheduler_->submit(std::move(submission), loop_.now());
   if (const auto* rejection = std::get_if<admission::Rejection>(&answer)) {
@@ -163,6 +164,7 @@ void Gateway::reply(std::uint64_t tag, const Reply& reply) {
     }
     case Reply::Kind::refused:
     case Reply::Kind::turned_away:
+      if (reply.crowded) scheduler_->turned_away(exchange.ticket, Scope::account, {}, loop_.now());
       settle(id, {}, Ending::refused);
       take_failure(id, Trouble::refused, reply);
       break;
@@ -206,7 +208,7 @@ void Gateway::take_failure(Id id, Trouble trouble, const Reply& reply) {
     // It holds for all who want to go there.
     admission::UpstreamReport report;
     report.budget = scheduler_->budget(Scope::account, account_budget);
-    report.probe = true;
+    report.probe = !reply.crowded;  // the cap has come down: nobody knocks
     report.pause_until = again ? next.not_before : loop_.now() + reply.hint.value_or(std::chrono::seconds(1));
     paused_until_ = std::max(paused_until_, *report.pause_until);
     scheduler_->observe(report, loop_.now(), rng_);

@@ -27,6 +27,7 @@ struct GatewaySettings {
   bool reserves_cap = false;
   bool with_teams = false, with_models = false;
   bool refuses = false;  // instead of letting wait
+  bool ramps = false;    // nothing is known of the provider's limits
   Duration wait_max = std::chrono::minutes(10);
   Duration connect_max{0};  // between admission and sending
   admission::RetryRules retry;

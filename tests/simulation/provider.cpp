@@ -62,12 +62,18 @@ void Provider::arrive(Id id) {
     return;
   }
   const simulator::Claim claim = claim_of(answer.call);
-  const simulator::Verdict verdict = limits_.admit(claim, loop_.now());
+  simulator::Verdict verdict;
+  if (settings_.concurrency_at && limits_.in_flight() >= settings_.concurrency_at(loop_.now())) {
+    verdict.refusal = simulator::Verdict::Refusal::concurrency;
+  } else {
+    verdict = limits_.admit(claim, loop_.now());
+  }
   if (verdict.refusal != simulator::Verdict::Refusal::none) {
     ++books_.refused;
     books_.last_refusal = verdict;
     books_.last_refused_at = loop_.now();
-    tell(answer, {Reply::Kind::refused, 0, 0, settings_.hints ? verdict.wait : std::nullopt});
+    const bool crowded = verdict.refusal == simulator::Verdict::Refusal::concurrency;
+    tell(answer, {Reply::Kind::refused, 0, 0, settings_.hints ? verdict.wait : std::nullopt, crowded});
     answers_.erase(found);
     return;
   }

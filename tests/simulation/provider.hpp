@@ -2,6 +2,7 @@
 // and trouble. It keeps books of its own of what arrived, in every window, so that they can convict whoever sends.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -34,6 +35,8 @@ struct ProviderSettings {
   Duration chunk = std::chrono::milliseconds(100);  // how often an answer goes on
   bool hints = true;                                // a refusal says when to come back
   std::vector<Outage> outages;
+  // Calls at once, where the number moves; a refusal says nothing of it.
+  std::function<std::uint64_t(Instant)> concurrency_at;
 };
 
 struct Reply {
@@ -48,6 +51,7 @@ struct Reply {
   Kind kind = Kind::ended;
   Tokens input = 0, output = 0;
   std::optional<Duration> hint;
+  bool crowded = false;  // refused: too many at once
 };
 
 class Provider {

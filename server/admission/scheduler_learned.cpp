@@ -1,0 +1,95 @@
+// What upstreams say of their limits, and what they turn away: it tightens the budgets, and expires.
+#include "admission/scheduler.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace weir::admission {
+
+// Changes limits with all that is expected of running calls taken out of the budgets meanwhile.
+void Scheduler::change_limits(const std::function<void()>& change, Instant now) {
+  for (const auto& call : calls_) {
+    if (call->runs()) unplan(*call);
+  }
+  change();
+  for (const auto& call : calls_) {
+    if (!call->runs()) continue;
+    forecast(*call, now);
+    plan(*call, now);
+  }
+}
+
+Scheduler::Place& Scheduler::upstream_place(const Submission& submission, Scope scope) {
+  const bool model = scope == Scope::model && submission.model != no_budget;
+  return place(model ? submission.model : submission.account);
+}
+
+void Scheduler::hear(Ticket ticket, Scope scope, const SaidOfMeter& said, Instant now) {
+  now_ = std::max(now_, now);
+  const Call& call = call_of(ticket);
+  assert(call.state == Call::State::sent);
+  Place& at = upstream_place(call.submission, scope);
+  at.budget.advance(now);
+  if (said.limit && at.budget.note_limit(said.meter, *said.limit, said.source, limits_.learn, now)) {
+    change_limits([&] { at.budget.apply_learned(now); }, now);
+    at.budget.advance(now);
+    learned_expires_ = std::min(learned_expires_, at.budget.learned().next_expiry());
+    mark(at);
+    for (Place* account : accounts_) mark(*account);
+  }
+  if (!said.used || !limits_.learn.enabled) return;
+  // What it showed was true when the call came there; since then some has left again.
+  const MeterView ours = at.budget.view(said.meter, now);
+  const Duration age = now - call.sent_at;
+  if (!ours.limit || age > at.budget.limits().window / 30) return;
+  const Tokens left =
+      static_cast<Tokens>(static_cast<double>(*ours.limit) * std::chrono::duration<double>(age).count() /
+                          std::chrono::duration<double>(at.budget.limits().window).count());
+  const Tokens beyond = *said.used - left - ours.used - ours.reserved;
+  if (beyond * 50 > *ours.limit) at.budget.note_used_by_others(said.meter, beyond, now);
+}
+
+void Scheduler::turned_away(Ticket ticket, Scope scope, const Crowding& crowding, Instant now) {
+  now_ = std::max(now_, now);
+  const Call& call = call_of(ticket);
+  assert(call.state == Call::State::sent);
+  Place& at = upstream_place(call.submission, scope);
+  at.budget.advance(now);
+  const Tokens in_flight = at.budget.slots_taken();
+  ConcurrencyCap& cap = at.budget.cap();
+  if (crowding.kind == Crowding::Kind::too_steep) {
+    cap.too_steep(in_flight, call.admitted_at, limits_.learn, now);
+  } else if (crowding.allowed && *crowding.allowed < in_flight) {
+    cap.told(*crowding.allowed, limits_.learn, now);
+  } else {
+    // Others use the account too: what is left of the number it said is found by trying.
+    cap.turned_away(in_flight, call.admitted_at, now - call.sent_at, limits_.learn, now);
+  }
+}
+
+void Scheduler::expire_learned(Instant now) {
+  learned_expires_ = never;
+  for (Place& each : budgets_) {
+    if (each.budget.expire_learned(now)) {
+      change_limits([&] { each.budget.apply_learned(now); }, now);
+      mark(each);
+    }
+    learned_expires_ = std::min(learned_expires_, each.budget.learned().next_expiry());
+  }
+}
+
+std::vector<LearnedView> Scheduler::learned(BudgetId id, Instant now) const {
+  const Budget& budget = budgets_[id].budget;
+  std::vector<LearnedView> all;
+  for (const Meter meter : {Meter::requests, Meter::tokens, Meter::input, Meter::output}) {
+    if (const auto& held = budget.learned().of(meter); held && held->until > now) all.push_back({meter, *held});
+  }
+  const ConcurrencyCap& cap = budget.cap();
+  if (cap.learned(now)) {
+    const LearnedLimit held{*cap.limit(0, now), cap.source(), cap.learned_at(), cap.until()};
+    all.push_back({Meter::in_flight, held});
+  }
+  return all;
+}
+
+}  // namespace weir::admission
