@@ -33,6 +33,12 @@ void Budget::configure(BudgetLimits limits, Instant now) {
   tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
 }
 
+bool Budget::note_limit(const SaidOfMeter& said, std::optional<Tokens> whole, const LearnRules& rules, Instant now) {
+  std::optional<Tokens> known = configured_.limit(said.meter);
+  if (whole) known = std::min(*whole, known.value_or(*whole));
+  return learned_.note(said.meter, *said.limit, known, said.source, rules, now);
+}
+
 void Budget::apply_learned(Instant now) {
   limits_ = configured_;
   for (const Meter meter : window_meters)

@@ -52,10 +52,9 @@ class Budget {
   // What was learned of a meter stays, unless its configured limit is another now.
   void configure(BudgetLimits limits, Instant now);
 
-  // The upstream's own word about a meter with a window. True: another limit is to hold, by apply_learned().
-  bool note_limit(Meter meter, Tokens limit, Source source, const LearnRules& rules, Instant now) {
-    return learned_.note(meter, limit, configured_.limit(meter), source, rules, now);
-  }
+  // The upstream's own word about a meter with a window. True: another limit is to hold, by apply_learned(). `whole`:
+  // the limit of what this is a part of. REQUIRES: said.limit.
+  bool note_limit(const SaidOfMeter& said, std::optional<Tokens> whole, const LearnRules& rules, Instant now);
   // The same for what has expired, or is to be forgotten.
   bool expire_learned(Instant now) { return learned_.expire(now); }
   // REQUIRES: nothing is planned here.

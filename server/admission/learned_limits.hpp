@@ -9,6 +9,14 @@
 
 namespace weir::admission {
 
+// What an upstream said of a meter with a window: one of requests, tokens, input, output.
+struct SaidOfMeter {
+  Meter meter = Meter::requests;
+  Source source = Source::header;
+  std::optional<Tokens> limit;  // tightens ours
+  std::optional<Tokens> used;   // its own count; what it has seen beyond ours is charged here too
+};
+
 struct LearnedLimit {
   Tokens limit = 0;
   Source source = Source::header;

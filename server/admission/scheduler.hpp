@@ -79,14 +79,6 @@ struct UpstreamReport {
   Duration jitter{0};                  // added at random, so that not all come back at once
 };
 
-// What an upstream said of a meter with a window: one of requests, tokens, input, output.
-struct SaidOfMeter {
-  Meter meter = Meter::requests;
-  Source source = Source::header;
-  std::optional<Tokens> limit;  // tightens ours
-  std::optional<Tokens> used;   // its own count; what it has seen beyond ours is charged here too
-};
-
 // Why a call was turned away, where its calls at once are the reason.
 struct Crowding {
   enum class Kind : std::uint8_t { too_many, too_steep } kind = Kind::too_many;

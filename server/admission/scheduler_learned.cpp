@@ -30,7 +30,9 @@ void Scheduler::hear(Ticket ticket, Scope scope, const SaidOfMeter& said, Instan
   assert(call.state == Call::State::sent);
   Place& at = upstream_place(call.submission, scope);
   at.budget.advance(now);
-  if (said.limit && at.budget.note_limit(said.meter, *said.limit, said.source, limits_.learn, now)) {
+  // What is no tighter than the limit of the whole account is nothing new about its model either.
+  const auto whole = place(call.submission.account).budget.configured().limit(said.meter);
+  if (said.limit && at.budget.note_limit(said, whole, limits_.learn, now)) {
     change_limits([&] { at.budget.apply_learned(now); }, now);
     at.budget.advance(now);
     learned_expires_ = std::min(learned_expires_, at.budget.learned().next_expiry());

@@ -331,6 +331,11 @@ void read_file(Section& file, Config& config) {
     section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
   });
   file.section("breaker", [&](Section& section) { section.flag("enabled", config.breaker.enabled); });
+  file.section("learn", [&](Section& section) {
+    section.flag("enabled", config.learn.enabled);
+    section.duration("keep", config.learn.keep, {.min = 1s, .max = 24h});
+    section.count("start", config.learn.start, 1, 1'000'000);
+  });
   file.section("limits", [&](Section& section) { read_size_limits(section, config.limits); });
   file.section("log", [&](Section& section) { read_log(section, config.log); });
   file.section("shutdown", [&](Section& section) {

@@ -193,6 +193,12 @@ struct BreakerConfig {
   bool enabled = true;
 };
 
+struct LearnConfig {
+  bool enabled = true;
+  Duration keep = 10min;     // a limit that is not met or said again in so long has probably changed
+  std::uint64_t start = 32;  // more calls at once than one person's tools make
+};
+
 struct SizeLimitsConfig {
   std::size_t body_bytes_max = 64u << 20;    // a long context with images
   std::size_t header_bytes_max = 64u << 10;  // long bearer tokens and cookies of company gateways
@@ -229,6 +235,7 @@ struct Config {
   TimeoutsConfig timeouts;
   RetryConfig retry;
   BreakerConfig breaker;
+  LearnConfig learn;
   SizeLimitsConfig limits;
   LogConfig log;
   ShutdownConfig shutdown;

@@ -271,7 +271,11 @@ void read_file(Section& file, ProviderProfile& provider) {
     section.choice("stream", provider.keep_alive_stream, words({"comment", "ping", "none"}));
     section.choice("json", provider.keep_alive_json, words({"blank-lines", "none"}));
   });
-  file.choice("rate_limit_headers", provider.rate_limit_headers, words({"openai", "anthropic", "none"}));
+  file.choice("rate_limit_headers", provider.limit_headers,
+              std::vector<std::pair<std::string, proxy::LimitHeaders>>{{"openai", proxy::LimitHeaders::all},
+                                                                       {"anthropic", proxy::LimitHeaders::all},
+                                                                       {"azure", proxy::LimitHeaders::tokens},
+                                                                       {"none", proxy::LimitHeaders::none}});
   file.list("errors", [&](Section& section) { read_error(section, provider.errors); });
   file.list("models", [&](Section& section) { read_model(section, provider.models); });
   read_peak(file, provider.peak);

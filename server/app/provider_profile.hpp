@@ -2,7 +2,7 @@
 // rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
 // Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
 //
-// Read and kept for later parts of the server: keep_alive, rate_limit_headers, peak.
+// Read and kept for later parts of the server: keep_alive, peak.
 #pragma once
 
 #include <array>
@@ -62,9 +62,9 @@ struct ProviderProfile {
   Charge charge;
   std::vector<OutputCap> output_caps;
   std::string keep_alive_stream, keep_alive_json;  // "comment", "ping", "blank-lines", "none"
-  std::string rate_limit_headers;                  // "openai", "anthropic", "none"
-  std::vector<ErrorRule> errors;                   // tried before those of the generic provider
-  std::vector<ProviderModel> models;               // first match wins
+  proxy::LimitHeaders limit_headers = proxy::LimitHeaders::none;
+  std::vector<ErrorRule> errors;      // tried before those of the generic provider
+  std::vector<ProviderModel> models;  // first match wins
   std::optional<PeakHours> peak;
 
   // The entry for a model id (the exact name before patterns, else the first pattern that matches); nullptr: none.

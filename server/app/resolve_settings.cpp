@@ -126,6 +126,7 @@ class Resolver {
     }
     upstream.asks_usage = provider->asks_usage;
     upstream.running_usage = provider->running_usage;
+    upstream.limit_headers = provider->limit_headers;
     upstream.queue_headers = provider->queue_headers;
     upstream.native_prefixes = provider->native_prefixes;
     LimitsConfig limits = overlay(provider->limits, limits_of(from.limits, provider.get()));
@@ -374,6 +375,10 @@ class Resolver {
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
     settings_->retry.enabled = config_.retry.enabled;
     settings_->breaker_enabled = config_.breaker.enabled;
+    // Without both weir is a plain relay.
+    settings_->learn.enabled = config_.learn.enabled && (config_.retry.enabled || config_.breaker.enabled);
+    settings_->learn.keep = config_.learn.keep;
+    settings_->learn.start = config_.learn.start;
     settings_->retry.after_send = config_.retry.after_send;
     settings_->retry.tries_max = config_.retry.tries_max;
     settings_->retry.refusals_max = config_.retry.refusals_max;

@@ -14,6 +14,7 @@ proxy::Limits to_limits(const LimitsConfig& config) {
   limits.input_tpm = finite(config.input_tpm);
   limits.output_tpm = finite(config.output_tpm);
   limits.concurrency = finite(config.concurrency);
+  limits.concurrency_said = config.concurrency.has_value();
   limits.burst = finite(config.burst);
   if (config.window) limits.window = *config.window;
   if (config.guard) limits.guard = *config.guard;

@@ -142,6 +142,9 @@ void show_upstreams(Screen& screen, const element& upstreams) {
   for (const element upstream : list_of(upstreams, "upstreams")) {
     const std::string words = text_of(upstream, "state_words"), state = text_of(upstream, "state");
     screen.line(fit("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words));
+    simdjson::dom::array learned;
+    if (upstream["learned"].get(learned) != simdjson::SUCCESS) continue;
+    for (const element limit : learned) screen.line(fit("", 28) + " " + text_of(limit, "words"));
   }
 }
 

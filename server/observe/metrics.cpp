@@ -336,6 +336,13 @@ std::string Metrics::text(const Levels& levels) const {
     }
   }
   if (!levels.breakers.empty()) families.push_back(std::move(breaker));
+  MetricFamily learned = gauge_family("weir_upstream_learned_limit",
+                                      "What was learned of an upstream's limits; the smallest where models differ.");
+  for (const Levels::Learned& at : levels.learned) {
+    add_level(learned, static_cast<double>(at.limit),
+              {{"upstream", at.upstream}, {"meter", at.meter}, {"source", at.source}});
+  }
+  if (!levels.learned.empty()) families.push_back(std::move(learned));
   for (const ProcessFigure& figure : process_figures()) {
     families.push_back(figure.counter ? count(figure.name, figure.help, figure.value)
                                       : level(figure.name, figure.help, figure.value));

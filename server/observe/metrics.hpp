@@ -28,6 +28,11 @@ struct Levels {
   };
   static constexpr std::string_view breaker_states[] = {"closed", "open", "half-open"};
   std::vector<Breaker> breakers;
+  struct Learned {
+    std::string upstream, meter, source;
+    std::int64_t limit = 0;
+  };
+  std::vector<Learned> learned;
   std::uint64_t clients = 0;                                 // connections
   std::uint64_t upstreams_idle = 0;                          // connections kept for the next call
   std::uint64_t upstreams_opened = 0, upstreams_reused = 0;  // ever

@@ -183,7 +183,7 @@ constexpr std::array<Name, 38> names{{
 }};
 
 // The first value of a header, any case; nullopt: not there.
-std::optional<std::string_view> find(const HeaderFields& headers, std::string_view lower_case_name) {
+std::optional<std::string_view> find(std::span<const HeaderField> headers, std::string_view lower_case_name) {
   for (const auto& [name, value] : headers) {
     if (same_word(name, lower_case_name)) return trim(value);
   }
@@ -250,7 +250,15 @@ std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
   return {};
 }
 
-RateLimitHeaders parse_rate_limit_headers(const HeaderFields& headers, WallTime now) {
+bool tells_of_a_meter(std::string_view name) {
+  constexpr std::array<std::string_view, 3> families{"x-ratelimit", "anthropic-ratelimit-", "ratelimitbysize-"};
+  return std::any_of(families.begin(), families.end(), [name](std::string_view family) {
+    return name.size() > family.size() && lower(name.front()) == family.front() &&
+           same_word(name.substr(0, family.size()), family);
+  });
+}
+
+RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, WallTime now) {
   RateLimitHeaders result;
   if (const auto value = find(headers, "retry-after-ms")) {
     if (const auto millis = whole_number(*value)) result.retry_after = bounded(*millis);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -13,7 +14,8 @@
 namespace weir::protocol {
 
 using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
-using HeaderFields = std::vector<std::pair<std::string_view, std::string_view>>;  // names in any case
+using HeaderField = std::pair<std::string_view, std::string_view>;  // a name in any case
+using HeaderFields = std::vector<HeaderField>;
 
 // No wait or reset is believed beyond this: a clock that is wrong by years must not stop an account for years.
 inline constexpr std::chrono::milliseconds hint_max = std::chrono::hours(24);
@@ -37,7 +39,12 @@ struct RateLimitHeaders {
   MeterReading project_tokens;  // OpenAI: a bucket of its own beside `tokens`
 };
 
-RateLimitHeaders parse_rate_limit_headers(const HeaderFields& headers, WallTime now);
+RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, WallTime now);
+inline RateLimitHeaders parse_rate_limit_headers(const HeaderFields& headers, WallTime now) {
+  return parse_rate_limit_headers(std::span(headers), now);
+}
+// Whether a header of this name says something of a meter: a quick look, so that the others need not be parsed.
+bool tells_of_a_meter(std::string_view name);
 
 // `120`, `1.5`, or an HTTP date in any of its three forms. The past is zero, the far future hint_max.
 std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view value, WallTime now);

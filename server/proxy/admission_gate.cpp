@@ -86,6 +86,18 @@ void Admission::measured(admission::Tokens input, admission::Tokens cached) {
   gate_->with([&](admission::Scheduler& scheduler) { scheduler.measured(ticket_, input, cached, Clock::now()); });
 }
 
+void Admission::hear(admission::Scope scope, std::span<const admission::SaidOfMeter> said) {
+  if (state_ != State::sent || said.empty()) return;
+  gate_->with([&](admission::Scheduler& scheduler) {
+    for (const admission::SaidOfMeter& each : said) scheduler.hear(ticket_, scope, each, Clock::now());
+  });
+}
+
+void Admission::crowded(admission::Scope scope, const admission::Crowding& crowding) {
+  if (state_ != State::sent) return;
+  gate_->with([&](admission::Scheduler& scheduler) { scheduler.turned_away(ticket_, scope, crowding, Clock::now()); });
+}
+
 void Admission::settle(const admission::Usage& usage, admission::Ending ending) {
   if (state_ != State::sent && state_ != State::admitted) return;
   state_ = State::settled;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -49,6 +50,10 @@ class Admission {
   void taken_in();
   void progress(std::uint64_t tokens);                               // output in all so far
   void measured(admission::Tokens input, admission::Tokens cached);  // the upstream's own count of the prompt
+  // Of the account or the model: what the upstream said of its limits, and that it turned this call away for being one
+  // too many.
+  void hear(admission::Scope scope, std::span<const admission::SaidOfMeter> said);
+  void crowded(admission::Scope scope, const admission::Crowding& crowding);
   void settle(const admission::Usage& usage, admission::Ending ending);
 
  private:

@@ -72,6 +72,7 @@ admission::Limits admission_limits(const Settings& settings, Instant now, System
   limits.requests_max = settings.queue.requests_max;
   limits.bytes_max = settings.queue.bytes_max;
   limits.oversize = settings.queue.refuse_oversize ? admission::Oversize::refuse : admission::Oversize::alone;
+  limits.learn = {settings.learn.enabled, static_cast<admission::Tokens>(settings.learn.start), settings.learn.keep};
   const bool some_batch = std::any_of(settings.upstreams.begin(), settings.upstreams.end(),
                                       [](const Upstream& upstream) { return upstream.batch.has_value(); });
   const auto add = [&](Scope scope, const std::string& name, const Limits& of, double share) -> BudgetLimits& {

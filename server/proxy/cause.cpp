@@ -65,6 +65,7 @@ Diagnosis diagnose(int status, const net::MessageHead& head, const protocol::Ups
     if (!rule.words.empty() && message.find(rule.words) == std::string::npos) continue;
     diagnosis.cause = rule.cause;
     diagnosis.of_model = rule.scope == "model";
+    diagnosis.meter = rule.meter;
     break;
   }
   protocol::HeaderFields fields;

@@ -14,7 +14,8 @@ namespace weir::proxy {
 
 struct Diagnosis {
   Cause cause = Cause::fault;
-  bool of_model = false;  // it concerns the account's share of one model
+  bool of_model = false;   // it concerns the account's share of one model
+  std::string_view meter;  // the limit word that the rule names; of the rules
   std::optional<std::chrono::milliseconds> hint;
 };
 

@@ -137,7 +137,11 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
   request.output_model = tokenizer_model(destination);
-  request.names = budget_names(client_, destination, settings_.clients.mode);
+  std::string_view model;
+  if (settings_.learn.enabled && route_.reads_body())
+    model = destination.model.empty() ? view_.model : destination.model;
+  request.names = budget_names(client_, destination, settings_.clients.mode, model);
+  request.ramps = ramps_up(destination);
   const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;

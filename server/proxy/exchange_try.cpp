@@ -5,6 +5,7 @@
 #include "proxy/cause.hpp"
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
+#include "proxy/upstream_words.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -142,6 +143,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
         std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
   }
   if (answer_head.status < 400) turn_.taken_in();
+  if (settings_.learn.enabled) hear_head(turn_, *destination_.upstream, answer_head);
   Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
   const bool streams = answer_head.status < 300 && view_.stream;
   observe::Metrics& metrics = session_.context().shared.metrics;
@@ -201,6 +203,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
     outgoing_ = outgoing();
     return tried;
   }
+  if (settings_.learn.enabled) hear_refusal(turn_, *destination_.upstream, diagnosis, answer_head, error);
   const Verdict verdict =
       recovery_.refused(diagnosis, Symptom{diagnosis.cause, answer_head.status, error.type, error.code, error.message});
   tried.again = verdict == Verdict::again;

@@ -4,6 +4,7 @@
 #include "proxy/authenticate.hpp"
 #include "proxy/client_body.hpp"
 #include "proxy/error_response.hpp"
+#include "proxy/learned_answers.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
@@ -53,6 +54,7 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
     const auto state = breaker_state(shared.health.state(upstream.name), net::Clock::now());
     levels.breakers.push_back({upstream.name, state});
   }
+  levels.learned = learned_levels(learned_limits(shared.gate, settings));
   return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive);
 }
 
@@ -92,7 +94,9 @@ net::Task<void> serve_operator(Session& session) {
   } else if ((route.full_path == "/weir/" || route.full_path == "/weir") && head.method == "GET") {
     text = answer_status_page(session.keep_alive());
   } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {
-    const std::string json = upstreams_json(*snapshot->settings, session.context().shared.health, net::Clock::now());
+    const auto learned = learned_limits(session.context().shared.gate, *snapshot->settings);
+    const std::string json =
+        upstreams_json(*snapshot->settings, session.context().shared.health, net::Clock::now(), learned);
     text = write_json_answer(200, json, {}, session.keep_alive());
   } else if (route.full_path == "/weir/status" && head.method == "GET") {
     text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());

@@ -30,6 +30,8 @@ struct Limits {
   std::optional<std::uint64_t> burst;  // tokens at once above the even rate; nullopt: the whole limit
   Duration day_reset{0};               // when a day begins, after midnight UTC
 
+  bool concurrency_said = false;  // be it a number or `unlimited`
+
   bool any() const { return rpm || rpd || tpm || tpd || input_tpm || output_tpm || concurrency; }
 };
 
@@ -67,6 +69,13 @@ struct ModelProfile {
   std::vector<OutputCap> output_caps;  // empty: the upstream's
 };
 
+// Which of an upstream's rate limit headers can be believed.
+enum class LimitHeaders {
+  none,
+  all,
+  tokens,  // those of tokens: requests are counted in slices of a minute
+};
+
 enum class AuthStyle { bearer, api_key_header, x_api_key, none };
 
 struct UpstreamTimeouts {
@@ -102,9 +111,10 @@ struct Upstream {
   AuthStyle auth = AuthStyle::bearer;
   std::string api_key;  // empty: none configured (pass-through)
   std::vector<std::pair<std::string, std::string>>
-      headers;                               // added unless the client sent them, e.g. anthropic-version
-  bool asks_usage = true;                    // stream_options.include_usage is understood
-  std::string running_usage;                 // the option that puts the usage so far into every chunk; empty: none
+      headers;                // added unless the client sent them, e.g. anthropic-version
+  bool asks_usage = true;     // stream_options.include_usage is understood
+  std::string running_usage;  // the option that puts the usage so far into every chunk; empty: none
+  LimitHeaders limit_headers = LimitHeaders::none;
   bool queue_headers = false;                // another weir: told the caller's lane, priority and what it will wait
   bool model_in_path = false;                // Azure: /openai/deployments/{model}/...
   std::vector<std::string> native_prefixes;  // "/api/v3", "/beta", "/anthropic", "/user/": paths of this provider's own
@@ -189,6 +199,13 @@ struct RetrySettings {
   Duration pause_min{500}, pause_max{30'000};
 };
 
+// What is learned of the limits of upstreams.
+struct LearnSettings {
+  bool enabled = true;
+  Duration keep{600'000};    // how long it holds
+  std::uint64_t start = 32;  // calls at once, where nothing is known
+};
+
 struct QueueSettings {
   Duration wait_max{600'000};  // zero: refuse instead of queueing
   std::size_t requests_max = 10'000;
@@ -205,6 +222,7 @@ struct Settings {
   HeartbeatSettings heartbeat;
   QueueSettings queue;
   RetrySettings retry;
+  LearnSettings learn;
   bool breaker_enabled = true;        // accounts that fail or have no money are given a rest
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;         // empty: none

@@ -43,7 +43,8 @@ std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>
 
 }  // namespace
 
-BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode) {
+BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode,
+                         std::string_view model) {
   BudgetNames names;
   // Without keys everybody shares one budget; whoever calls has a lane in it.
   names.key = client.key ? client.key->name : "open";
@@ -55,13 +56,28 @@ BudgetNames budget_names(const Client& client, const Destination& destination, C
     }
   } else {
     names.model = model_budget_name(destination);
+    names.model_configured = !names.model.empty();
+  }
+  if (mode == ClientMode::pass_through)
+    names.account_like = std::exchange(names.account, callers_account(names.account, client.name));
+  // Clients invent names: what is too long to be one has no budget of its own.
+  constexpr std::size_t name_max = 128;
+  if (!names.model_configured && !destination.batch && !model.empty() && model.size() <= name_max) {
+    names.model = names.account + '/';
+    names.model += model;
+    return names;
   }
   if (mode != ClientMode::pass_through) return names;
-  names.account_like = std::exchange(names.account, callers_account(names.account, client.name));
   if (!names.model.empty()) {
     names.model_like = std::exchange(names.model, names.account + names.model.substr(names.account_like.size()));
   }
   return names;
+}
+
+bool ramps_up(const Destination& destination) {
+  const auto known = [](const Limits& limits) { return limits.any() || limits.concurrency_said; };
+  return !destination.batch && !known(destination.upstream->limits) &&
+         !(destination.profile && known(destination.profile->limits));
 }
 
 BudgetId account_budget(const BudgetNames& names, Scheduler& scheduler) {
@@ -70,6 +86,8 @@ BudgetId account_budget(const BudgetNames& names, Scheduler& scheduler) {
 }
 
 BudgetId model_budget(const BudgetNames& names, Scheduler& scheduler) {
+  if (names.model.empty()) return admission::no_budget;
+  if (!names.model_configured) return scheduler.budget_of_model(names.model);
   if (names.model_like.empty()) return scheduler.budget(Scope::model, names.model);
   return scheduler.budget_like(names.model, scheduler.budget(Scope::model, names.model_like));
 }

@@ -20,11 +20,17 @@ struct BudgetNames {
   std::string key, team, account, model;
   // Whose limits account and model have, where every caller brings an account of their own; else empty.
   std::string account_like, model_like;
+  bool model_configured = false;  // else it has no limits but those that are learned
 };
-BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode);
+// `model`: the id that is sent, where limits are to be learned for it; else empty.
+BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode,
+                         std::string_view model = {});
 // The budgets of these names. REQUIRES: a name.
 admission::BudgetId account_budget(const BudgetNames& names, admission::Scheduler& scheduler);
+// no_budget: there is none, or clients name too many models.
 admission::BudgetId model_budget(const BudgetNames& names, admission::Scheduler& scheduler);
+// Whether nothing is known of what this destination takes, so that calls at once are ramped up.
+bool ramps_up(const Destination& destination);
 
 // What the caller's own budgets count: what was really used, reserved by the estimate.
 admission::Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output);

@@ -16,7 +16,8 @@ admission::Submission Turn::submission(const Request& request, admission::Schedu
   submission.key = scheduler.budget(Scope::key, request.names.key);
   if (!request.names.team.empty()) submission.team = scheduler.budget(Scope::team, request.names.team);
   submission.account = account_budget(request.names, scheduler);
-  if (!request.names.model.empty()) submission.model = model_budget(request.names, scheduler);
+  submission.ramps = request.ramps;
+  submission.model = model_budget(request.names, scheduler);
   submission.sub_lane = request.sub_lane;
   submission.priority = request.priority;
   submission.own = request.own;
@@ -85,15 +86,15 @@ void Turn::measured(std::uint64_t input_tokens, std::uint64_t cached_tokens) {
   admission_.measured(static_cast<admission::Tokens>(input_tokens), static_cast<admission::Tokens>(cached_tokens));
 }
 
-void Turn::pause(net::Instant until, bool of_model) {
+void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {
   AdmissionGate& gate = session_.context().shared.gate;
   admission::UpstreamReport report;
   report.budget = gate.with([&](admission::Scheduler& scheduler) {
-    const bool model = of_model && !request_.names.model.empty();
-    return model ? model_budget(request_.names, scheduler) : account_budget(request_.names, scheduler);
+    const admission::BudgetId model = of_model ? model_budget(request_.names, scheduler) : admission::no_budget;
+    return model != admission::no_budget ? model : account_budget(request_.names, scheduler);
   });
   report.pause_until = until;
-  report.probe = true;
+  report.probe = afterwards == Afterwards::one_first;
   gate.observe(report);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "net/task.hpp"
@@ -26,6 +27,7 @@ class Turn {
     admission::Cost own, upstream;
     admission::OutputPace pace;
     std::string output_model;  // what the output is forecast by, beside the owner
+    bool ramps = false;        // nothing is known of what the upstream takes
     std::string sub_lane;
     admission::Priority priority = admission::Priority::interactive;
     std::size_t bytes = 0;
@@ -60,8 +62,13 @@ class Turn {
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
   // Not sent after all: costs nothing.
   void withdraw() { admission_ = {}; }
-  // The upstream is to be left alone until then, and asked by one call first; `of_model`: with this model only.
-  void pause(net::Instant until, bool of_model);
+  // What the upstream says of its limits beside an answer; `of_model`: of those of the model.
+  void hear(bool of_model, std::span<const admission::SaidOfMeter> said) { admission_.hear(scope(of_model), said); }
+  // It turned the call away for what is under way there.
+  void crowded(bool of_model, const admission::Crowding& crowding) { admission_.crowded(scope(of_model), crowding); }
+  // The upstream is to be left alone until then; `of_model`: with this model only.
+  enum class Afterwards { one_first, all };  // who may go there then
+  void pause(net::Instant until, bool of_model, Afterwards afterwards = Afterwards::one_first);
 
   // Nothing is waited for beyond this instant.
   void bound_wait(net::Instant until) {
@@ -79,6 +86,9 @@ class Turn {
 
  private:
   static admission::Submission submission(const Request& request, admission::Scheduler& scheduler);
+  static admission::Scope scope(bool of_model) {
+    return of_model ? admission::Scope::model : admission::Scope::account;
+  }
   Refusal refusal(net::Instant now);
 
   Session& session_;

@@ -20,7 +20,8 @@ std::string said_last(const Symptom& last) {
 }
 
 void append_account(std::string& out, const std::string& name, const Upstream& upstream,
-                    const std::optional<AccountHealth::State>& state, net::Instant now) {
+                    const std::optional<AccountHealth::State>& state, net::Instant now,
+                    const std::string& learned = {}) {
   out += out.back() == '[' ? "{" : ",{";
   out += R"("name":)" + json_quote(name) + R"(,"address":)" +
          json_quote((upstream.tls ? "https://" : "http://") + upstream.authority) + R"(,"state":")";
@@ -36,6 +37,7 @@ void append_account(std::string& out, const std::string& name, const Upstream& u
       out += R"(,"rests_for_ms":)" + std::to_string(left.count());
     }
   }
+  if (!learned.empty()) out += R"(,"learned":[)" + learned + ']';
   out += '}';
 }
 
@@ -65,10 +67,12 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
   return text + "; it is left alone for " + seconds_in_words(left) + ".";
 }
 
-std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now) {
+std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now,
+                           const std::vector<LearnedAt>& learned) {
   std::string out = R"({"schema":1,"upstreams":[)";
   for (const Upstream& upstream : settings.upstreams) {
-    append_account(out, upstream.name, upstream, health.state(upstream.name), now);
+    append_account(out, upstream.name, upstream, health.state(upstream.name), now,
+                   learned_json(learned, upstream.name, now));
     const std::string batch = batch_budget_name(upstream.name);
     if (health.state(batch)) append_account(out, batch, upstream, health.state(batch), now);
     for (const std::string& name : {upstream.name, batch}) {

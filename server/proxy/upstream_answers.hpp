@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxy/account_health.hpp"
+#include "proxy/learned_answers.hpp"
 #include "proxy/settings.hpp"
 
 namespace weir::proxy {
@@ -14,6 +15,8 @@ std::string_view breaker_state(const std::optional<AccountHealth::State>& state,
 std::string state_in_words(const std::string& name, const std::optional<AccountHealth::State>& state, net::Instant now);
 
 // Name, provider, address, state and trouble of every account, in the order of the configuration.
-std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now);
+// And what was learned of its limits.
+std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now,
+                           const std::vector<LearnedAt>& learned = {});
 
 }  // namespace weir::proxy

@@ -41,6 +41,16 @@ TEST(Top, SaysWhyEachRequestWaits) {
       << screen;
 }
 
+TEST(Top, ShowsWhatWasLearnedOfAnUpstream) {
+  TopFigures figures = calm();
+  figures.upstreams = R"({"upstreams":[{"name":"ark-1","state":"closed","state_words":"ark-1 is ready.",)"
+                      R"("learned":[{"words":"ark-1: concurrency at most 46, since it turned calls away."}]}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  const auto ready = screen.find("ark-1 is ready.\n"), learned = screen.find("ark-1: concurrency at most 46");
+  ASSERT_NE(learned, std::string::npos) << screen;
+  EXPECT_LT(ready, learned);
+}
+
 TEST(Top, StaysWithinItsScreenAndShowsNoControlCharacters) {
   TopFigures figures = calm();
   std::string requests;

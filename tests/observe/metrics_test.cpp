@@ -198,6 +198,15 @@ TEST(Metrics, SayWhichStateEachBreakerIsIn) {
   EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ds",state="half-open"} 1)"));
 }
 
+TEST(Metrics, SayWhatWasLearnedOfAnUpstreamAndWhereFrom) {
+  Metrics metrics;
+  Levels levels;
+  EXPECT_EQ(metrics.text(levels).find("weir_upstream_learned_limit"), std::string::npos);
+  levels.learned.push_back({"ds", "concurrency", "outcome", 46});
+  EXPECT_TRUE(says(metrics.text(levels),
+                   R"(weir_upstream_learned_limit{upstream="ds",meter="concurrency",source="outcome"} 46)"));
+}
+
 TEST(Metrics, AreThoseOfTheDocument) {
   Metrics metrics;
   ExchangeRecord record = answered();
@@ -213,6 +222,7 @@ TEST(Metrics, AreThoseOfTheDocument) {
   Levels levels;
   levels.budgets.push_back({"upstream", "ds", "tpm", 1, 1, 1, 1});
   levels.breakers.push_back({"ds", "closed"});
+  levels.learned.push_back({"ds", "concurrency", "outcome", 46});
   std::map<std::string, std::string> shown;
   std::istringstream lines(metrics.text(levels));
   for (std::string line; std::getline(lines, line);) {

@@ -175,5 +175,13 @@ TEST(RateLimitHeaders, OfNobodyAreNothing) {
   EXPECT_EQ(read.retry_after, std::nullopt);
 }
 
+TEST(RateLimitHeaders, AreKnownByTheBeginningOfTheirNames) {
+  for (const char* name : {"x-ratelimit-limit-tokens", "X-RateLimit-Limit", "anthropic-ratelimit-requests-limit",
+                           "ratelimitbysize-limit", "x-ratelimitbysize-limit-minute"})
+    EXPECT_TRUE(tells_of_a_meter(name)) << name;
+  for (const char* name : {"x-request-id", "x-ratelimi", "x-ratelimit", "retry-after", "anthropic-organization-id", ""})
+    EXPECT_FALSE(tells_of_a_meter(name)) << name;
+}
+
 }  // namespace
 }  // namespace weir::protocol

@@ -134,6 +134,20 @@ def test_broken_it_says_what_is_broken_in_words(browser):
     server.stop()
 
 
+def test_it_shows_what_was_learned_of_an_upstream(browser):
+    narrow = Simulator("--concurrency", "2", "--ttft", "50ms")
+    server = Weir("--upstream", narrow.origin)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: call(server, timeout=120), range(24)))
+    assert len(answers) == 24
+    seen = Seen(browser, server)
+    expect(seen.page.locator("#upstreams")).to_contain_text("concurrency at most 2")
+    expect(seen.page.locator("#upstreams")).to_contain_text("when it turned a call away")
+    seen.close(server)
+    server.stop()
+    narrow.stop()
+
+
 def test_it_says_when_it_is_not_up_to_date(browser, simulator):
     server = Weir("--upstream", simulator.origin)
     seen = Seen(browser, server)

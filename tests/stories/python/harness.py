@@ -115,9 +115,10 @@ class Process:
 class Simulator(Process):
     """`weir simulate`, as fast as it can be unless a request's x-sim-... headers say otherwise."""
 
-    def __init__(self):
+    def __init__(self, *flags: str):
         port = free_port()
-        super().__init__("simulate", ["--listen", f"127.0.0.1:{port}", "--tokens-per-second", "0"], port, "/__stats")
+        fast = ["--listen", f"127.0.0.1:{port}", "--tokens-per-second", "0"]
+        super().__init__("simulate", [*fast, *flags], port, "/__stats")
 
     def stats(self) -> dict:
         return httpx.get(self.origin + "/__stats", trust_env=False).json()

@@ -1,0 +1,122 @@
+#include "proxy/upstream_words.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "protocol/limit_figures.hpp"
+#include "protocol/rate_limit_headers.hpp"
+#include "proxy/budgets.hpp"
+
+namespace weir::proxy {
+namespace {
+
+using admission::Crowding;
+using admission::Meter;
+using admission::SaidOfMeter;
+using admission::Source;
+using admission::Tokens;
+using protocol::LimitFigures;
+using protocol::MeterReading;
+using std::chrono::milliseconds;
+
+// More fields of one head are not looked at.
+constexpr std::size_t fields_max = 24;
+// A meter that is full again within the window is one of that window: Groq's requests are those of a day.
+constexpr milliseconds rounding{1000};
+
+// This instance's part of a figure.
+Tokens part_of(std::uint64_t figure, const Upstream& upstream) {
+  return static_cast<Tokens>(shared_part(std::min<std::uint64_t>(figure, 1'000'000'000'000), upstream.share));
+}
+
+class Said {
+ public:
+  explicit Said(const Upstream& upstream) : upstream_(upstream) {}
+
+  void add(Meter meter, const MeterReading& reading) {
+    if (reading.reset && *reading.reset > upstream_.limits.window + rounding) return;
+    std::optional<std::uint64_t> used;
+    if (reading.limit && reading.remaining) used = *reading.limit - std::min(*reading.limit, *reading.remaining);
+    add(meter, Source::header, reading.limit, used);
+  }
+  void add(Meter meter, Source source, std::optional<std::uint64_t> limit, std::optional<std::uint64_t> used) {
+    if (!limit || count_ == said_.size()) return;
+    SaidOfMeter& made = said_[count_++];
+    made.meter = meter;
+    made.source = source;
+    made.limit = part_of(*limit, upstream_);
+    // Of an account that is shared out the others' use is none of ours.
+    if (used && upstream_.share >= 1) made.used = part_of(*used, upstream_);
+  }
+  std::span<const SaidOfMeter> all() const { return {said_.data(), count_}; }
+
+ private:
+  const Upstream& upstream_;
+  std::array<SaidOfMeter, 6> said_;
+  std::size_t count_ = 0;
+};
+
+std::optional<Meter> meter_named(std::string_view word, LimitFigures::Of of) {
+  if (word == "rpm") return Meter::requests;
+  if (word == "tpm") return Meter::tokens;
+  if (word == "input_tpm") return Meter::input;
+  if (word == "output_tpm") return Meter::output;
+  if (!word.empty()) return std::nullopt;
+  if (of == LimitFigures::Of::requests) return Meter::requests;
+  if (of == LimitFigures::Of::tokens) return Meter::tokens;
+  return std::nullopt;
+}
+
+bool tells_of_meters(const net::MessageHead& head) {
+  return std::any_of(head.fields.begin(), head.fields.end(),
+                     [](const net::Field& field) { return protocol::tells_of_a_meter(field.name); });
+}
+
+}  // namespace
+
+void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& head) {
+  if (upstream.limit_headers == LimitHeaders::none) return;
+  std::array<protocol::HeaderField, fields_max> fields;
+  std::size_t count = 0;
+  for (const net::Field& field : head.fields) {
+    if (count < fields.size() && protocol::tells_of_a_meter(field.name)) fields[count++] = {field.name, field.value};
+  }
+  if (count == 0) return;
+  const auto now = std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
+  const auto read =
+      protocol::parse_rate_limit_headers(std::span<const protocol::HeaderField>(fields.data(), count), now);
+  Said said(upstream);
+  if (upstream.limit_headers == LimitHeaders::all) said.add(Meter::requests, read.requests);
+  said.add(Meter::input, read.input_tokens);
+  said.add(Meter::output, read.output_tokens);
+  // Beside those two Anthropic's plain one shows the tighter of them.
+  if (!read.input_tokens.any() && !read.output_tokens.any()) said.add(Meter::tokens, read.tokens);
+  said.add(Meter::tokens, read.project_tokens);
+  turn.hear(true, said.all());  // they count per model
+}
+
+void hear_refusal(Turn& turn, const Upstream& upstream, const Diagnosis& diagnosis, const net::MessageHead& head,
+                  const protocol::UpstreamError& error) {
+  Crowding crowding;
+  if (diagnosis.cause == Cause::ramp) {
+    crowding.kind = Crowding::Kind::too_steep;
+    return turn.crowded(diagnosis.of_model, crowding);
+  }
+  if (diagnosis.cause != Cause::concurrency && diagnosis.cause != Cause::minute_budget) return;
+  const LimitFigures figures = protocol::read_limit_figures(error.message);
+  if (diagnosis.cause == Cause::concurrency) {
+    if (figures.limit && figures.of == LimitFigures::Of::concurrency && *figures.limit > 0)
+      crowding.allowed = part_of(*figures.limit, upstream);
+    return turn.crowded(diagnosis.of_model, crowding);
+  }
+  const auto meter = meter_named(diagnosis.meter, figures.of);
+  Said said(upstream);
+  if (meter) said.add(*meter, Source::body, figures.limit, figures.used);
+  if (!said.all().empty()) return turn.hear(diagnosis.of_model, said.all());
+  // It says neither what is full nor when to come back: with no limit known here, calls at once are what can be tried.
+  const bool says_nothing = diagnosis.meter.empty() && figures.of == LimitFigures::Of::unknown && !diagnosis.hint &&
+                            !tells_of_meters(head) && !upstream.limits.any();
+  if (says_nothing) turn.crowded(diagnosis.of_model, crowding);
+}
+
+}  // namespace weir::proxy
