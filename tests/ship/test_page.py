@@ -107,7 +107,7 @@ def test_under_load_it_says_why_the_next_one_waits(browser, loaded):
     expect(why).to_contain_text("requests are waiting.")
     expect(why).to_contain_text("waits for requests per minute of the upstream")
     expect(why).to_contain_text("it can start in about")
-    expect(seen.page.locator("#budgets .gauge")).to_have_count(2)
+    expect(seen.page.locator("#budgets .gauge")).to_have_count(4)  # of the upstream, and of the account the callers bring
     expect(seen.page.locator("#queue")).to_contain_text("job-1")
     seen.picture("status-load")
     seen.close(loaded)
