@@ -330,7 +330,10 @@ void read_file(Section& file, Config& config) {
     section.duration("pause_max", config.retry.pause_max, {.min = 1ms, .max = 1h});
     section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
   });
-  file.section("breaker", [&](Section& section) { section.flag("enabled", config.breaker.enabled); });
+  file.section("breaker", [&](Section& section) {
+    section.flag("enabled", config.breaker.enabled);
+    section.duration("wait_max", config.breaker.wait_max, {.min = 0ms, .max = 1h});
+  });
   file.section("learn", [&](Section& section) {
     section.flag("enabled", config.learn.enabled);
     section.duration("keep", config.learn.keep, {.min = 1s, .max = 24h});

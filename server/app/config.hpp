@@ -186,11 +186,13 @@ struct RetryConfig {
   unsigned refusals_max = 8;   // of what is turned away: with pauses that double they outlast a minute's budget
   Duration pause_min = 500ms;  // without a hint: doubled each time, with full jitter
   Duration pause_max = 30s;
-  std::size_t kept_bodies_max = 256u << 20;
+  std::size_t kept_bodies_max =
+      256u << 20;  // of calls that were sent and have no content yet; as the queue's own bound
 };
 
 struct BreakerConfig {
   bool enabled = true;
+  Duration wait_max = 30s;  // for an account that failed in a row: long enough for a server to start anew
 };
 
 struct LearnConfig {

@@ -375,6 +375,7 @@ class Resolver {
     settings_->heartbeat.json_every = config_.heartbeat.json_every;
     settings_->retry.enabled = config_.retry.enabled;
     settings_->breaker_enabled = config_.breaker.enabled;
+    settings_->breaker_wait_max = config_.breaker.wait_max;
     // Without both weir is a plain relay.
     settings_->learn.enabled = config_.learn.enabled && (config_.retry.enabled || config_.breaker.enabled);
     settings_->learn.keep = config_.learn.keep;
@@ -384,6 +385,7 @@ class Resolver {
     settings_->retry.refusals_max = config_.retry.refusals_max;
     settings_->retry.pause_min = config_.retry.pause_min;
     settings_->retry.pause_max = config_.retry.pause_max;
+    settings_->retry.kept_bodies_max = config_.retry.kept_bodies_max;
     settings_->queue.wait_max = config_.queue.wait_max;
     settings_->queue.requests_max = config_.queue.requests_max;
     settings_->queue.bytes_max = config_.queue.bytes_max.value_or(256u << 20);

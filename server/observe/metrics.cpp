@@ -305,6 +305,10 @@ std::string Metrics::text(const Levels& levels) const {
       level("weir_queue_bytes", "Bodies of the requests in line.", static_cast<double>(levels.queue_bytes)));
   families.push_back(level("weir_running_requests", "Requests that have their budget and have not ended.",
                            static_cast<double>(levels.running)));
+  families.push_back(level("weir_kept_bodies_bytes", "Bodies of calls without content yet, kept for another try.",
+                           static_cast<double>(levels.kept_bodies_bytes)));
+  families.push_back(count("weir_kept_bodies_released_total", "Calls whose body was let go, so that none tries again.",
+                           static_cast<double>(levels.kept_bodies_released)));
   families.push_back(level("weir_client_connections", "Connections of clients.", static_cast<double>(levels.clients)));
   families.push_back(level("weir_upstream_connections_idle", "Connections to upstreams kept for the next request.",
                            static_cast<double>(levels.upstreams_idle)));

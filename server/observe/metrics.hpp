@@ -21,6 +21,7 @@ struct Levels {
     std::int64_t limit = 0, used = 0, reserved = 0, debt = 0;
   };
   std::uint64_t queue_requests = 0, queue_bytes = 0, running = 0;
+  std::uint64_t kept_bodies_bytes = 0, kept_bodies_released = 0;  // now; calls, ever
   std::vector<Budget> budgets;
   struct Breaker {
     std::string upstream;

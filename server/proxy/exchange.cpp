@@ -150,7 +150,8 @@ void Exchange::remember_true_answer(const Refusal& refusal) {
   if (!route_.reads_body() || view_.stream || downstream_.finished() || session_.insisted()) return;
   Refusal answer = refusal;
   say_pointless(answer);
-  session_.context().shared.true_answers.remember(client_.name, body_bytes_.view(), std::move(answer), Clock::now());
+  if (!call_hash_) call_hash_ = hash_of_call(client_.name, body_bytes_.view());
+  session_.context().shared.true_answers.remember(*call_hash_, std::move(answer), Clock::now());
 }
 
 // A request whose body is not wanted leaves it on the line: there is no telling where the next request begins.

@@ -102,6 +102,29 @@ MaybeRefusal Exchange::prepare() {
   return std::nullopt;
 }
 
+// It is sent: kept for another try as long as there is room for it.
+void Exchange::keep_body() {
+  if (!kept_) {
+    kept_.emplace(session_.context().shared.kept_bodies, session_.context().worker, [this] { release_body(); });
+  }
+  kept_->sent(body_bytes_.size(), settings_.retry.kept_bodies_max);
+}
+
+// Whether there can be another try with it.
+bool Exchange::take_body_back() {
+  if (!kept_ || kept_->take_back()) return true;
+  recovery_.forget_body();
+  return false;
+}
+
+// Nothing is sent from it any more.
+void Exchange::release_body() {
+  if (!view_.stream && !call_hash_) call_hash_ = hash_of_call(client_.name, body_bytes_.view());
+  outgoing_.body = {};
+  std::vector<std::string_view>().swap(body_pieces_);
+  body_bytes_ = BodyBuffer();
+}
+
 OutgoingRequest Exchange::outgoing() {
   const Upstream& upstream = *destination_.upstream;
   OutgoingRequest request;
@@ -109,6 +132,7 @@ OutgoingRequest Exchange::outgoing() {
   UpstreamRequest described;
   if (route_.reads_body()) {
     request.body = body_pieces_;
+    request.at_sent = [this] { keep_body(); };
     described.body.kind = net::BodyFraming::Kind::length;
     for (const std::string_view piece : body_pieces_) described.body.length += piece.size();
   } else {

@@ -14,6 +14,7 @@
 #include "proxy/client_body.hpp"
 #include "proxy/downstream.hpp"
 #include "proxy/heartbeat.hpp"
+#include "proxy/kept_bodies.hpp"
 #include "proxy/parameter_rules.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/relay.hpp"
@@ -71,6 +72,9 @@ class Exchange {
   bool may_start_sooner_elsewhere();
   MaybeRefusal go_to(const Destination& destination);
   MaybeRefusal prepare();
+  void keep_body();
+  bool take_body_back();
+  void release_body();
   OutgoingRequest outgoing();
   Turn::Request turn_request(const Destination& destination);
   ChargePlan plan_of(const Destination& destination) const;
@@ -85,7 +89,7 @@ class Exchange {
   Tried take_failure(const net::Failure& failure);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   void take_break(Tried& tried);
-  Tried take_error(Relay& relay, const net::ResponseHead& answer_head);
+  Tried take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here);
   void decide(Tried& tried, Verdict verdict);
   RelayOptions relay_options(UpstreamCall& call);
 
@@ -121,6 +125,8 @@ class Exchange {
   OutgoingRequest outgoing_;       // and what is sent there
   PreparedBody prepared_;
   std::vector<std::string_view> body_pieces_;
+  std::optional<KeptBodies::Claim> kept_;   // of a body that is here
+  std::optional<std::uint64_t> call_hash_;  // by which its true answer will be found, when the body is gone
   observe::ExchangeRecord record_;
 };
 

@@ -98,7 +98,7 @@ net::Task<Exchange::Tried> Exchange::try_once() {
     const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
     const bool stale =
         failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
-    if (!stale) {
+    if (!take_body_back() || !stale) {
       tried = take_failure(failure);
       co_return tried;
     }
@@ -158,8 +158,9 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   note_relayed(relay);
 
   Tried tried;
+  const bool body_is_here = take_body_back();
   if (relay.holds_error() && !session_.gone()) {
-    tried = take_error(relay, answer_head);
+    tried = take_error(relay, answer_head, body_is_here);
     note_try(answer_head.status, record_.cause);
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
   } else if (refusal) {
@@ -185,7 +186,7 @@ void Exchange::take_break(Tried& tried) {
 }
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
-Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head) {
+Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
   const protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
   const Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
                                        destination_.upstream->error_rules, std::chrono::system_clock::now());
@@ -193,7 +194,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   record_.detail = error.message.substr(0, 200);
   if (answer_head.status == 429) learn_requested(error);
   Tried tried;
-  if (prepared_.added != AskUsage::nothing && refuses_stream_options(answer_head.status, error)) {
+  if (body_is_here && prepared_.added != AskUsage::nothing && refuses_stream_options(answer_head.status, error)) {
     // The caller has not asked for it: its call goes again with less, and so do those after it.
     recovery_.taken_in();
     session_.context().shared.usage_refusals.remember(record_.upstream, tokenizer_model(destination_), prepared_.added,
@@ -236,6 +237,13 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
   options.timeouts = timeouts_of(destination_);
+  if (route_.reads_body()) {
+    options.at_first_content = [this] {
+      kept_.reset();
+      // Whoever breaks off JSON remembers why, by the body.
+      if (view_.stream) release_body();
+    };
+  }
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
   if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {

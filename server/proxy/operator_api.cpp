@@ -43,6 +43,8 @@ net::Task<std::string> reload(Session& session) {
 std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_alive) {
   observe::Levels levels =
       shared.gate.with([](admission::Scheduler& scheduler) { return levels_of(scheduler, net::Clock::now()); });
+  levels.kept_bodies_bytes = shared.kept_bodies.bytes();
+  levels.kept_bodies_released = shared.kept_bodies.let_go();
   for (const WorkerContext* worker : shared.workers) {
     const net::PoolCounts& pool = worker->pool.counts();
     levels.clients += worker->clients.value();

@@ -24,7 +24,10 @@ class RecentCalls {
 
   // The first value stands until it is forgotten.
   void remember(std::string_view key, std::string_view body, Value value, net::Instant now) {
-    const std::uint64_t hash = hash_of_call(key, body);
+    remember(hash_of_call(key, body), std::move(value), now);
+  }
+  // `hash`: of hash_of_call().
+  void remember(std::uint64_t hash, Value value, net::Instant now) {
     const std::lock_guard lock(mutex_);
     forget_old(now);
     if (values_.try_emplace(hash, std::move(value)).second) order_.push_back({hash, now});

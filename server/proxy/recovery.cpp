@@ -10,8 +10,6 @@ using admission::Trouble;
 using net::Clock;
 using net::Instant;
 
-// Long enough for a server to start anew.
-constexpr std::chrono::seconds wait_for_failing{30};
 // After a refusal without another try and without a hint.
 constexpr Duration pause_unless_said{1000};
 
@@ -48,7 +46,7 @@ std::optional<Refusal> Recovery::no_use() const {
 
 Instant Recovery::patience_ends(Instant now) const {
   const auto state = health_of(session_).state(account_);
-  return state && state->failures > 0 && now < state->rests_until ? now + wait_for_failing : Instant::max();
+  return state && state->failures > 0 && now < state->rests_until ? now + settings_.breaker_wait_max : Instant::max();
 }
 
 std::optional<Refusal> Recovery::why_not() const {

@@ -24,6 +24,8 @@ class Recovery {
   // What may be done with the call; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
   // `elsewhere`: whether another account could take it now.
   void begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere);
+  // Its body is not here any more.
+  void forget_body() { repeatable_ = false; }
   // The upstream that the next tries go to, and the account there: where callers bring their own, theirs.
   void go_to(const std::string& upstream, const std::string& account);
 

@@ -152,6 +152,7 @@ void Relay::take_end() {
 // The first word: what was held goes out in one write with what follows.
 void Relay::open() {
   opened_ = true;
+  if (options_.at_first_content) options_.at_first_content();
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
   if (call_.head().status < 400) turn_.note_content();
   if (!downstream_.begun()) downstream_.begin(std::move(options_.head), options_.framing);

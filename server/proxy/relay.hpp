@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,8 +35,9 @@ struct RelayOptions {
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
   UpstreamTimeouts timeouts;
-  std::string head;          // to the client, with the first content
-  net::BodyFraming framing;  // of it
+  std::string head;                        // to the client, with the first content
+  std::function<void()> at_first_content;  // called once, when there will be no other try; may be empty
+  net::BodyFraming framing;                // of it
 };
 
 class Relay {

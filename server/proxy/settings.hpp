@@ -197,6 +197,7 @@ struct RetrySettings {
   unsigned tries_max = 4;     // of what fails
   unsigned refusals_max = 8;  // and of what is turned away
   Duration pause_min{500}, pause_max{30'000};
+  std::size_t kept_bodies_max = 256u << 20;  // of calls that were sent, for another try
 };
 
 // What is learned of the limits of upstreams.
@@ -224,6 +225,7 @@ struct Settings {
   RetrySettings retry;
   LearnSettings learn;
   bool breaker_enabled = true;        // accounts that fail or have no money are given a rest
+  Duration breaker_wait_max{30'000};  // the longest wait for an account that failed in a row and rests
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;         // empty: none
   std::string via = "weir";           // the pseudonym in Via

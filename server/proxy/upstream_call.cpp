@@ -82,6 +82,7 @@ net::Task<Failure> UpstreamCall::send(OutgoingRequest& request) {
   if (upstream.write_failed()) co_return Failure{};
   if (request.stream) co_return co_await upload(request);
   sent_ = true;
+  if (request.at_sent) request.at_sent();
   co_return Failure{};
 }
 

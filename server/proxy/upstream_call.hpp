@@ -2,6 +2,7 @@
 // as a Failure that knows whether anything can have been processed.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,7 @@ struct OutgoingRequest {
   std::string_view method;
   std::span<const std::string_view> body;  // pieces that stay where they are
   ClientBody* stream = nullptr;            // an upload to pass on; nullptr: `body` is all
+  std::function<void()> at_sent;           // called when all of it has been sent, if it is set
   net::BodyFraming framing;                // of the upload, as sent upstream
 };
 

@@ -78,6 +78,7 @@ TEST(Defaults, RetriesAreBudgetedAndTheBreakerIsOn) {
   EXPECT_EQ(config.retry.pause_max, 30s);
   EXPECT_EQ(config.retry.kept_bodies_max, 256 * mebibyte);
   EXPECT_TRUE(config.breaker.enabled);
+  EXPECT_EQ(config.breaker.wait_max, 30s);
   EXPECT_TRUE(config.learn.enabled);
   EXPECT_EQ(config.learn.keep, 10min);
   EXPECT_EQ(config.learn.start, 32u);
@@ -172,6 +173,7 @@ TEST(Defaults, AreWhatTheShippedExampleSays) {
   EXPECT_EQ(shipped.retry.pause_max, none.retry.pause_max);
   EXPECT_EQ(shipped.retry.kept_bodies_max, none.retry.kept_bodies_max);
   EXPECT_EQ(shipped.breaker.enabled, none.breaker.enabled);
+  EXPECT_EQ(shipped.breaker.wait_max, none.breaker.wait_max);
   EXPECT_EQ(shipped.learn.enabled, none.learn.enabled);
   EXPECT_EQ(shipped.learn.keep, none.learn.keep);
   EXPECT_EQ(shipped.learn.start, none.learn.start);

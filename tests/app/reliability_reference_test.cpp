@@ -105,6 +105,13 @@ TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {
   EXPECT_EQ(naming(pauses), 2);
 }
 
+TEST(ReliabilityReference, NamesHowLongCallsWaitForAnAccountThatFails) {
+  const std::string wait = "`breaker.wait_max` " + format_duration(BreakerConfig().wait_max) + " at most";
+  const Lines rows = table_below("## What the account is spared");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_NE(rows[1].find(wait), std::string::npos) << rows[1];
+}
+
 std::string without_stars(std::string pattern) {
   std::replace(pattern.begin(), pattern.end(), '*', 'x');
   return pattern;

@@ -203,6 +203,18 @@ TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
   EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
 }
 
+TEST_F(Recovery, AnAccountThatFailsIsNotWaitedForLongerThanTheSettingSays) {
+  always(failure);
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  made.retry.pause_max = proxy::Duration(60'000);
+  made.breaker_wait_max = proxy::Duration(20);
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy).status(), 500);
+  EXPECT_EQ(code_of(answer_to_call(proxy)), "weir_no_upstream");
+  EXPECT_EQ(calls(), 5u);
+}
+
 TEST_F(Recovery, ACallersOwnFaultSaysNothingAboutTheAccount) {
   always(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", R"({"error":{"message":"your fault"}})"));
   TestProxy proxy(settings());
