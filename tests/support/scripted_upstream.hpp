@@ -176,8 +176,10 @@ class ScriptedUpstream {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
-  std::string received(std::size_t connection) const {  // every byte that a script read on it
+  // Every byte that a script read on it; none before it is there.
+  std::string received(std::size_t connection) const {
     const std::lock_guard lock(mutex_);
+    if (connection >= connections_.size()) return {};
     auto found = connections_.begin();
     std::advance(found, static_cast<std::ptrdiff_t>(connection));
     return found->received;
