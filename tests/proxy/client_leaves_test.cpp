@@ -192,7 +192,6 @@ class ClientLeaves : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ClientLeaves, AndItsCallIsClosedAndItsBudgetsBalance) {
   const auto& [state, way, layer, before] = GetParam();
-  if (before == Before::pipelined && !state.takes_pipelined) GTEST_SKIP() << "whatever comes is of the body";
   Scene scene(layer);
   ASSERT_NO_FATAL_FAILURE(state.enter(scene));
   // More than weir takes in before it needs it: the end stands behind unread bytes. Not more than the kernel takes in.
@@ -226,11 +225,21 @@ std::string name_of(const ::testing::TestParamInfo<Case>& info) {
          (before == Before::pipelined ? "BehindUnreadBytes" : "");
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryState, ClientLeaves,
-                         ::testing::Combine(::testing::ValuesIn(states), ::testing::Values(Way::fin, Way::rst),
-                                            ::testing::Values(Layer::tcp, Layer::tls),
-                                            ::testing::Values(Before::nothing, Before::pipelined)),
-                         name_of);
+std::vector<Case> every_case() {
+  std::vector<Case> cases;
+  for (const State& state : states) {
+    for (const Way way : {Way::fin, Way::rst}) {
+      for (const Layer layer : {Layer::tcp, Layer::tls}) {
+        cases.emplace_back(state, way, layer, Before::nothing);
+        // Behind an upload nothing can be pipelined: whatever comes is of the body.
+        if (state.takes_pipelined) cases.emplace_back(state, way, layer, Before::pipelined);
+      }
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryState, ClientLeaves, ::testing::ValuesIn(every_case()), name_of);
 
 // The upstream takes no more of the upload, so weir takes no more of it either.
 TEST(ClientLeavesStalledUpload, ByResetAndItsCallIsClosed) {

@@ -268,16 +268,19 @@ class AfterWhiteSpace : public Recovery {
     made.retry.enabled = false;
     return made;
   }
+  void break_off_a_call(const TestProxy& proxy) {
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    client.read_until("1\r\n \r\n");
+    upstream.release();
+    EXPECT_TRUE(client.sees_reset());
+  }
 };
 
 TEST_F(AfterWhiteSpace, AnErrorIsABrokenAnswerAndToldToWhoeverAsksAgain) {
   upstream.expect_request().hold().send(failure);
   TestProxy proxy(talkative());
-  RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
-  client.read_until("1\r\n \r\n");
-  upstream.release();
-  EXPECT_TRUE(client.sees_reset());
+  break_off_a_call(proxy);
   const HttpMessage again = answer_to_call(proxy);
   EXPECT_EQ(again.status(), 500);
   EXPECT_NE(again.body.find("broken"), std::string::npos);
@@ -288,22 +291,14 @@ TEST_F(AfterWhiteSpace, AnErrorIsABrokenAnswerAndToldToWhoeverAsksAgain) {
 TEST_F(AfterWhiteSpace, AnErrorWithStatus200IsNoAnswerEither) {
   upstream.expect_request().hold().send(json_answer(R"({"error":{"message":"no luck","code":null}})"));
   TestProxy proxy(talkative());
-  RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
-  client.read_until("1\r\n \r\n");
-  upstream.release();
-  EXPECT_TRUE(client.sees_reset());
+  break_off_a_call(proxy);
   EXPECT_EQ(answer_to_call(proxy).status(), 502);
 }
 
 TEST_F(AfterWhiteSpace, AnotherRequestIsAskedAfresh) {
   upstream.expect_request().hold().send(failure).expect_request().send(good);
   TestProxy proxy(talkative());
-  RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
-  client.read_until("1\r\n \r\n");
-  upstream.release();
-  EXPECT_TRUE(client.sees_reset());
+  break_off_a_call(proxy);
   EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"m","messages":[{"role":"user","content":"?"}]})").status(), 200);
 }
 
