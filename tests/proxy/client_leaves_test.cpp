@@ -2,6 +2,9 @@
 // every state its call can be in: the call upstream is closed, and the books are as if it had never been.
 #include <gtest/gtest.h>
 
+#include <tuple>
+#include <vector>
+
 #include "net/socket_wire.hpp"
 #include "proxy/context.hpp"
 #include "proxy/proxy_support.hpp"
