@@ -1,6 +1,5 @@
 """Fixtures of the stories: a simulated provider, weir before it, and the SDKs' environment set as a user would."""
 
-import json
 import os
 
 import pytest
@@ -64,12 +63,10 @@ def environment(weir, monkeypatch):
 class Team:
     """weir with virtual keys, for the stories about who may do what."""
 
-    def __init__(self, simulator, folder):
+    def __init__(self, simulator):
         self.alice, alice_hash = self._new_key()
         self.bob, bob_hash = self._new_key()
-        config = folder / "weir.yaml"
-        # JSON is YAML.
-        config.write_text(json.dumps({
+        self.server = Weir(settings={
             "version": 1,
             "clients": {"mode": "keys"},
             "upstreams": [{"name": "simulated", "provider": "generic", "base_url": simulator.origin + "/v1",
@@ -78,8 +75,7 @@ class Team:
                        {"name": "text-*", "upstreams": ["simulated"]}],
             "keys": [{"name": "alice", "hash": alice_hash},
                      {"name": "bob", "hash": bob_hash, "models": ["text-*"]}],
-        }))
-        self.server = Weir("--config", str(config))
+        })
 
     @staticmethod
     def _new_key() -> tuple[str, str]:
@@ -91,7 +87,7 @@ class Team:
 
 
 @pytest.fixture(scope="session")
-def team(simulator, tmp_path_factory):
-    team_server = Team(simulator, tmp_path_factory.mktemp("team"))
+def team(simulator):
+    team_server = Team(simulator)
     yield team_server
     team_server.server.stop()

@@ -129,15 +129,23 @@ class Simulator(Process):
 
 
 class Weir(Process):
-    """`weir serve` on free ports."""
+    """`weir serve` on free ports; `settings` is what stands in its configuration file, none without it."""
 
-    def __init__(self, *flags: str, environment: dict[str, str] | None = None):
+    def __init__(self, *flags: str, settings: dict | None = None, environment: dict[str, str] | None = None):
         port, operator_port = free_port(), free_port()
         self.operator_origin = f"http://127.0.0.1:{operator_port}"
-        addresses = ["--listen", f"127.0.0.1:{port}", "--operator-listen", f"127.0.0.1:{operator_port}"]
-        super().__init__("serve", [*addresses, *flags], port, self.operator_origin + "/healthz", environment)
+        begin = ["--listen", f"127.0.0.1:{port}", "--operator-listen", f"127.0.0.1:{operator_port}"]
+        if settings is not None:
+            self._file = tempfile.NamedTemporaryFile(suffix=".yaml")
+            self.write_settings(settings)
+            begin += ["--config", self._file.name]
+        super().__init__("serve", [*begin, *flags], port, self.operator_origin + "/healthz", environment)
         # The lines of the start come a moment after the first answer: the log has a writer of its own.
         wait_until(lambda: " listens on " in self.log(), "weir says where it listens")
+
+    def write_settings(self, settings: dict):
+        """Into its file; a reload takes them."""
+        pathlib.Path(self._file.name).write_text(json.dumps(settings))  # JSON is YAML
 
     @property
     def base_url(self) -> str:
@@ -159,6 +167,15 @@ def run_weir(*arguments: str, stdin: str = "") -> str:
     return done.stdout
 
 
+def pump(source: socket.socket, sink: socket.socket):
+    """Passes on what comes, and then that nothing comes any more."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 class CountingRelay:
     """A TCP relay to `port` that counts the connections it accepted: what an SDK really opens, whatever it says."""
 
@@ -176,73 +193,80 @@ class CountingRelay:
                 near, _ = self._listener.accept()
                 self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=ends, daemon=True).start()
 
     def close(self):
         self._listener.close()
 
 
-class HeldProvider:
-    """A provider whose streams begin at once and end when the story says so."""
+class ScriptedServer(http.server.ThreadingHTTPServer):
+    """An HTTP server on a free port and threads of its own, whose answers a story writes: as a `Handler` in a subclass,
+    which finds what it needs to know in `self.server`."""
+
+    daemon_threads = True
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def read_body(self) -> bytes:
+            return self.rfile.read(int(self.headers["content-length"]))
+
+        def send_head(self, **fields: str):
+            self.send_response(200)
+            for name, value in fields.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
 
     def __init__(self):
-        go_on = self.go_on = threading.Event()
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.base_url = f"http://{self.address}/v1"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def close(self):
+        self.shutdown()
+        self.server_close()
 
-            def do_POST(self):
-                call = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                self.send_response(200)
-                if call.get("stream"):
-                    self.send_header("content-type", "text/event-stream")
-                    self.send_header("transfer-encoding", "chunked")
-                    self.end_headers()
-                    with contextlib.suppress(OSError):  # weir may have left: that is for the story to notice
-                        self.event(self.part({"content": "before "}))
-                        go_on.wait(WAIT_SECONDS_MAX)
-                        self.event(self.part({"content": "after"}))
-                        self.event(self.part({}, "stop"))
-                        self.event("[DONE]")
-                        self.wfile.write(b"0\r\n\r\n")
-                else:
-                    message = {"role": "assistant", "content": "now"}
-                    body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "held",
-                                       "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
-                    self.send_header("content-type", "application/json")
-                    self.send_header("content-length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
 
-            @staticmethod
-            def part(delta: dict, finish_reason=None) -> str:
-                return json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "held",
-                                   "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
+class HeldProvider(ScriptedServer):
+    """A provider whose streams begin at once and end when the story says so."""
 
-            def event(self, data: str):
-                event = f"data: {data}\n\n".encode()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-                self.wfile.flush()
+    class Handler(ScriptedServer.Handler):
+        def do_POST(self):
+            if json.loads(self.read_body()).get("stream"):
+                self.send_head(content_type="text/event-stream", transfer_encoding="chunked")
+                with contextlib.suppress(OSError):  # weir may have left: that is for the story to notice
+                    self.event(self.part({"content": "before "}))
+                    self.server.go_on.wait(WAIT_SECONDS_MAX)
+                    self.event(self.part({"content": "after"}))
+                    self.event(self.part({}, "stop"))
+                    self.event("[DONE]")
+                    self.wfile.write(b"0\r\n\r\n")
+            else:
+                message = {"role": "assistant", "content": "now"}
+                body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "held",
+                                   "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+                self.send_head(content_type="application/json", content_length=str(len(body)))
+                self.wfile.write(body)
 
-            def log_message(self, *_):
-                pass
+        @staticmethod
+        def part(delta: dict, finish_reason=None) -> str:
+            return json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "held",
+                               "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        def event(self, data: str):
+            event = f"data: {data}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            self.wfile.flush()
+
+    def __init__(self):
+        self.go_on = threading.Event()
+        super().__init__()
 
     def close(self):
         self.go_on.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().close()

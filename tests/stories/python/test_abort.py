@@ -21,16 +21,14 @@ def account(client: str, state: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(simulator, tmp_path_factory):
+def server(simulator):
     names = [account(client, state) for client in CLIENTS for state in STATES]
-    config = tmp_path_factory.mktemp("abort") / "weir.yaml"
-    config.write_text(json.dumps({  # JSON is YAML
+    weir = Weir(settings={
         "version": 1,
         "upstreams": [{"name": name, "provider": "generic", "api_key": "sk-simulated", "base_url": simulator.origin,
                        "limits": {"concurrency": 1}} for name in names],
         "models": [{"name": name, "upstreams": [name]} for name in names],
-    }))
-    weir = Weir("--config", str(config))
+    })
     yield weir
     weir.stop()
 

@@ -1,7 +1,6 @@
 """A sidecar that goes through its team's gateway, both of them weir: the gateway shapes, the sidecar passes on."""
 
 import concurrent.futures
-import json
 
 import httpx
 import openai
@@ -10,11 +9,6 @@ from conftest import MODEL
 from harness import Weir, wait_until
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-def write(path, **settings):
-    path.write_text(json.dumps(settings))  # JSON is YAML
-    return path
 
 
 def through(gateway_port: int, **account) -> dict:
@@ -28,19 +22,16 @@ def call(port: int, headers: dict[str, str] | None = None) -> httpx.Response:
 
 
 @pytest.fixture
-def gateway(simulator, tmp_path):
-    config = write(tmp_path / "gateway.yaml", start_guard="0s",
-                   upstreams=[{"name": "account", "base_url": simulator.origin + "/v1",
-                               "limits": {"rpm": 2, "window": "3s"}}])
-    server = Weir("--config", str(config), "--workers", "1")
+def gateway(simulator):
+    account = {"name": "account", "base_url": simulator.origin + "/v1", "limits": {"rpm": 2, "window": "3s"}}
+    server = Weir("--workers", "1", settings={"start_guard": "0s", "upstreams": [account]})
     yield server
     server.stop()
 
 
 @pytest.fixture
-def sidecar(gateway, tmp_path):
-    config = write(tmp_path / "sidecar.yaml", upstreams=[through(gateway.port)])
-    server = Weir("--config", str(config), "--workers", "1")
+def sidecar(gateway):
+    server = Weir("--workers", "1", settings={"upstreams": [through(gateway.port)]})
     yield server
     server.stop()
 
@@ -81,10 +72,9 @@ def test_the_gateways_refusal_is_the_last_word(gateway, sidecar):
     assert call(sidecar.port).status_code == 200
 
 
-def test_a_loop_is_refused(gateway, tmp_path):
-    config = write(tmp_path / "looping.yaml", upstreams=[through(gateway.port)])
-    looping = Weir("--config", str(config))
-    write(tmp_path / "gateway.yaml", upstreams=[through(looping.port)])
+def test_a_loop_is_refused(gateway):
+    looping = Weir(settings={"upstreams": [through(gateway.port)]})
+    gateway.write_settings({"upstreams": [through(looping.port)]})
     assert httpx.post(gateway.operator_origin + "/weir/reload", trust_env=False).json()["reloaded"]
 
     def refused():

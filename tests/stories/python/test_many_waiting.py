@@ -69,17 +69,15 @@ async def tell(port: int) -> list[bytes]:
     return await asyncio.gather(*(answer(reader, writer) for reader, writer in streams))
 
 
-def test_eight_thousand_waiting_streams_are_all_alive_and_all_answered(many_descriptors, simulator, tmp_path):
-    config = tmp_path / "weir.yaml"
-    config.write_text(json.dumps({  # JSON is YAML
+def test_eight_thousand_waiting_streams_are_all_alive_and_all_answered(many_descriptors, simulator):
+    weir = Weir(settings={
         "version": 1,
         "heartbeat": {"first_after": "1s", "stream_every": "3s"},
         "queue": {"wait_max": "4h"},  # a call counts as a second long until one has ended
         "upstreams": [{"name": "one-at-a-time", "provider": "generic", "api_key": "sk-simulated",
                        "base_url": simulator.origin, "limits": {"concurrency": 1}}],
         "models": [{"name": "m", "upstreams": ["one-at-a-time"]}],
-    }))
-    weir = Weir("--config", str(config))
+    })
     answers = asyncio.run(tell(weir.port))
     assert len(answers) == STREAMS
     assert all(b'"finish_reason":"stop"' in answer for answer in answers)

@@ -1,8 +1,6 @@
 """weir as a process of its machine: certificates, proxies, descriptors, memory, logs, providers of its environment."""
 
 import contextlib
-import http.server
-import json
 import os
 import resource
 import shutil
@@ -16,7 +14,7 @@ import httpx
 import openai
 import pytest
 from conftest import MODEL
-from harness import WAIT_SECONDS_MAX, Weir, wait_until
+from harness import WAIT_SECONDS_MAX, ScriptedServer, Weir, pump, wait_until
 
 HELLO = [{"role": "user", "content": "Hello"}]
 MIB = 1 << 20
@@ -50,12 +48,10 @@ def test_a_renewed_certificate_is_shown_after_a_reload(simulator, tmp_path):
             shutil.copy(tmp_path / f"{name}.{kind}", tmp_path / f"server.{kind}")
 
     install("old")
-    config = tmp_path / "weir.yaml"
-    config.write_text(json.dumps({
+    server = Weir(settings={
         "clients": {"tls": {"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")}},
         "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1"}],
-    }))
-    server = Weir("--config", str(config))
+    })
     trust = ssl.create_default_context(cafile=str(tmp_path / "old.pem"))
     base_url = f"https://localhost:{server.port}/v1"
     with httpx.Client(verify=trust, trust_env=False) as wire, \
@@ -73,59 +69,36 @@ def test_a_renewed_certificate_is_shown_after_a_reload(simulator, tmp_path):
 # --- The proxy of the environment -----------------------------------------------------------------------------------
 
 
-class TunnelProxy:
+class TunnelProxy(ScriptedServer):
     """An HTTP proxy that takes CONNECT to any name and leads to `port` here; remembers what it was asked."""
 
+    class Handler(ScriptedServer.Handler):
+        def do_CONNECT(self):
+            self.server.asked.append((self.path, self.headers.get("proxy-authorization", "")))
+            with socket.create_connection(("127.0.0.1", self.server.target)) as far:
+                self.send_head()
+                back = threading.Thread(target=pump, args=(far, self.connection), daemon=True)
+                back.start()
+                pump(self.connection, far)
+                back.join()
+            self.close_connection = True
+
     def __init__(self, port: int):
+        self.target = port
         self.asked: list[tuple[str, str]] = []  # target, credentials
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_CONNECT(self):
-                proxy.asked.append((self.path, self.headers.get("proxy-authorization", "")))
-                with socket.create_connection(("127.0.0.1", port)) as far:
-                    self.send_response(200)
-                    self.end_headers()
-                    back = threading.Thread(target=self._pump, args=(far, self.connection), daemon=True)
-                    back.start()
-                    self._pump(self.connection, far)
-                    back.join()
-                self.close_connection = True
-
-            @staticmethod
-            def _pump(source: socket.socket, sink: socket.socket):
-                with contextlib.suppress(OSError):
-                    while data := source.recv(65536):
-                        sink.sendall(data)
-                    sink.shutdown(socket.SHUT_WR)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__()
 
 
 def test_an_https_upstream_is_reached_through_the_proxy_of_the_environment(simulator, tmp_path):
     write_certificate(tmp_path, "provider")
     # The provider: another weir, with TLS, before the simulated one.
-    far_config, near_config = tmp_path / "far.yaml", tmp_path / "near.yaml"
-    far_config.write_text(json.dumps({
+    far = Weir(settings={
         "clients": {"tls": {"certificate": str(tmp_path / "provider.pem"), "key": str(tmp_path / "provider.key")}},
         "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1"}],
-    }))
-    near_config.write_text(json.dumps({
-        "upstreams": [{"name": "far", "base_url": "https://provider.test/v1", "ca_file": str(tmp_path / "provider.pem")}],
-    }))
-    far = Weir("--config", str(far_config))
+    })
     proxy = TunnelProxy(far.port)
-    near = Weir("--config", str(near_config), environment={"HTTPS_PROXY": f"http://user:pass@{proxy.address}"})
+    account = {"name": "far", "base_url": "https://provider.test/v1", "ca_file": str(tmp_path / "provider.pem")}
+    near = Weir(settings={"upstreams": [account]}, environment={"HTTPS_PROXY": f"http://user:pass@{proxy.address}"})
     with openai.OpenAI(base_url=near.base_url, api_key="sk-story", max_retries=0) as client:
         for _ in range(2):
             assert client.chat.completions.create(model=MODEL, messages=HELLO).choices[0].message.content
@@ -153,43 +126,28 @@ def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(simulator):
 # --- Memory ----------------------------------------------------------------------------------------------------------
 
 
-class EndlessProvider:
+class EndlessProvider(ScriptedServer):
     """Streams `size` bytes of events as fast as they are taken."""
 
     EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 950 + b'"}}]}\n\n'
     BLOCK = EVENT * 64
 
+    class Handler(ScriptedServer.Handler):
+        def do_POST(self):
+            provider = self.server
+            self.read_body()
+            self.send_head(content_type="text/event-stream", connection="close")
+            with contextlib.suppress(OSError):
+                while provider.sent < provider.size:
+                    self.wfile.write(provider.BLOCK)
+                    provider.sent += len(provider.BLOCK)
+                self.wfile.write(b"data: [DONE]\n\n")
+            self.close_connection = True
+
     def __init__(self, size: int):
+        self.size = size
         self.sent = 0
-        provider = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
-                self.send_header("connection", "close")
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    while provider.sent < size:
-                        self.wfile.write(provider.BLOCK)
-                        provider.sent += len(provider.BLOCK)
-                    self.wfile.write(b"data: [DONE]\n\n")
-                self.close_connection = True
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__()
 
 
 def resident(pid: int) -> int:
@@ -247,13 +205,11 @@ def test_a_client_that_reads_slowly_slows_the_provider(endless):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_log_holds_a_prompt_an_answer_or_a_secret(simulator, tmp_path, form):
-    config = tmp_path / "weir.yaml"
-    config.write_text(json.dumps({
+def test_no_log_holds_a_prompt_an_answer_or_a_secret(simulator, form):
+    server = Weir(settings={
         "log": {"level": "trace", "format": form},
         "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1", "api_key": "sk-of-the-provider"}],
-    }))
-    server = Weir("--config", str(config))
+    })
     client = openai.OpenAI(base_url=server.base_url, api_key="sk-of-the-client", max_retries=0)
     prompt = [{"role": "user", "content": "a word that nobody else may read: Rhabarber"}]
     with client:

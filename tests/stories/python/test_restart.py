@@ -18,13 +18,11 @@ class Instance(Weir):
     """weir with two requests a window; 'upstream' counts them."""
 
     def __init__(self, provider, folder, **settings):
-        config = folder / "weir.yaml"
-        config.write_text(json.dumps({  # JSON is YAML
+        super().__init__("--workers", "1", settings={
             "upstreams": [{"name": "account", "base_url": provider.base_url,
                            "limits": {"rpm": 2, "window": f"{WINDOW_SECONDS}s"}}],
             "state_file": str(folder / "state"), "shutdown": {"drain": "1s"}, **settings,
-        }))
-        super().__init__("--config", str(config), "--workers", "1")
+        })
 
     def call(self) -> tuple[float, int]:
         """When it was answered, and how long it had to wait for its turn, in milliseconds."""

@@ -1,14 +1,12 @@
 """More than a budget holds, from SDKs as they come: calls wait for their turn, all succeed, and nobody notices."""
 
 import asyncio
-import json
 import time
 
-import httpx
 import openai
 import pytest
 from conftest import text_of
-from harness import Process, Weir, free_port
+from harness import Simulator, Weir
 
 WINDOW_SECONDS = 5
 CALLS_PER_WINDOW = 20
@@ -17,36 +15,22 @@ LIMITS = {"rpm": CALLS_PER_WINDOW, "tpm": CALLS_PER_WINDOW * CAP, "window": f"{W
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
-class LimitedProvider(Process):
-    """The simulated provider, refusing whatever goes beyond the limits."""
-
-    def __init__(self):
-        port = free_port()
-        flags = ["--listen", f"127.0.0.1:{port}", "--tokens-per-second", "0", "--dialect", "openai",
-                 "--rpm", str(LIMITS["rpm"]), "--tpm", str(LIMITS["tpm"]), "--window", LIMITS["window"],
-                 "--limiter", "sliding", "--charge", "max-or-estimate"]
-        super().__init__("simulate", flags, port, "/__stats")
-
-    def stats(self) -> dict:
-        return httpx.get(self.origin + "/__stats", trust_env=False).json()
-
-
 @pytest.fixture
 def provider():
-    server = LimitedProvider()
+    """Refuses whatever goes beyond the limits."""
+    server = Simulator("--dialect", "openai", "--rpm", str(LIMITS["rpm"]), "--tpm", str(LIMITS["tpm"]), "--window",
+                       LIMITS["window"], "--limiter", "sliding", "--charge", "max-or-estimate")
     yield server
     server.stop()
 
 
 @pytest.fixture
-def shaper(provider, tmp_path):
-    config = tmp_path / "weir.yaml"
-    config.write_text(json.dumps({  # JSON is YAML
+def shaper(provider):
+    server = Weir(settings={
         "upstreams": [{"name": "account", "provider": "openai", "base_url": provider.origin + "/v1",
                        "api_key": "sk-provider", "limits": LIMITS}],
         "start_guard": "0s",
-    }))
-    server = Weir("--config", str(config))
+    })
     yield server
     server.stop()
 

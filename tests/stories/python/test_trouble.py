@@ -109,11 +109,9 @@ async def tell(case: Case, base_url: str) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def told(simulator, tmp_path_factory):
+def told(simulator):
     """What each case came to, and what weir wrote about it."""
-    config = tmp_path_factory.mktemp("trouble") / "weir.yaml"
-    config.write_text(json.dumps(configuration(simulator)))  # JSON is YAML
-    server = Weir("--config", str(config))
+    server = Weir(settings=configuration(simulator))
 
     async def tell_all():
         return await asyncio.gather(*(tell(case, server.base_url) for case in CASES))
