@@ -32,6 +32,8 @@ class RetryBudget {
  public:
   void note_first_try();
   bool take();  // false: used up
+  // Retries that may be taken now; a tenth is what a first try adds.
+  double left() const { return static_cast<double>(tenths_) / 10; }
 
  private:
   static constexpr std::int64_t share_tenths = 1;    // a tenth

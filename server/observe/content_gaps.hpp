@@ -9,8 +9,10 @@
 namespace weir::observe {
 
 struct ContentGaps {
-  // Upper bounds in seconds. A model says 10 to 200 tokens a second; providers stay silent for minutes under load.
-  static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0};
+  // Upper bounds in seconds. A model says 10 to 200 tokens a second; providers stay silent for minutes under load, and
+  // the limit on silence is a setting.
+  static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1,  0.25,  0.5,   1.0,
+                                     2.5,   5.0,  10.0,  30.0, 60.0, 120.0, 600.0, 1800.0};
 
   std::array<std::uint32_t, bounds.size() + 1> counts{};
   double sum = 0;  // seconds

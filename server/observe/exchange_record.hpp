@@ -26,6 +26,7 @@ struct ExchangeRecord {
   std::string method;
   std::string path;            // without the query, which may hold anything
   std::string_view operation;  // chat, text_completion, embeddings, responses, messages; a literal; empty: other
+  std::string_view priority;   // interactive, normal, background; a literal; empty: it never stood in line
   std::string model;
   std::string upstream;
   std::string upstream_request_id;

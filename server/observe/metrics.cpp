@@ -32,7 +32,7 @@ using Buckets = Histogram::BucketBoundaries;
 const Buckets duration_buckets{0.01,  0.02,  0.04,  0.08,  0.16,  0.32,  0.64,  1.28,   2.56,  5.12,
                                10.24, 20.48, 40.96, 81.92, 160.0, 320.0, 640.0, 1280.0, 1800.0};
 const Buckets wait_buckets{0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 480, 600, 1200, 1800};
-const Buckets token_buckets{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576};
+const Buckets token_buckets{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
 const Buckets error_buckets{0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2, 5};
 const Buckets gap_buckets(ContentGaps::bounds.begin(), ContentGaps::bounds.end());
 
@@ -42,9 +42,16 @@ constexpr std::size_t keys_max = 1000, models_max = 500, combinations_max = 5000
 // The series that exchanges of one key, model and upstream add to: one look-up per exchange finds them all.
 struct Series {
   std::string key, model, upstream;
+  struct Operation {
+    Histogram* input = nullptr;
+    Histogram* output = nullptr;
+    Histogram* duration = nullptr;
+    Histogram* first_chunk = nullptr;
+  };
   std::unordered_map<std::string, Counter*> outcomes;
-  std::unordered_map<std::string, Counter*> responses;                             // status and cause
-  std::unordered_map<std::string_view, std::pair<Histogram*, Histogram*>> usages;  // operation: input, output
+  std::unordered_map<std::string, Counter*> responses;  // status and cause
+  std::unordered_map<std::string_view, Operation> operations;
+  std::unordered_map<std::string_view, Histogram*> waits;  // by priority
   Counter* input = nullptr;
   Counter* cached = nullptr;
   Counter* output = nullptr;
@@ -54,7 +61,6 @@ struct Series {
   Histogram* duration = nullptr;
   Histogram* first_content = nullptr;
   Histogram* first_byte = nullptr;
-  Histogram* wait = nullptr;
   Histogram* estimate_error = nullptr;
 
   Labels who() const { return {{"key", key}, {"model", model}, {"upstream", upstream}}; }
@@ -72,6 +78,10 @@ template <class MakeLabels>
 void observe(Histogram*& place, Family<Histogram>& family, const Buckets& buckets, double value, MakeLabels labels) {
   if (!place) place = &family.Add(labels(), buckets);
   place->Observe(value);
+}
+
+double seconds_of(std::chrono::microseconds time) {
+  return std::chrono::duration<double>(time).count();
 }
 
 Labels with(Labels labels, const char* name, const std::string& value) {
@@ -143,10 +153,15 @@ struct Metrics::Impl {
       histogram("weir_time_to_first_content_seconds", "From the request's head to the first word of its answer.");
   Family<Histogram>& first_bytes =
       histogram("weir_time_to_first_byte_seconds", "From the request's head to the upstream's first byte.");
-  Family<Histogram>& waits = histogram("weir_queue_wait_seconds", "Time in line for budget, by key.");
+  Family<Histogram>& waits =
+      histogram("weir_queue_wait_seconds", "Time in line for budget, by lane: a key's requests of one priority.");
   Family<Histogram>& estimate_errors = histogram(
       "weir_estimate_error_ratio", "Distance of the estimated prompt tokens from the reported, over the reported.");
   Family<Histogram>& usages = histogram("gen_ai_client_token_usage", "Tokens of a request, by OpenTelemetry's names.");
+  Family<Histogram>& operations =
+      histogram("gen_ai_client_operation_duration_seconds", "Duration of a request, by OpenTelemetry's names.");
+  Family<Histogram>& first_chunks = histogram("gen_ai_client_operation_time_to_first_chunk_seconds",
+                                              "Time to the first word of a stream, by OpenTelemetry's names.");
   Gauge& streams = gauge("weir_streams_open", "Streamed answers under way.").Add({});
   Histogram& gaps =
       histogram("weir_content_gap_seconds", "Silence between two contents of a stream.").Add({}, gap_buckets);
@@ -230,34 +245,38 @@ struct Metrics::Impl {
     }
   }
 
-  void note_usage(const ExchangeRecord& record, Series& of) {
+  // By OpenTelemetry's names.
+  void note_operation(const ExchangeRecord& record, Series& of) {
     if (record.operation.empty()) return;
-    auto& [input, output] = of.usages[record.operation];
+    Series::Operation& operation = of.operations[record.operation];
+    const auto labels = [&] {
+      return Labels{{"gen_ai_operation_name", std::string(record.operation)},
+                    {"gen_ai_provider_name", of.upstream},
+                    {"gen_ai_request_model", of.model}};
+    };
     const auto note = [&](std::optional<std::uint64_t> amount, Histogram*& to, const char* type) {
       if (!amount) return;
-      observe(to, usages, token_buckets, static_cast<double>(*amount), [&] {
-        return Labels{{"gen_ai_operation_name", std::string(record.operation)},
-                      {"gen_ai_provider_name", of.upstream},
-                      {"gen_ai_request_model", of.model},
-                      {"gen_ai_token_type", type}};
-      });
+      observe(to, usages, token_buckets, static_cast<double>(*amount),
+              [&] { return with(labels(), "gen_ai_token_type", type); });
     };
-    note(record.input_tokens, input, "input");
-    note(record.output_tokens, output, "output");
+    note(record.input_tokens, operation.input, "input");
+    note(record.output_tokens, operation.output, "output");
+    observe(operation.duration, operations, duration_buckets, seconds_of(record.duration), labels);
+    if (record.stream && record.first_content)
+      observe(operation.first_chunk, first_chunks, duration_buckets, seconds_of(*record.first_content), labels);
   }
 
   void note_times(const ExchangeRecord& record, Series& of) {
     const auto note = [&](std::optional<std::chrono::microseconds> time, Histogram*& to, Family<Histogram>& family) {
       if (!time) return;
-      const double seconds = std::chrono::duration<double>(*time).count();
-      observe(to, family, duration_buckets, seconds, [&] { return of.model_at_upstream(); });
+      observe(to, family, duration_buckets, seconds_of(*time), [&] { return of.model_at_upstream(); });
     };
     note(record.duration, of.duration, durations);
     note(record.first_content, of.first_content, first_contents);
     note(record.first_byte, of.first_byte, first_bytes);
     if (record.queued) {
-      const double waited = std::chrono::duration<double>(*record.queued).count();
-      observe(of.wait, waits, wait_buckets, waited, [&] { return Labels{{"key", of.key}}; });
+      observe(of.waits[record.priority], waits, wait_buckets, seconds_of(*record.queued),
+              [&] { return Labels{{"key", of.key}, {"priority", std::string(record.priority)}}; });
     }
     if (record.content_gaps.sum > 0) {
       const auto& counts = record.content_gaps.counts;
@@ -278,7 +297,7 @@ void Metrics::exchange(const ExchangeRecord& record) {
   if (!record.error.empty() && record.attempts == 0) impl_->rejections.Add({{"reason", record.error}}).Increment();
   impl_->count_tokens(record, series);
   impl_->note_tries(record, series);
-  impl_->note_usage(record, series);
+  impl_->note_operation(record, series);
   impl_->note_times(record, series);
   impl_->keepalives.Increment(static_cast<double>(record.keepalives_absorbed));
   impl_->heartbeats.Increment(static_cast<double>(record.heartbeats_sent));
@@ -340,6 +359,10 @@ std::string Metrics::text(const Levels& levels) const {
     }
   }
   if (!levels.breakers.empty()) families.push_back(std::move(breaker));
+  MetricFamily retry_budget = gauge_family("weir_upstream_retry_budget", "Failed calls that may be repeated now.");
+  for (const Levels::RetryBudget& at : levels.retry_budgets)
+    add_level(retry_budget, at.left, {{"upstream", at.upstream}});
+  if (!levels.retry_budgets.empty()) families.push_back(std::move(retry_budget));
   MetricFamily learned = gauge_family("weir_upstream_learned_limit",
                                       "What was learned of an upstream's limits; the smallest where models differ.");
   for (const Levels::Learned& at : levels.learned) {

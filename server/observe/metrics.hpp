@@ -29,6 +29,11 @@ struct Levels {
   };
   static constexpr std::string_view breaker_states[] = {"closed", "open", "half-open"};
   std::vector<Breaker> breakers;
+  struct RetryBudget {
+    std::string upstream;
+    double left = 0;  // failed calls that may be repeated now
+  };
+  std::vector<RetryBudget> retry_budgets;
   struct Learned {
     std::string upstream, meter, source;
     std::int64_t limit = 0;

@@ -84,6 +84,7 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
   estimate_prompt(destination_);
   Turn::Request request = turn_request(destination_);
   record_.reserved_tokens = reserved_tokens(request.upstream);
+  record_.priority = word_of(request.priority);
   recovery_.go_to(record_.upstream, request.names.account);
   turn_.prepare(std::move(request));
   outgoing_ = outgoing();

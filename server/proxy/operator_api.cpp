@@ -55,6 +55,7 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
   for (const Upstream& upstream : settings.upstreams) {
     const auto state = breaker_state(shared.health.state(upstream.name), net::Clock::now());
     levels.breakers.push_back({upstream.name, state});
+    levels.retry_budgets.push_back({upstream.name, shared.retries.left(upstream.name)});
   }
   levels.learned = learned_levels(learned_limits(shared.gate, settings));
   return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive);

@@ -17,4 +17,10 @@ admission::NextTry Retries::next_try(const std::string& upstream, const admissio
   return admission::next_try(attempted, rules, budgets_[upstream], now, rng_);
 }
 
+double Retries::left(std::string_view upstream) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = budgets_.find(upstream);
+  return found == budgets_.end() ? admission::RetryBudget().left() : found->second.left();
+}
+
 }  // namespace weir::proxy

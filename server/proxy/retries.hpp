@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "admission/retry_policy.hpp"
 
@@ -16,9 +17,11 @@ class Retries {
   void note_first_try(const std::string& upstream);
   admission::NextTry next_try(const std::string& upstream, const admission::Attempted& attempted,
                               const admission::RetryRules& rules, admission::Instant now);
+  // Failed calls of this upstream that may be repeated now.
+  double left(std::string_view upstream) const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, admission::RetryBudget, std::less<>> budgets_;
   admission::Rng rng_;
 };

@@ -153,6 +153,7 @@ TEST(Metrics, MergeTheSilencesOfAStream) {
   EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="0.01"} 0)"));
   EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="0.025"} 2)"));
   EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="60"} 3)"));
+  EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="1800"} 4)"));
   EXPECT_TRUE(says(text, R"(weir_content_gap_seconds_bucket{le="+Inf"} 4)"));
   EXPECT_TRUE(says(text, "weir_keepalives_absorbed_total 12"));
   EXPECT_TRUE(says(text, "weir_heartbeats_sent_total 4"));
@@ -198,6 +199,45 @@ TEST(Metrics, SayWhichStateEachBreakerIsIn) {
   EXPECT_TRUE(says(text, R"(weir_upstream_breaker_state{upstream="ds",state="half-open"} 1)"));
 }
 
+TEST(Metrics, SayHowManyFailedCallsMayBeRepeatedNow) {
+  Metrics metrics;
+  Levels levels;
+  levels.retry_budgets = {{"ds", 9.5}};
+  const std::string text = metrics.text(levels);
+  EXPECT_TRUE(says(text, "# TYPE weir_upstream_retry_budget gauge"));
+  EXPECT_TRUE(says(text, R"(weir_upstream_retry_budget{upstream="ds"} 9.5)"));
+}
+
+TEST(Metrics, TellTheTimeInLineByLane) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.queued = 3s;
+  record.priority = "interactive";
+  metrics.exchange(record);
+  record.priority = "background";
+  record.queued = 20min;
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_queue_wait_seconds_bucket{key="alice",priority="interactive",le="2.5"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_queue_wait_seconds_bucket{key="alice",priority="interactive",le="5"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_queue_wait_seconds_bucket{key="alice",priority="background",le="600"} 0)"));
+  EXPECT_TRUE(says(text, R"(weir_queue_wait_seconds_bucket{key="alice",priority="background",le="1800"} 1)"));
+}
+
+TEST(Metrics, TellTimesByTheNamesOfOpenTelemetryToo) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.first_content = 1s;
+  metrics.exchange(record);
+  record.stream = true;
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  const std::string labels =
+      R"({gen_ai_operation_name="chat",gen_ai_provider_name="ds",gen_ai_request_model="deepseek-chat"} )";
+  EXPECT_TRUE(says(text, "gen_ai_client_operation_duration_seconds_sum" + labels + "4"));
+  EXPECT_TRUE(says(text, "gen_ai_client_operation_time_to_first_chunk_seconds_count" + labels + "1")) << "of streams";
+}
+
 TEST(Metrics, SayWhatWasLearnedOfAnUpstreamAndWhereFrom) {
   Metrics metrics;
   Levels levels;
@@ -214,6 +254,7 @@ TEST(Metrics, AreThoseOfTheDocument) {
   record.input_tokens = record.output_tokens = record.estimated_input_tokens = record.reserved_tokens = 10;
   record.first_byte = record.first_content = record.queued = 1s;
   record.content_gaps.note(1s);
+  record.stream = true;
   metrics.exchange(record);
   ExchangeRecord refused;
   refused.outcome = "refused";
@@ -222,6 +263,7 @@ TEST(Metrics, AreThoseOfTheDocument) {
   Levels levels;
   levels.budgets.push_back({"upstream", "ds", "tpm", 1, 1, 1, 1});
   levels.breakers.push_back({"ds", "closed"});
+  levels.retry_budgets.push_back({"ds", 10});
   levels.learned.push_back({"ds", "concurrency", "outcome", 46});
   std::map<std::string, std::string> shown;
   std::istringstream lines(metrics.text(levels));

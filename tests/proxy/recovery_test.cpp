@@ -51,6 +51,21 @@ HttpMessage answer_to_call(TestProxy& proxy, std::string_view headers = {}, cons
   return client.read_response();
 }
 
+std::string metrics_of(TestProxy& proxy) {
+  RawClient operators(proxy.operators_port());
+  operators.send(get("/metrics"));
+  return operators.read_response().body;
+}
+
+TEST_F(Recovery, OperatorsSeeWhatIsLeftOfTheRetryBudget) {
+  upstream.expect_request().send(failure).expect_request().send(good);
+  TestProxy proxy(settings());
+  EXPECT_NE(metrics_of(proxy).find("weir_upstream_retry_budget{upstream=\"up\"} 10\n"), std::string::npos);
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  // The first try adds a tenth, its repetition takes one.
+  EXPECT_NE(metrics_of(proxy).find("weir_upstream_retry_budget{upstream=\"up\"} 9.1\n"), std::string::npos);
+}
+
 TEST_F(Recovery, ACallTurnedAwayIsTriedAgainAfterTheHintAndNotBefore) {
   upstream.expect_request().send(refusal("retry-after-ms: 80\r\n")).expect_request().send(good);
   TestProxy proxy(settings());
