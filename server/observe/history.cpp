@@ -46,16 +46,16 @@ History::Step& History::step_at(Time now) {
 
 void History::exchange(const ExchangeRecord& record, Time now) {
   const std::scoped_lock lock(mutex_);
-  Step& step = step_at(now);
+  Step& current = step_at(now);
   const bool good = record.outcome == "ok" || record.outcome == "client_left";
-  ++step.requests;
-  step.failed += good ? 0 : 1;
-  step.input_tokens += record.input_tokens.value_or(0);
-  step.output_tokens += record.output_tokens.value_or(0);
+  ++current.requests;
+  current.failed += good ? 0 : 1;
+  current.input_tokens += record.input_tokens.value_or(0);
+  current.output_tokens += record.output_tokens.value_or(0);
   if (record.queued) {
     const double waited = std::chrono::duration<double>(*record.queued).count();
-    step.wait_sum += waited;
-    step.wait_max = std::max(step.wait_max, waited);
+    current.wait_sum += waited;
+    current.wait_max = std::max(current.wait_max, waited);
   }
   if (record.input_tokens || record.output_tokens) note_spent(record);
   if (good) return;
@@ -92,15 +92,15 @@ std::string History::json(Time now) const {
   const std::int64_t last = seconds_of(now) / step.count();
   for (std::int64_t i = last - static_cast<std::int64_t>(steps) + 1; i <= last; ++i) {
     const Step& kept = steps_[static_cast<std::size_t>(i) % steps];
-    const Step step = kept.number == i ? kept : Step{};
+    const Step shown = kept.number == i ? kept : Step{};
     out += out.back() == '[' ? "{" : ",{";
     number(out, "at", std::to_string(i * History::step.count()));
-    number(out, "requests", std::to_string(step.requests));
-    number(out, "failed", std::to_string(step.failed));
-    number(out, "input_tokens", std::to_string(step.input_tokens));
-    number(out, "output_tokens", std::to_string(step.output_tokens));
-    number(out, "wait_mean_s", decimal(step.requests == 0 ? 0 : step.wait_sum / static_cast<double>(step.requests)));
-    number(out, "wait_max_s", decimal(step.wait_max));
+    number(out, "requests", std::to_string(shown.requests));
+    number(out, "failed", std::to_string(shown.failed));
+    number(out, "input_tokens", std::to_string(shown.input_tokens));
+    number(out, "output_tokens", std::to_string(shown.output_tokens));
+    number(out, "wait_mean_s", decimal(shown.requests == 0 ? 0 : shown.wait_sum / static_cast<double>(shown.requests)));
+    number(out, "wait_max_s", decimal(shown.wait_max));
     out += '}';
   }
   out += "],\"spent\":[";
