@@ -9,8 +9,10 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "app/ask_operator.hpp"
 
@@ -66,6 +68,13 @@ std::int64_t number_of(const element& object, std::string_view name) {
   return object[name].get(number) == simdjson::SUCCESS ? number : 0;
 }
 
+// Whatever kind of number it is; not there or null: nothing.
+std::optional<double> figure_of(const element& object, std::string_view name) {
+  double figure = 0;
+  if (object[name].get(figure) != simdjson::SUCCESS) return std::nullopt;
+  return figure;
+}
+
 simdjson::dom::array list_of(const element& object, std::string_view name) {
   simdjson::dom::array list;
   if (object[name].get(list) != simdjson::SUCCESS)
@@ -103,6 +112,76 @@ void show_budgets(Screen& screen, const element& budgets) {
                   bar(taken / std::max(1.0, limit), 24) + " " + amount(taken) + " of " + amount(limit) +
                   (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
     }
+  }
+}
+
+// First of all: who waits, and why.
+void show_why(Screen& screen, const element& queue) {
+  const std::int64_t waiting = number_of(queue, "waiting");
+  std::string text = waiting == 0   ? "Nothing is waiting."
+                     : waiting == 1 ? "One request is waiting."
+                                    : std::to_string(waiting) + " requests are waiting.";
+  for (const element first : list_of(queue, "requests")) {
+    const std::string key = text_of(first, "key");
+    text += " Next, " + (key.empty() ? "a caller" : key) + ": " + text_of(first, "why");
+    break;
+  }
+  screen.line(text);
+  screen.line("");
+}
+
+// A bar for every so many steps, as high as the highest of them.
+std::string bars(const std::vector<double>& steps, double highest, std::size_t width) {
+  static constexpr std::array<std::string_view, 9> heights{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  const std::size_t each = std::max<std::size_t>(1, (steps.size() + width - 1) / width);
+  std::string out;
+  for (std::size_t i = 0; i < steps.size(); i += each) {
+    const auto end = std::min(steps.size(), i + each);
+    const double value = *std::max_element(steps.begin() + static_cast<std::ptrdiff_t>(i),
+                                           steps.begin() + static_cast<std::ptrdiff_t>(end));
+    // Whatever is not nothing is seen.
+    const double share = highest > 0 ? std::ceil(8 * value / highest) : 0;
+    out += heights[static_cast<std::size_t>(std::clamp(share, 0.0, 8.0))];
+  }
+  return out;
+}
+
+void show_charts(Screen& screen, const element& status) {
+  std::vector<double> tokens, waits;
+  const auto span = static_cast<double>(std::max<std::int64_t>(1, number_of(status, "step_seconds")));
+  for (const element step : list_of(status, "steps")) {
+    tokens.push_back(static_cast<double>(number_of(step, "input_tokens") + number_of(step, "output_tokens")) / span);
+    waits.push_back(figure_of(step, "wait_max_s").value_or(0));
+  }
+  if (tokens.empty()) return;
+  const double most_tokens = *std::max_element(tokens.begin(), tokens.end());
+  const double most_wait = *std::max_element(waits.begin(), waits.end());
+  screen.line("");
+  screen.line(fit("tokens a second, 15 min", 28) + " |" + bars(tokens, most_tokens, 60) + "| at most " +
+              amount(most_tokens));
+  screen.line(fit("wait in line, 15 min", 28) + " |" + bars(waits, most_wait, 60) + "| at most " +
+              duration(static_cast<std::int64_t>(most_wait * 1000)));
+}
+
+void show_spent(Screen& screen, const element& status) {
+  constexpr std::size_t shown_max = 8;
+  const auto spent = list_of(status, "spent");
+  if (spent.size() == 0) return;
+  screen.line("");
+  screen.line(fit("SPENT: KEY", 18) + " " + fit("MODEL", 28) + " " + fit("REQUESTS", 9) + " " + fit("INPUT", 9) + " " +
+              fit("OUTPUT", 9) + " COST");
+  std::size_t shown = 0;
+  for (const element each : spent) {
+    if (++shown > shown_max) return screen.line("and " + std::to_string(spent.size() - shown_max) + " more");
+    const auto cost = figure_of(each, "cost");
+    std::array<char, 48> text{};
+    if (cost) std::snprintf(text.data(), text.size(), *cost < 0.01 ? "%.6f " : "%.2f ", *cost);
+    const auto count = [&](std::string_view name) {
+      return fit(amount(static_cast<double>(number_of(each, name))), 9) + " ";
+    };
+    screen.line(fit(text_of(each, "key"), 18) + " " + fit(text_of(each, "model"), 28) + " " + count("requests") +
+                count("input_tokens") + count("output_tokens") +
+                (cost ? text.data() + text_of(each, "currency") : std::string("price not known")));
   }
 }
 
@@ -174,8 +253,11 @@ std::string render_top(const TopFigures& figures, std::size_t columns, std::size
   const Parsed status(figures.status), queue(figures.queue), budgets(figures.budgets), upstreams(figures.upstreams);
   Screen screen(columns, lines);
   show_speed(screen, status.root, queue.root);
+  show_why(screen, queue.root);
   show_budgets(screen, budgets.root);
   show_upstreams(screen, upstreams.root);
+  show_charts(screen, status.root);
+  show_spent(screen, status.root);
   show_errors(screen, status.root);
   show_queue(screen, queue.root);
   return screen.take();

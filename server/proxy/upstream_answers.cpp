@@ -16,7 +16,12 @@ std::string said_last(const Symptom& last) {
   std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
   if (!last.code.empty()) text += ", " + last.code;
   if (!last.message.empty()) text += ": " + last.message;
+  if (text.back() == '.') text.pop_back();  // the sentence goes on
   return text;
+}
+
+std::string in_a_row(unsigned times) {
+  return times == 1 ? "once" : std::to_string(times) + " times in a row";
 }
 
 void append_account(std::string& out, const std::string& name, const Upstream& upstream,
@@ -57,9 +62,9 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
   if (state->without_money) {
     text += " has no money or quota left";
   } else if (state->failures > 0) {
-    text += " failed " + std::to_string(state->failures) + " times in a row";
+    text += " failed " + in_a_row(state->failures);
   } else {
-    text += " turned calls away " + std::to_string(state->refusals) + " times in a row";
+    text += " turned calls away " + in_a_row(state->refusals);
   }
   text += " (" + said_last(state->last) + ")";
   if (breaker == "half-open") return text + "; the next call finds out.";

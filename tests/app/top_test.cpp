@@ -41,6 +41,46 @@ TEST(Top, SaysWhyEachRequestWaits) {
       << screen;
 }
 
+TEST(Top, AnswersFirstWhyTheNextOneWaits) {
+  TopFigures figures = calm();
+  EXPECT_LT(render_top(figures, 120, 40).find("Nothing is waiting.\n"), render_top(figures, 120, 40).find("ark-1"));
+  figures.queue = R"({"waiting":2,"running":0,"requests":[{"key":"alice","why":"It waits for tokens."},)"
+                  R"({"key":"bob","why":"It waits behind 1 other."}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  const auto why = screen.find("2 requests are waiting. Next, alice: It waits for tokens.\n");
+  ASSERT_NE(why, std::string::npos) << screen;
+  EXPECT_LT(why, screen.find("ark-1"));
+}
+
+TEST(Top, ShowsTheLastFifteenMinutesAsBars) {
+  TopFigures figures = calm();
+  figures.status =
+      R"({"version":"weir 1.2.3","now":1000,"started":900,"step_seconds":5,"spent":[],"errors":[],"steps":[)"
+      R"({"at":980,"input_tokens":40,"output_tokens":10,"wait_max_s":0},)"
+      R"({"at":985,"input_tokens":0,"output_tokens":0,"wait_max_s":30.5},)"
+      R"({"at":990,"input_tokens":0,"output_tokens":100,"wait_max_s":0.1}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  EXPECT_NE(screen.find("tokens a second, 15 min      |▄ █| at most 20\n"), std::string::npos) << screen;
+  EXPECT_NE(screen.find("wait in line, 15 min         | █▁| at most 30s\n"), std::string::npos) << screen;
+}
+
+TEST(Top, ShowsWhatWasSpentByKeyAndModel) {
+  TopFigures figures = calm();
+  figures.status =
+      R"({"version":"weir 1.2.3","now":1000,"started":900,"step_seconds":5,"errors":[],"steps":[],"spent":[)"
+      R"({"key":"alice","model":"deepseek-chat","requests":12,"input_tokens":20000,"output_tokens":800,)"
+      R"("cost":1.25,"currency":"CNY"},)"
+      R"({"key":"bob","model":"own","requests":1,"input_tokens":8,"output_tokens":1,"cost":null,"currency":""}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  EXPECT_NE(screen.find("alice              deepseek-chat                12        20.0k     800       1.25 CNY\n"),
+            std::string::npos)
+      << screen;
+  EXPECT_NE(
+      screen.find("bob                own                          1         8         1         price not known\n"),
+      std::string::npos)
+      << screen;
+}
+
 TEST(Top, ShowsWhatWasLearnedOfAnUpstream) {
   TopFigures figures = calm();
   figures.upstreams = R"({"upstreams":[{"name":"ark-1","state":"closed","state_words":"ark-1 is ready.",)"

@@ -34,6 +34,21 @@ TEST(Queue, ASecondCallWaitsUntilTheFirstIsOver) {
   EXPECT_FALSE(answer.field("x-weir-queue-ms").empty());
 }
 
+TEST(Queue, TheTimeInLineIsCountedByLane) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","messages":[]})", "x-weir-priority: background\r\n"));
+  EXPECT_EQ(client.read_response().status(), 200);
+  const std::string counted = R"(weir_queue_wait_seconds_count{key="open",priority="background"} 1)";
+  // The record follows the answer.
+  EXPECT_TRUE(wait_for([&] {
+    operators.send(get("/metrics"));
+    return operators.read_response().body.find("\n" + counted + "\n") != std::string::npos;
+  }));
+}
+
 TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
@@ -51,6 +66,34 @@ TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
   EXPECT_NE(answer.body.find("requests in flight of the upstream 'up' (1 of 1 taken)"), std::string::npos)
       << answer.body;
   EXPECT_EQ(upstream.requests().size(), 1u);
+}
+
+// "waits for ... (1 of 1 taken)": the sentence without the time, which passes.
+std::string why_in(const std::string& body) {
+  const auto begin = body.find("waits for "), end = body.find(';', begin);
+  return begin == std::string::npos ? body : body.substr(begin, end - begin);
+}
+
+TEST(Queue, CallersOperatorsAndRefusalsAreToldWhyInTheSameSentence) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  RawClient first(proxy.port()), second(proxy.port()), third(proxy.port()), asks(proxy.port());
+  RawClient operators(proxy.operators_port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  ASSERT_TRUE(wait_for([&] {
+    operators.send(get("/weir/queue"));
+    return operators.read_response().body.find("\"waiting\":1") != std::string::npos;
+  }));
+  const std::string sentence = "waits for requests in flight of the upstream 'up' (1 of 1 taken)";
+  operators.send(get("/weir/queue"));
+  EXPECT_EQ(why_in(operators.read_response().body), sentence);
+  asks.send(get("/v1/weir/me"));
+  EXPECT_EQ(why_in(asks.read_response().body), sentence);
+  third.send(post("/v1/chat/completions", R"({"model":"m","messages":[]})", "x-weir-max-wait: 0\r\n"));
+  EXPECT_EQ(why_in(third.read_response().body), sentence + " behind 1 other");
 }
 
 TEST(Queue, AWaitingClientThatLeavesCostsNothing) {

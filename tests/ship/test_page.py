@@ -3,13 +3,14 @@
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 
 import httpx
 import openai
 import pytest
 from containers import ROOT
-from harness import Simulator, Weir, free_port, wait_until
+from harness import Simulator, Weir, free_port, run_weir, wait_until
 from playwright.sync_api import expect, sync_playwright
 
 MODEL = "deepseek-chat"
@@ -61,19 +62,52 @@ class Seen:
         self._context.close()
 
 
-def call(server, **options):
-    with openai.OpenAI(base_url=server.base_url, api_key="sk-page", max_retries=0) as client:
-        return client.chat.completions.create(model=MODEL, messages=HELLO, **options)
+def call(server, key="sk-page", model=MODEL, **options):
+    with openai.OpenAI(base_url=server.base_url, api_key=key, max_retries=0) as client:
+        return client.chat.completions.create(model=model, messages=HELLO, **options)
 
 
-def test_calm_it_says_that_nothing_waits_and_what_was_spent(browser, simulator):
-    server = Weir("--upstream", simulator.origin)
-    used = call(server).usage
+TEAM = """
+version: 1
+start_guard: 0s
+clients: {{mode: keys}}
+upstreams:
+  - {{name: deepseek, provider: deepseek, base_url: "{origin}", api_key: sk-provider, limits: {{rpm: 10, tpm: 50000}}}}
+keys:
+{keys}
+"""
+
+
+class Team:
+    """A weir for two callers, before an account with prices and a limit of ten calls a minute."""
+
+    def __init__(self, origin: str, folder: pathlib.Path):
+        self.keys, lines = {}, []
+        for name, settings in (("alice", ""), ("nightly", ", priority: background, limits: {tpm: 20000}")):
+            printed = run_weir("new-key", "--name", name)
+            self.keys[name] = printed.splitlines()[0]
+            line = next(line for line in printed.splitlines() if line.startswith("  - "))
+            lines.append(line.rstrip().removesuffix("}") + settings + "}")
+        config = folder / "weir.yaml"
+        config.write_text(TEAM.format(origin=origin, keys="\n".join(lines)))
+        self.server = Weir("--config", str(config))
+
+
+def test_calm_it_says_that_nothing_waits_and_what_was_spent(browser, simulator, tmp_path):
+    team = Team(simulator.origin, tmp_path)
+    server = team.server
+    used = call(server, team.keys["alice"]).usage
+    call(server, team.keys["nightly"])
+    call(server, team.keys["nightly"], "deepseek-reasoner")
     seen = Seen(browser, server)
     expect(seen.page.locator("#why")).to_have_text("Nothing is waiting.")
-    expect(seen.page.locator("#spent")).to_contain_text(MODEL)
-    expect(seen.page.locator("#spent")).to_contain_text(str(used.completion_tokens))
-    expect(seen.page.locator("#budgets")).to_contain_text("No limits are set.")
+    of_alice = seen.page.locator("#spent tr", has_text="alice")
+    expect(of_alice).to_contain_text(MODEL)
+    expect(of_alice).to_contain_text(str(used.completion_tokens))
+    expect(of_alice).to_contain_text(" CNY")
+    expect(seen.page.locator("#spent tr", has_text="deepseek-reasoner")).to_contain_text("price not known")
+    expect(seen.page.locator("#budgets")).to_contain_text("3 of 10")
+    expect(seen.page.locator("#upstreams")).to_contain_text("ready")
     expect(seen.page.locator("#errors")).to_contain_text("None.")
     expect(seen.page.locator("#tokens svg")).to_be_visible()
     seen.picture("status-calm")
@@ -81,19 +115,29 @@ def test_calm_it_says_that_nothing_waits_and_what_was_spent(browser, simulator):
     server.stop()
 
 
+def test_without_limits_it_says_so(browser, simulator):
+    server = Weir("--upstream", simulator.origin)
+    seen = Seen(browser, server)
+    expect(seen.page.locator("#budgets")).to_contain_text("No limits are set.")
+    seen.close(server)
+    server.stop()
+
+
 @pytest.fixture
-def loaded(simulator):
-    """Thirty calls before a limit of ten a minute."""
-    server = Weir("--upstream", simulator.origin, "--rpm", "10", "--tpm", "50000")
-    with concurrent.futures.ThreadPoolExecutor(30) as pool:
+def loaded(simulator, tmp_path):
+    """Forty calls before a limit of ten a minute."""
+    team = Team(simulator.origin, tmp_path)
+    server = team.server
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
         def one(number: int):
             # A client that leaves in the end, as all of them do here, has nothing to say about it.
+            key = team.keys["nightly" if number % 4 == 3 else "alice"]
             try:
-                call(server, timeout=120, extra_headers={"x-weir-lane": f"job-{number % 3}"})
+                call(server, key, timeout=600, extra_headers={"x-weir-lane": f"job-{number // 4 % 2}"})
             except openai.OpenAIError:
                 pass
 
-        for number in range(30):
+        for number in range(40):
             pool.submit(one, number)
         wait_until(lambda: httpx.get(server.operator_origin + "/weir/queue", trust_env=False).json()["waiting"] >= 15,
                    "most of them wait")
@@ -107,14 +151,24 @@ def test_under_load_it_says_why_the_next_one_waits(browser, loaded):
     expect(why).to_contain_text("requests are waiting.")
     expect(why).to_contain_text("waits for requests per minute of the upstream")
     expect(why).to_contain_text("it can start in about")
-    expect(seen.page.locator("#budgets .gauge")).to_have_count(4)  # of the upstream, and of the account the callers bring
-    expect(seen.page.locator("#queue")).to_contain_text("job-1")
+    expect(seen.page.locator("#budgets .gauge")).to_have_count(3)  # two of the upstream, one of nightly
+    lanes = seen.page.locator("#queue tbody tr")
+    expect(lanes).to_have_count(4)  # two keys, two sub-lanes each
+    expect(lanes.first).to_contain_text("alice")  # interactive before background
+    expect(seen.page.locator("#queue tr", has_text="nightly").first).to_contain_text("background")
+    expect(lanes.first).to_contain_text("it can start in about")
+    seen.page.locator("#each summary").click()
+    expect(seen.page.locator("#requests tbody tr").nth(5)).to_contain_text("behind")
+    seen.page.locator("#each summary").click()
     seen.picture("status-load")
     seen.close(loaded)
 
     phone = Seen(browser, loaded, PHONE, "dark")
     width = phone.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"], "nothing has to be scrolled sideways"
+    expect(phone.page.locator("#queue")).to_contain_text("it can start in about")
+    reaches = phone.page.locator("#queue td.words").first.bounding_box()
+    assert reaches["x"] + reaches["width"] <= PHONE["width"], "why it waits is read without scrolling"
     background = phone.page.evaluate("getComputedStyle(document.body).backgroundColor")
     red = int(background.removeprefix("rgb(").split(",")[0])
     assert red < 64, f"dark is dark: {background}"
@@ -127,6 +181,8 @@ def test_broken_it_says_what_is_broken_in_words(browser):
     with pytest.raises(openai.APIStatusError):
         call(server, extra_headers={"x-weir-max-wait": "0"})
     seen = Seen(browser, server)
+    expect(seen.page.locator("#why")).to_contain_text("failed once")
+    expect(seen.page.locator("#why")).to_have_class(re.compile("waits|broken"))
     expect(seen.page.locator("#errors")).to_contain_text("weir_upstream_connect")
     expect(seen.page.locator("#errors")).to_contain_text("refused")
     seen.picture("status-broken")
