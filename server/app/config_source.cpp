@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "app/machine.hpp"
-#include "app/provider_profile.hpp"
 #include "app/resolve_settings.hpp"
+#include "app/shipped_providers.hpp"
 #include "app/units.hpp"
 #include "app/words.hpp"
 

@@ -11,7 +11,7 @@
 #include <variant>
 
 #include "app/count_input.hpp"
-#include "app/provider_profile.hpp"
+#include "app/shipped_providers.hpp"
 #include "protocol/json_scan.hpp"
 #include "protocol/model_family.hpp"
 #include "protocol/token_estimator.hpp"

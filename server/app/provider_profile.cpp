@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <regex>
 #include <set>
-#include <stdexcept>
 
-#include "app/embedded_files.hpp"
 #include "app/section.hpp"
 #include "app/words.hpp"
 #include "app/yaml_tree.hpp"
@@ -281,19 +279,6 @@ void read_file(Section& file, ProviderProfile& provider) {
   read_peak(file, provider.peak);
 }
 
-std::vector<std::shared_ptr<const ProviderProfile>> read_shipped() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; },
-                            [](const std::string&) { return std::nullopt; }};
-  std::vector<std::shared_ptr<const ProviderProfile>> all;
-  for (const auto name : embedded_provider_names()) {
-    Problems problems;
-    auto provider = read_provider(embedded_provider(name), std::string(name) + ".yaml", nothing, problems);
-    if (!problems.empty()) throw std::logic_error("shipped provider file: " + to_string(problems));
-    all.push_back(std::make_shared<const ProviderProfile>(std::move(provider)));
-  }
-  return all;
-}
-
 }  // namespace
 
 const ProviderModel* ProviderProfile::find_model(std::string_view id) const {
@@ -321,27 +306,6 @@ ProviderProfile read_provider(std::string_view text, const std::string& file, co
   read_file(section, provider);
   section.finish();
   return provider;
-}
-
-const std::vector<std::shared_ptr<const ProviderProfile>>& shipped_providers() {
-  static const auto all = read_shipped();
-  return all;
-}
-
-std::shared_ptr<const ProviderProfile> shipped_provider(std::string_view name) {
-  for (const auto& provider : shipped_providers()) {
-    if (provider->name == name) return provider;
-  }
-  return nullptr;
-}
-
-std::shared_ptr<const ProviderProfile> provider_of_host(std::string_view host) {
-  for (const auto& provider : shipped_providers()) {
-    for (const auto& pattern : provider->hosts) {
-      if (proxy::matches_pattern(pattern, host)) return provider;
-    }
-  }
-  return nullptr;
 }
 
 std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile& provider,

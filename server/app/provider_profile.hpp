@@ -74,13 +74,6 @@ struct ProviderProfile {
 ProviderProfile read_provider(std::string_view text, const std::string& file, const Environment& environment,
                               Problems& problems);
 
-// The shipped ones, sorted by name; parsed once. Never fails: a test reads them all.
-const std::vector<std::shared_ptr<const ProviderProfile>>& shipped_providers();
-std::shared_ptr<const ProviderProfile> shipped_provider(std::string_view name);  // nullptr: there is none
-
-// The shipped provider whose `hosts` name this one; nullptr: none (the generic one is meant).
-std::shared_ptr<const ProviderProfile> provider_of_host(std::string_view host);
-
 // The families of a provider below the base URL of an account. `base_path` is the path of that URL, "" when it has
 // none: then the provider's own prefixes hold. Otherwise it replaces the prefix of the main families, as a value for
 // OPENAI_BASE_URL does; families that live elsewhere keep their place beside it.

@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 
-#include "app/provider_profile.hpp"
 #include "app/resolved_values.hpp"
+#include "app/shipped_providers.hpp"
 #include "app/units.hpp"
 
 namespace weir::app {
@@ -81,6 +81,7 @@ class Resolver {
     };
     const LimitsConfig* tier = look(config_.tiers);
     if (!tier && provider) tier = look(provider->tiers);
+    if (tier) return overlay(*tier, by.limits);
     std::vector<std::string> names;
     names.reserve(config_.tiers.size());
     for (const auto& [name, limits] : config_.tiers) names.push_back(name);

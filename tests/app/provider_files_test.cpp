@@ -6,7 +6,7 @@
 
 #include "app/config_support.hpp"
 #include "app/embedded_files.hpp"
-#include "app/provider_profile.hpp"
+#include "app/shipped_providers.hpp"
 #include "protocol/api.hpp"
 
 namespace weir::app {
@@ -139,6 +139,21 @@ TEST(ProviderFiles, SayHowTheyWantToBeCalled) {
   EXPECT_FALSE(shipped_provider("anthropic")->asks_usage);
   for (const char* name : {"deepseek", "generic", "openai", "openrouter", "volcengine-ark", "vllm", "weir"})
     EXPECT_TRUE(shipped_provider(name)->asks_usage) << name;
+}
+
+TEST(ProviderFiles, AreFoundByNameAndByEachOfTheirHosts) {
+  std::size_t hosts = 0;
+  for (const auto& provider : shipped_providers()) {
+    EXPECT_EQ(shipped_provider(provider->name), provider);
+    for (std::string host : provider->hosts) {
+      if (const auto star = host.find('*'); star != std::string::npos) host.replace(star, 1, "some");
+      EXPECT_EQ(provider_of_host(host), provider) << host;
+      ++hosts;
+    }
+  }
+  EXPECT_GT(hosts, 5u);
+  EXPECT_EQ(shipped_provider("no-such-provider"), nullptr);
+  EXPECT_EQ(provider_of_host("127.0.0.1"), nullptr);
 }
 
 TEST(ProviderFiles, SayWhichOfThemTellRunningUsage) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "app/config.hpp"
-#include "app/provider_profile.hpp"
+#include "app/shipped_providers.hpp"
 #include "app/units.hpp"
 #include "proxy/cause.hpp"
 
