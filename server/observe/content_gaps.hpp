@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <vector>
 
 namespace weir::observe {
 
@@ -14,10 +15,11 @@ struct ContentGaps {
   static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1,  0.25,  0.5,   1.0,
                                      2.5,   5.0,  10.0,  30.0, 60.0, 120.0, 600.0, 1800.0};
 
-  std::array<std::uint32_t, bounds.size() + 1> counts{};
-  double sum = 0;  // seconds
+  std::vector<std::uint32_t> counts;  // one more than bounds; empty before the first gap, for which streams wait long
+  double sum = 0;                     // seconds
 
   void note(std::chrono::nanoseconds gap) {
+    if (counts.empty()) counts.resize(bounds.size() + 1);
     const double seconds = std::chrono::duration<double>(gap).count();
     std::size_t bucket = 0;
     while (bucket < bounds.size() && seconds > bounds[bucket]) ++bucket;

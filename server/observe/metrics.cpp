@@ -278,7 +278,7 @@ struct Metrics::Impl {
       observe(of.waits[record.priority], waits, wait_buckets, seconds_of(*record.queued),
               [&] { return Labels{{"key", of.key}, {"priority", std::string(record.priority)}}; });
     }
-    if (record.content_gaps.sum > 0) {
+    if (!record.content_gaps.counts.empty()) {
       const auto& counts = record.content_gaps.counts;
       gaps.ObserveMultiple(std::vector<double>(counts.begin(), counts.end()), record.content_gaps.sum);
     }

@@ -3,6 +3,7 @@
 // same facts, and needs no parser. One per stream. A difference costs one comparison, never a wrong fact.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -20,11 +21,13 @@ class ChunkMemo {
   bool recall(std::string_view text, EventFacts& facts) const;
 
  private:
-  std::string around_;           // the learned event without its text; empty: nothing learned
-  std::size_t before_ = 0;       // bytes of it that stand before the text
-  std::size_t text_size_ = 0;    // of the learned event's text, to shift what stands behind it
-  std::size_t data_offset_ = 0;  // of the data in the event
-  EventFacts facts_;
+  struct Learned {
+    std::string around;         // the event without its text
+    std::size_t before = 0;     // bytes of it that stand before the text
+    std::size_t text_size = 0;  // of the event's text, to shift what stands behind it
+    EventFacts facts;
+  };
+  std::unique_ptr<Learned> learned_;  // with the first content: streams wait long for theirs, and many at a time
 };
 
 }  // namespace weir::protocol

@@ -82,11 +82,12 @@ void StreamFilter::note(const EventFacts& facts, std::string_view data) {
   terminal_seen_ |= facts.terminal;
   if (facts.error && error_event_.empty()) error_event_ = data;
   if (!facts.usage.any()) return;
+  if (!told_) told_ = std::make_unique<Told>();
   if (options_.api == Api::messages) {
-    merge(report_, facts.usage);
-    usage_ = total_of(report_, options_.api);
+    merge(told_->report, facts.usage);
+    told_->usage = total_of(told_->report, options_.api);
   } else {
-    usage_ = total_of(facts.usage, options_.api);
+    told_->usage = total_of(facts.usage, options_.api);
   }
 }
 

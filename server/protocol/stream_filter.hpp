@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,7 +56,7 @@ class StreamFilter {
   // Part of an event above event_bytes_max went out and is not finished.
   bool mid_event() const { return parser_.mid_event(); }
   // The last usage reported.
-  const std::optional<Usage>& usage() const { return usage_; }
+  std::optional<Usage> usage() const { return told_ ? std::optional(told_->usage) : std::nullopt; }
   // The data of the first error event that has passed (chat: top-level `error`; `event: error`; responses: flat type
   // "error", response.failed); else "".
   const std::string& error_event() const { return error_event_; }
@@ -86,8 +87,11 @@ class StreamFilter {
   std::string rewritten_;      // what could not cross as it stood; keeps its capacity
 
   bool terminal_seen_ = false;
-  std::optional<Usage> usage_;
-  UsageReport report_;  // Anthropic's usage comes in parts
+  struct Told {
+    Usage usage;
+    UsageReport report;  // Anthropic's comes in parts
+  };
+  std::unique_ptr<Told> told_;
   std::string error_event_;
   std::uint64_t events_ = 0;
   std::uint64_t contents_ = 0;

@@ -123,13 +123,17 @@ net::Task<MaybeRefusal> Exchange::serve_own() {
 
 // JSON routes: the whole body, understood. Others: nothing is read yet.
 net::Task<MaybeRefusal> Exchange::read_request() {
-  body_.emplace(session_, framing_, settings_.limits.body_bytes_max);
-  if (!route_.reads_body()) co_return std::nullopt;
+  if (!route_.reads_body()) {
+    body_ = std::make_unique<ClientBody>(session_, framing_, settings_.limits.body_bytes_max);
+    co_return std::nullopt;
+  }
   if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
-  body_->invite();
-  auto refusal = co_await body_->read_whole(body_bytes_);
+  ClientBody body(session_, framing_, settings_.limits.body_bytes_max);
+  body.invite();
+  auto refusal = co_await body.read_whole(body_bytes_);
+  body_read_ = body.complete();
+  record_.bytes_in = body.bytes_read();
   if (refusal || session_.gone()) co_return refusal;
-  record_.bytes_in = body_bytes_.size();
   const protocol::ReadLimits limits{settings_.limits.json_depth_max};
   auto read = session_.context().reader.read(body_bytes_.view(), route_.api, limits);
   if (const auto* error = std::get_if<protocol::BodyError>(&read)) co_return refuse_body(*error);
@@ -167,7 +171,7 @@ net::Task<void> Exchange::answer(std::string text) {
 }
 
 net::Task<void> Exchange::refuse(const Refusal& refusal) {
-  const bool body_unread = framing_.kind != net::BodyFraming::Kind::none && !(body_ && body_->complete());
+  const bool body_unread = framing_.kind != net::BodyFraming::Kind::none && !body_complete();
   if (refusal.close || body_unread) session_.linger_after_this();
   if (session_.context().shared.draining) session_.close_after_this();
   std::string headers;

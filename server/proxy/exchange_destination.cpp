@@ -87,7 +87,6 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
   record_.priority = word_of(request.priority);
   recovery_.go_to(record_.upstream, request.names.account);
   turn_.prepare(std::move(request));
-  outgoing_ = outgoing();
   return std::nullopt;
 }
 
@@ -121,7 +120,6 @@ bool Exchange::take_body_back() {
 // Nothing is sent from it any more.
 void Exchange::release_body() {
   if (!view_.stream && !call_hash_) call_hash_ = hash_of_call(client_.name, body_bytes_.view());
-  outgoing_.body = {};
   std::vector<std::string_view>().swap(body_pieces_);
   body_bytes_ = BodyBuffer();
 }
@@ -138,7 +136,7 @@ OutgoingRequest Exchange::outgoing() {
     for (const std::string_view piece : body_pieces_) described.body.length += piece.size();
   } else {
     request.framing = described.body = framing_;
-    if (framing_.kind != net::BodyFraming::Kind::none) request.stream = &*body_;
+    if (framing_.kind != net::BodyFraming::Kind::none) request.stream = body_.get();
   }
   const std::string target = upstream_target(upstream, route_);
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];

@@ -12,7 +12,7 @@ void Exchange::note_try(int status, std::string_view cause) {
   record_.tries.push_back({destination_.upstream->name, status, std::string(cause)});
 }
 
-void Exchange::note_relayed(const Relay& relay) {
+void Exchange::note_relayed(Relay& relay) {
   if (const auto usage = relay.usage()) {
     record_.input_tokens = usage->input;
     record_.cached_tokens = usage->cached;
@@ -24,7 +24,7 @@ void Exchange::note_relayed(const Relay& relay) {
     record_.first_content =
         std::chrono::duration_cast<std::chrono::microseconds>(*relay.first_content_at() - session_.head_read_at());
   }
-  record_.content_gaps = relay.content_gaps();
+  record_.content_gaps = relay.take_content_gaps();
   record_.events += relay.filter().events();
   record_.keepalives_absorbed += relay.filter().keepalives_absorbed();
   if (!relay.issued_id().empty()) session_.context().shared.issued.remember(relay.issued_id(), record_.upstream);
@@ -101,7 +101,7 @@ void Exchange::note_outcome(const MaybeRefusal& refusal) {
 void Exchange::log() {
   if (record_.outcome == "probe") return;
   record_.bytes_out = downstream_.bytes_sent();
-  if (body_ && record_.bytes_in == 0) record_.bytes_in = body_->bytes_read();
+  if (body_) record_.bytes_in = body_->bytes_read();
   record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - session_.head_read_at());
   session_.context().shared.note(record_);
 }

@@ -2,6 +2,7 @@
 // exchange_try.cpp and exchange_record.cpp. Everybody else calls run_exchange.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,6 +65,7 @@ class Exchange {
   std::string_view cors_origin() const;
   std::string cors_lines() const;
   bool is_json() const;
+  bool body_complete() const { return body_read_ || (body_ && body_->complete()); }
 
   // Where it goes, and what it is there.
   net::Task<MaybeRefusal> choose_and_prepare();
@@ -91,11 +93,13 @@ class Exchange {
   void take_break(Tried& tried);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here);
   void decide(Tried& tried, Verdict verdict);
+  net::Task<net::Failure> start(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
+  std::string downstream_head(const net::ResponseHead& answer_head, const RelayOptions& options);
 
   // What is known of it.
   void note_try(int status, std::string_view cause);
-  void note_relayed(const Relay& relay);
+  void note_relayed(Relay& relay);
   void note_cost(const protocol::Usage& usage);
   void settle(const Relay& relay, int status);
   void learn(const protocol::Usage& usage, bool complete);  // of an answer that was cut off only its input
@@ -114,7 +118,8 @@ class Exchange {
   Route route_;
   Client client_;
   net::BodyFraming framing_;
-  std::optional<ClientBody> body_;
+  std::unique_ptr<ClientBody> body_;  // that is passed on as it comes
+  bool body_read_ = false;            // it is all in body_bytes_, or was
   BodyBuffer body_bytes_;
   protocol::RequestView view_;
   protocol::PromptEstimate estimate_;
@@ -122,7 +127,6 @@ class Exchange {
   net::Instant arrived_{};         // of the caller, its SDK's earlier tries included
   Destinations destinations_;      // where the call may go
   Destination destination_;        // where it goes
-  OutgoingRequest outgoing_;       // and what is sent there
   PreparedBody prepared_;
   std::vector<std::string_view> body_pieces_;
   std::optional<KeptBodies::Claim> kept_;   // of a body that is here

@@ -70,15 +70,14 @@ net::Task<Exchange::Tried> Exchange::try_once() {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
   // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
-  Choice choice = outgoing_.stream ? Choice::fresh_only : Choice::any;
+  const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
+  Choice choice = uploads ? Choice::fresh_only : Choice::any;
   for (;;) {
-    // A head that was sent is not kept, and one that says how much of the wait is left is out of date.
-    if (upstream.queue_headers || outgoing_.head.empty()) outgoing_ = outgoing();
     UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
     Failure failure = co_await call.connect(choice);
     if (!failure && !session_.gone()) {
       turn_.sent();
-      failure = co_await call.start(outgoing_);
+      failure = co_await start(call);
     }
     Tried tried;
     if (call.refusal()) {
@@ -105,6 +104,11 @@ net::Task<Exchange::Tried> Exchange::try_once() {
     choice = Choice::fresh_only;
     ++record_.attempts;
   }
+}
+
+// What is sent is made when it is, and held no longer: many calls wait long before, and long after.
+net::Task<Failure> Exchange::start(UpstreamCall& call) {
+  return call.start(outgoing());
 }
 
 // No answer came.
@@ -201,7 +205,6 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
                                                       Clock::now());
     tried.refusal = prepare();
     tried.again = !tried.refusal;
-    outgoing_ = outgoing();
     return tried;
   }
   if (settings_.learn.enabled) hear_refusal(turn_, *destination_.upstream, diagnosis, answer_head, error);
@@ -236,7 +239,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   options.hide_usage = prepared_.hide;
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
-  options.timeouts = timeouts_of(destination_);
+  options.timeouts = &timeouts_of(destination_);
   if (route_.reads_body()) {
     options.at_first_content = [this] {
       kept_.reset();
@@ -254,19 +257,25 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
     options.kind = AnswerKind::error;
   }
 
-  DownstreamResponse response;
   const bool ends_with_connection = call.framing().kind == net::BodyFraming::Kind::until_close;
-  response.body = call.framing();
+  options.framing = call.framing();
   const bool to_be_framed = ends_with_connection || (options.kind == AnswerKind::events &&
-                                                     response.body.kind == net::BodyFraming::Kind::length);
-  if (to_be_framed) response.body = {net::BodyFraming::Kind::chunked, 0};
-  if (response.body.kind == net::BodyFraming::Kind::chunked && head_.version < 11) {
-    response.body = {net::BodyFraming::Kind::until_close, 0};
+                                                     options.framing.kind == net::BodyFraming::Kind::length);
+  if (to_be_framed) options.framing = {net::BodyFraming::Kind::chunked, 0};
+  if (options.framing.kind == net::BodyFraming::Kind::chunked && head_.version < 11) {
+    options.framing = {net::BodyFraming::Kind::until_close, 0};
     session_.close_after_this();
   }
   // An answer to an upload that is not over yet: the rest of it stands where the next request would begin.
   if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete())
     session_.linger_after_this();
+  options.head = [this, &call](const RelayOptions& made) { return downstream_head(call.head(), made); };
+  return options;
+}
+
+std::string Exchange::downstream_head(const net::ResponseHead& answer_head, const RelayOptions& options) {
+  DownstreamResponse response;
+  response.body = options.framing;
   response.to_head = head_.method == "HEAD";
   response.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
   if (!response.keep_alive) session_.close_after_this();
@@ -280,9 +289,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   const std::string lines = turn_.header_lines();
   response.budget_lines = lines;
   response.has_own_limits = turn_.has_own_limits();
-  options.head = write_downstream_head(response, answer_head);
-  options.framing = response.body;
-  return options;
+  return write_downstream_head(response, answer_head);
 }
 
 }  // namespace weir::proxy

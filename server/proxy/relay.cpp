@@ -155,7 +155,10 @@ void Relay::open() {
   if (options_.at_first_content) options_.at_first_content();
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
   if (call_.head().status < 400) turn_.note_content();
-  if (!downstream_.begun()) downstream_.begin(std::move(options_.head), options_.framing);
+  if (downstream_.begun()) return;
+  std::string head = options_.head(options_);
+  if (pointless_) say_pointless(head);
+  downstream_.begin(std::move(head), options_.framing);
 }
 
 void Relay::send(std::span<const std::string_view> data, Downstream::End end) {
@@ -176,7 +179,7 @@ std::string_view Relay::held_error() const {
 
 void Relay::release(bool pointless) {
   early_error_ = false;
-  if (pointless) say_pointless(options_.head);
+  pointless_ = pointless;
   send({}, Downstream::End::complete);
 }
 
@@ -185,7 +188,7 @@ void Relay::report_progress(Instant now) {
   if (now < last_progress_ + progress_every || contents_seen_ == 0) return;
   last_progress_ = now;
   std::uint64_t tokens = contents_seen_;
-  if (const auto& usage = filter_.usage()) {
+  if (const auto usage = filter_.usage()) {
     if (usage->output) tokens = std::max(tokens, *usage->output);
     if (usage->input) turn_.measured(*usage->input, usage->cached.value_or(0));
   }
@@ -241,7 +244,7 @@ void Relay::note_content(Instant now) {
 }
 
 MaybeRefusal Relay::check_clocks(Instant now) {
-  const UpstreamTimeouts& limits = options_.timeouts;
+  const UpstreamTimeouts& limits = *options_.timeouts;
   if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
   if (now >= last_byte_ + limits.byte_gap)
     return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
@@ -252,14 +255,14 @@ MaybeRefusal Relay::check_clocks(Instant now) {
 
 // Keep-alives must not hide a dead call: without content there is no progress, whatever bytes arrive.
 Instant Relay::content_deadline() const {
-  if (!first_content_at_) return started_ + options_.timeouts.first_content;
+  if (!first_content_at_) return started_ + options_.timeouts->first_content;
   if (options_.kind == AnswerKind::events && !filter_.terminal_seen())
-    return last_content_ + options_.timeouts.content_gap;
+    return last_content_ + options_.timeouts->content_gap;
   return Instant::max();
 }
 
 Instant Relay::next_deadline() const {
-  const UpstreamTimeouts& limits = options_.timeouts;
+  const UpstreamTimeouts& limits = *options_.timeouts;
   Instant next = std::min(started_ + limits.total, last_byte_ + limits.byte_gap);
   next = std::min(next, content_deadline());
   return std::min(next, heartbeat_.next());

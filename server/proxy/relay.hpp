@@ -34,8 +34,9 @@ struct RelayOptions {
   bool wants_id = false;      // remember the id that a JSON answer or the first event names
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
-  UpstreamTimeouts timeouts;
-  std::string head;                        // to the client, with the first content
+  const UpstreamTimeouts* timeouts = nullptr;  // never; lives as long as the call
+  // Writes the head to the client, when the first content is there: until then many calls wait long.
+  std::function<std::string(const RelayOptions&)> head;
   std::function<void()> at_first_content;  // called once, when there will be no other try; may be empty
   net::BodyFraming framing;                // of it
 };
@@ -66,7 +67,7 @@ class Relay {
   // Every byte of the answer has been read: the upstream's connection can serve another call.
   bool upstream_done() const { return decoder_.complete(); }
   const std::string& issued_id() const { return issued_id_; }
-  const observe::ContentGaps& content_gaps() const { return content_gaps_; }  // of a stream
+  observe::ContentGaps take_content_gaps() { return std::move(content_gaps_); }  // of a stream
 
  private:
   std::size_t take(std::span<char> raw);  // returns how many bytes were part of the answer
@@ -104,6 +105,7 @@ class Relay {
   bool complete_ = false;
   bool opened_ = false;
   bool early_error_ = false;  // a 200 whose first word is an error
+  bool pointless_ = false;    // its SDK is told not to try again
   std::string held_;          // what waits for the first content; bounded
   std::uint64_t contents_seen_ = 0;
   net::Instant started_, last_byte_, last_content_, last_progress_;

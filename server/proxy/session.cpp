@@ -112,8 +112,7 @@ net::Task<Session::HeadRead> Session::read_head() {
     if (!client_.unread().empty()) {
       const auto end = net::find_head_end(client_.unread(), limits);
       if (const auto* error = std::get_if<net::HeadError>(&end)) {
-        Refusal refusal = refuse_head(*error);
-        co_await refuse_early(std::move(refusal));
+        co_await refuse_early(*error);
         co_return HeadRead::closed;
       }
       if (const std::size_t size = std::get<std::size_t>(end); size > 0) {
@@ -122,8 +121,7 @@ net::Task<Session::HeadRead> Session::read_head() {
         disarm();
         head_read_at_ = Clock::now();
         if (const auto error = net::parse_request_head(head_bytes_, limits, head_)) {
-          Refusal refusal = refuse_head(*error);
-          co_await refuse_early(std::move(refusal));
+          co_await refuse_early(*error);
           co_return HeadRead::closed;
         }
         co_return HeadRead::ready;
@@ -142,15 +140,23 @@ net::Task<Session::HeadRead> Session::read_head() {
     if ((rang & stop) != 0 && !begun) co_return HeadRead::closed;
     if ((rang & time) != 0) {
       if (begun) {
-        Refusal refusal = refuse_slow("header", timeouts.header);
-        co_await refuse_early(std::move(refusal));
+        co_await refuse_slow_head(timeouts.header);
       }
       co_return HeadRead::closed;
     }
   }
 }
 
-net::Task<void> Session::refuse_early(Refusal refusal) {
+// Plain functions, so that the frame of a connection that waits for its next request has no room for a refusal.
+net::Task<void> Session::refuse_early(const net::HeadError& error) {
+  return answer_early(refuse_head(error));
+}
+
+net::Task<void> Session::refuse_slow_head(std::chrono::milliseconds limit) {
+  return answer_early(refuse_slow("header", limit));
+}
+
+net::Task<void> Session::answer_early(Refusal refusal) {
   linger_after_this();
   const std::string id = context_.shared.mint_id();
   const std::string answer = write_refusal(refusal, protocol::Api::other, id, false, false, {});

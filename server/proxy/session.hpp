@@ -80,7 +80,9 @@ class Session {
  private:
   enum class HeadRead { ready, closed };
   net::Task<HeadRead> read_head();
-  net::Task<void> refuse_early(Refusal refusal);
+  net::Task<void> refuse_early(const net::HeadError& error);
+  net::Task<void> refuse_slow_head(std::chrono::milliseconds limit);
+  net::Task<void> answer_early(Refusal refusal);
   net::Task<void> linger();
 
   WorkerContext& context_;

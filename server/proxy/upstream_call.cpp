@@ -41,7 +41,7 @@ net::Task<Failure> UpstreamCall::connect(net::UpstreamPool::Choice choice) {
   co_return Failure{};
 }
 
-net::Task<Failure> UpstreamCall::start(OutgoingRequest& request) {
+net::Task<Failure> UpstreamCall::start(OutgoingRequest request) {
   Failure failure = co_await send(request);
   if (failure || session_.gone() || refusal_) co_return failure;
   co_return co_await read_head(request);
@@ -78,7 +78,7 @@ net::Task<Failure> UpstreamCall::send(OutgoingRequest& request) {
     if (rang == Session::time) co_return failed(Failure::Kind::timeout, "it took no more of the request");
   }
   session_.disarm();
-  std::string().swap(request.head);
+  std::string().swap(request.head);  // many calls wait long for their answer
   if (upstream.write_failed()) co_return Failure{};
   if (request.stream) co_return co_await upload(request);
   sent_ = true;

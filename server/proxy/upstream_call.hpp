@@ -17,7 +17,7 @@ namespace weir::proxy {
 
 // What to send: a head, and a body that is here in pieces or still coming from the client.
 struct OutgoingRequest {
-  std::string head;  // given back when it has been sent: many calls wait long for their answer
+  std::string head;
   std::string_view method;
   std::span<const std::string_view> body;  // pieces that stay where they are
   ClientBody* stream = nullptr;            // an upload to pass on; nullptr: `body` is all
@@ -34,7 +34,7 @@ class UpstreamCall {
   net::Task<net::Failure> connect(net::UpstreamPool::Choice choice);
   // From the connection to a response head. Empty failure: head() is there (or the session is gone, or refusal() is
   // set).
-  net::Task<net::Failure> start(OutgoingRequest& request);
+  net::Task<net::Failure> start(OutgoingRequest request);
 
   const net::ResponseHead& head() const { return head_; }
   const net::BodyFraming& framing() const { return framing_; }

@@ -27,9 +27,9 @@ TEST(FramePool, GivesTheFrameThatWasReleasedLastToTheNextOfItsSize) {
   void* const second = frame_pool::allocate(700);
   frame_pool::release(first, 700);
   frame_pool::release(second, 700);
-  void* const again = frame_pool::allocate(690);
+  void* const again = frame_pool::allocate(698);
   EXPECT_EQ(again, second);
-  frame_pool::release(again, 690);
+  frame_pool::release(again, 698);
 }
 
 TEST(FramePool, KeepsTheFramesOfTasksForTheNextOnes) {
