@@ -10,15 +10,15 @@
 #include <vector>
 
 #include "corpus.hpp"
-#include "protocol/text_profile.hpp"
 #include "protocol/token_weights.hpp"
+#include "text_profile.hpp"
 
 namespace {
 
 using namespace weir::protocol;
 
 constexpr std::size_t classes = char_class_count, kinds = char_kind_count;
-constexpr std::size_t pair_count = classes * classes, run_count = kinds * TextProfile::run_positions;
+constexpr std::size_t pair_count = classes * classes, run_count = kinds * run_positions;
 constexpr std::size_t runs_at = pair_count, kinds_at = runs_at + run_count, class_at = kinds_at + kinds * kinds,
                       before_at = class_at + classes, feature_count = before_at + classes;
 constexpr double pair_penalty = 1e-2, run_penalty = 1e-2, kind_penalty = 1e-2;
@@ -31,8 +31,7 @@ std::size_t kind_pair(std::size_t c, std::size_t before) {
 }
 
 Sparse features_of(const std::string& text) {
-  TextProfile profile;
-  profile.read_plain(text);
+  const TextProfile profile = profile_of(text);
   std::vector<double> all(feature_count);
   for (std::size_t i = 0; i < pair_count; ++i) {
     const double count = profile.pairs[i];
@@ -111,7 +110,7 @@ void print_family(const std::vector<double>& weights, const std::string& name) {
     for (std::size_t before = 0; before < classes; ++before) {
       const double weight = weights[c * classes + before] + weights[kinds_at + kind_pair(c, before)] +
                             weights[class_at + c] + weights[before_at + before];
-      const int level = static_cast<int>(std::lround((weight - weight_lowest) / weight_step));
+      const int level = static_cast<int>(std::lround(weight * 1000)) - weight_lowest;
       clipped += level < 0 || level >= weight_levels;
       const int written = std::clamp(level, 0, weight_levels - 1);
       row += letter_of(written / letter_count);
@@ -122,8 +121,8 @@ void print_family(const std::vector<double>& weights, const std::string& name) {
   std::printf("},\n        {{");
   for (std::size_t k = 0; k < kinds; ++k) {
     std::printf("%s{", k == 0 ? "" : ",\n          ");
-    for (std::size_t i = 0; i < TextProfile::run_positions; ++i) {
-      const double weight = weights[runs_at + k * TextProfile::run_positions + i];
+    for (std::size_t i = 0; i < run_positions; ++i) {
+      const double weight = weights[runs_at + k * run_positions + i];
       std::printf("%s%.3ff", i == 0 ? "" : ", ", weight == 0 ? 0 : weight);
     }
     std::printf("}");

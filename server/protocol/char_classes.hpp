@@ -1,5 +1,5 @@
 // What kind of character stands in a text, as far as tokenizers care: each lower-case letter by itself, other ASCII by
-// its habits, everything beyond by script. Tables only; the counting is text_profile's, the meaning token_weights'.
+// its habits, everything beyond by script. Tables only; the adding up is token_sum's, the meaning token_weights'.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace weir::protocol {
 
-// The finest view: 64 classes, so that pairs of them fill a table of 4096 counters that stays in the L1 cache.
+// The finest view: 64 classes, so that what a text uses of a table of their 4096 pairs stays in the L1 cache.
 enum CharClass : std::uint8_t {
   class_a = 0,  // 'a' to 'z' are 0 to 25
   class_upper_vowel = 26,
@@ -52,6 +52,7 @@ enum CharClass : std::uint8_t {
 };
 constexpr std::size_t char_class_count = 64;
 static_assert(class_other_script < char_class_count);
+constexpr std::size_t ascii_class_count = class_sign + 1;  // those of ASCII come first
 
 // The coarse view: characters that form runs together, since tokenizers cut a text into such runs first.
 enum CharKind : std::uint8_t {
@@ -69,6 +70,7 @@ enum CharKind : std::uint8_t {
   kind_other,
 };
 constexpr std::size_t char_kind_count = 12;
+constexpr std::size_t ascii_kind_count = kind_mark + 1;  // those of ASCII come first
 
 // In the table of ASCII: bytes that need a second look, which are the backslash (in JSON) and everything above 127.
 constexpr std::uint8_t class_special = 255;

@@ -29,6 +29,7 @@ double spread_of(EstimateCorrections::Prior prior) {
 constexpr double bin_width = 0.0125, lowest_bin = -0.4;
 constexpr double quantile = 0.99;
 constexpr float prior_reports = 20, kept = 0.997F;
+constexpr float weight_max = 1024;  // of one report, before all are made smaller: floats stay exact enough
 
 }  // namespace
 
@@ -40,21 +41,27 @@ RatioQuantile::RatioQuantile(double spread) {
     sum += bins_[i];
   }
   for (float& bin : bins_) bin *= prior_reports / sum;
+  total_ = static_cast<double>(prior_reports);
 }
 
+// The older fade: each one counts more than all before it did, instead of each bin less.
 void RatioQuantile::add(double ratio) {
   const double place = (std::log(std::max(ratio, 1e-3)) - lowest_bin) / bin_width;
   const auto bin = static_cast<std::size_t>(std::clamp(place, 0.0, static_cast<double>(bin_count - 1)));
-  for (float& b : bins_) b *= kept;
-  bins_[bin] += 1;
+  weight_ /= kept;
+  bins_[bin] += weight_;
+  total_ += static_cast<double>(weight_);
+  if (weight_ < weight_max) return;
+  for (float& b : bins_) b /= weight_;
+  weight_ = 1;
+  total_ = 0;
+  for (const float b : bins_) total_ += static_cast<double>(b);
 }
 
 double RatioQuantile::upper() const {
-  float sum = 0;
-  for (const float bin : bins_) sum += bin;
-  float above = sum * static_cast<float>(1 - quantile);
+  double above = total_ * (1 - quantile);
   std::size_t i = bin_count;
-  while (i > 1 && above >= bins_[i - 1]) above -= bins_[--i];
+  while (i > 1 && above >= static_cast<double>(bins_[i - 1])) above -= static_cast<double>(bins_[--i]);
   return std::max(1.0, std::exp(lowest_bin + static_cast<double>(i) * bin_width));
 }
 
@@ -91,11 +98,13 @@ void EstimateCorrections::learn(const TokenFeatures& features, double actual) {
   const double before = expected(factors_, features);
   usage_ratio_.add(std::max(actual - slack_tokens, 1.0) / std::max(before, 1.0));
 
-  Factors gain{};  // the covariance times the features
+  Factors gain{};  // the covariance, which is symmetric, times the features, of which most are zero
   double variance = 0;
-  for (std::size_t i = 0; i < token_class_count; ++i) {
-    covariance_[i][i] += (i == constant ? 1 : drift) * drift;
-    for (std::size_t k = 0; k < token_class_count; ++k) gain[i] += covariance_[i][k] * static_cast<double>(features[k]);
+  for (std::size_t i = 0; i < token_class_count; ++i) covariance_[i][i] += (i == constant ? 1 : drift) * drift;
+  for (std::size_t k = 0; k < token_class_count; ++k) {
+    const auto feature = static_cast<double>(features[k]);
+    if (feature == 0) continue;
+    for (std::size_t i = 0; i < token_class_count; ++i) gain[i] += covariance_[k][i] * feature;
   }
   for (std::size_t i = 0; i < token_class_count; ++i) variance += gain[i] * static_cast<double>(features[i]);
   const double own = noise * before + noise_tokens;
@@ -115,10 +124,10 @@ void EstimateCorrections::learn(const TokenFeatures& features, double actual) {
     strays_in_a_row_ = 0;
   }
 
-  for (std::size_t i = 0; i < token_class_count; ++i)
-    factors_[i] = std::clamp(factors_[i] + gain[i] / total * error, lowest[i], highest[i]);
   for (std::size_t i = 0; i < token_class_count; ++i) {
-    for (std::size_t k = 0; k < token_class_count; ++k) covariance_[i][k] -= gain[i] * gain[k] / total;
+    const double share = gain[i] / total;
+    factors_[i] = std::clamp(factors_[i] + share * error, lowest[i], highest[i]);
+    for (std::size_t k = 0; k < token_class_count; ++k) covariance_[i][k] -= share * gain[k];
   }
 }
 

@@ -25,6 +25,8 @@ class RatioQuantile {
  private:
   static constexpr std::size_t bin_count = 96;
   std::array<float, bin_count> bins_{};
+  float weight_ = 1;  // of the last report
+  double total_ = 0;  // of all bins
 };
 
 class EstimateCorrections {

@@ -11,8 +11,7 @@
 #include "protocol/media_tokens.hpp"
 #include "protocol/model_family.hpp"
 #include "protocol/prompt_parts.hpp"
-#include "protocol/text_profile.hpp"
-#include "protocol/token_weights.hpp"
+#include "protocol/token_sum.hpp"
 
 namespace weir::protocol {
 namespace {
@@ -23,51 +22,10 @@ using Prior = EstimateCorrections::Prior;
 constexpr std::size_t models_max = 256;
 constexpr std::size_t model_name_max = 256;
 
-// Longer texts are read in blocks: so many of so many bytes, spread evenly.
+// Longer texts are read in blocks: so many of so many bytes, spread evenly. Each is read from so many bytes before it,
+// which are not counted: a word that was begun there would cost as much as a whole one.
 constexpr std::size_t sampled_above = 64 * 1024;
-constexpr std::size_t block_bytes = 512, block_count = 128;
-
-// --- From counts of characters to tokens -----------------------------------------------------------------------------
-
-constexpr std::array<TokenClass, char_class_count> make_classes() {
-  std::array<TokenClass, char_class_count> classes{};
-  for (std::size_t c = 0; c < char_class_count; ++c) {
-    classes[c] = c <= class_upper_consonant ? TokenClass::words
-                 : c == class_digit         ? TokenClass::digits
-                 : c <= class_sign          ? TokenClass::marks
-                 : c <= class_arabic        ? TokenClass::alphabets
-                 : c <= class_han_rare      ? TokenClass::han
-                 : c <= class_hangul        ? TokenClass::syllables
-                 : c == class_cjk_mark      ? TokenClass::han
-                                            : TokenClass::others;
-  }
-  return classes;
-}
-constexpr auto class_groups = make_classes();
-constexpr std::array<TokenClass, char_kind_count> kind_groups{
-    TokenClass::words,     TokenClass::digits,    TokenClass::marks,  TokenClass::marks,
-    TokenClass::marks,     TokenClass::alphabets, TokenClass::han,    TokenClass::syllables,
-    TokenClass::syllables, TokenClass::han,       TokenClass::others, TokenClass::others};
-
-void add_tokens(const TextProfile& profile, const TokenWeights& weights, double scale, TokenFeatures& features) {
-  TokenFeatures sums{};
-  for (std::size_t c = 0; c < char_class_count; ++c) {
-    if (!profile.has(kind_of_class[c])) continue;  // nothing but zeros
-    const std::uint32_t* const counts = &profile.pairs[c * char_class_count];
-    const float* const row = &weights.pairs[c * char_class_count];
-    std::array<float, 8> lanes{};  // independent sums, which the compiler keeps in vector registers
-    for (std::size_t i = 0; i < char_class_count; i += lanes.size()) {
-      for (std::size_t k = 0; k < lanes.size(); ++k)
-        lanes[k] += static_cast<float>(static_cast<std::int32_t>(counts[i + k])) * row[i + k];
-    }
-    for (const float lane : lanes) sums[static_cast<std::size_t>(class_groups[c])] += lane;
-  }
-  for (std::size_t i = 0; i < profile.runs.size(); ++i) {
-    const auto group = static_cast<std::size_t>(kind_groups[i / TextProfile::run_positions]);
-    sums[group] += static_cast<float>(profile.runs[i]) * weights.runs[i];
-  }
-  for (std::size_t i = 0; i < features.size(); ++i) features[i] += static_cast<float>(sums[i] * scale);
-}
+constexpr std::size_t block_bytes = 96, block_count = 256, lead_bytes = 16;
 
 // --- Which bytes are read --------------------------------------------------------------------------------------------
 
@@ -80,6 +38,13 @@ class Measure final : public PromptVisitor {
   std::size_t bytes = 0;
 };
 
+// Without the rest of a character that began before.
+std::string_view from_character(std::string_view stretch) {
+  std::size_t skip = 0;
+  while (skip < 3 && skip < stretch.size() && (static_cast<unsigned char>(stretch[skip]) & 0xC0U) == 0x80U) ++skip;
+  return stretch.substr(skip);
+}
+
 // The stretches of a long text that are read. They lie at odd places within their share of it, so that a text with a
 // rhythm of its own is not met at the same beat each time.
 class Sampling {
@@ -89,10 +54,10 @@ class Sampling {
   bool all() const { return period_ == 0; }
   double scale() const { return all() || read_ == 0 ? 1 : static_cast<double>(seen_) / static_cast<double>(read_); }
 
-  // Calls read(stretch) for what is to be read of the next piece of text.
+  // Calls read(stretch, lead) for what is to be read of the next piece of text.
   template <typename Read>
   void next(std::string_view piece, Read read) {
-    if (all()) return read(piece);
+    if (all()) return read(piece, std::string_view());
     const std::size_t begin = seen_;
     seen_ += piece.size();
     for (std::size_t block = begin / period_; block * period_ < seen_; ++block) {
@@ -100,7 +65,9 @@ class Sampling {
       const std::size_t to = std::min(block_begin(block) + block_bytes, seen_);
       if (from >= to) continue;
       read_ += to - from;
-      read(piece.substr(from - begin, to - from));
+      const std::string_view stretch = from_character(piece.substr(from - begin, to - from));
+      const std::size_t lead = from - begin - std::min(from - begin, lead_bytes);
+      read(stretch, from_character(piece.substr(lead, static_cast<std::size_t>(stretch.data() - piece.data()) - lead)));
     }
   }
 
@@ -114,43 +81,38 @@ class Sampling {
   std::size_t seen_ = 0, read_ = 0;
 };
 
-// Without the rest of a character that began before.
-std::string_view from_character(std::string_view stretch) {
-  std::size_t skip = 0;
-  while (skip < 3 && skip < stretch.size() && (static_cast<unsigned char>(stretch[skip]) & 0xC0U) == 0x80U) ++skip;
-  return stretch.substr(skip);
-}
-
 class Reader final : public PromptVisitor {
  public:
-  Reader(std::size_t total, const ImageRule& images) : sampling_(total), images_(images) {}
+  Reader(std::size_t total, std::string_view model, const TokenWeights& weights)
+      : sampling_(total), model_(model), weights_(weights) {}
 
   void text(std::string_view inside, TextUse use) override {
-    sampling_.next(inside, [&](std::string_view stretch) { profile(use).read_json(from_character(stretch)); });
+    sampling_.next(inside, [&](std::string_view stretch, std::string_view lead) { sum(use).read_json(stretch, lead); });
   }
   void json(std::string_view raw, TextUse use) override {
-    sampling_.next(raw, [&](std::string_view stretch) { profile(use).read_plain(from_character(stretch)); });
+    sampling_.next(raw, [&](std::string_view stretch, std::string_view lead) { sum(use).read_plain(stretch, lead); });
   }
   void media(const MediaPart& part) override {
-    (part.kind == MediaPart::Kind::image ? image_tokens_ : other_tokens_) += media_tokens(part, images_);
+    (part.kind == MediaPart::Kind::image ? image_tokens_ : other_tokens_) += media_tokens(part, image_rule_of(model_));
   }
 
-  const TextProfile& text_profile() const { return text_; }
-  const std::optional<TextProfile>& tools_profile() const { return tools_; }
+  const TokenSum& text_sum() const { return text_; }
+  const std::optional<TokenSum>& tools_sum() const { return tools_; }
   const Sampling& sampling() const { return sampling_; }
   std::uint64_t image_tokens_ = 0, other_tokens_ = 0;
 
  private:
-  TextProfile& profile(TextUse use) {
+  TokenSum& sum(TextUse use) {
     if (use == TextUse::text) return text_;
-    if (!tools_) tools_.emplace();
+    if (!tools_) tools_.emplace(weights_);
     return *tools_;
   }
 
   Sampling sampling_;
-  const ImageRule& images_;
-  TextProfile text_;
-  std::optional<TextProfile> tools_;
+  const std::string_view model_;
+  const TokenWeights& weights_;
+  TokenSum text_{weights_};
+  std::optional<TokenSum> tools_;
 };
 
 // --- What a template adds --------------------------------------------------------------------------------------------
@@ -301,7 +263,6 @@ PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView
   const TokenizerFamily family = family_of_model(model);
   const bool rule_for_tools = family == TokenizerFamily::o200k || family == TokenizerFamily::cl100k;
   const ToolText style = rule_for_tools ? ToolText::words : ToolText::json;
-  const ImageRule images = image_rule_of(model);
 
   std::size_t text_bytes = 0;
   if (body.size() > sampled_above) {
@@ -309,15 +270,14 @@ PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView
     visit_prompt(body, view, style, measure);
     text_bytes = measure.bytes;
   }
-  Reader reader(text_bytes, images);
+  Reader reader(text_bytes, model, weights_of(family));
   const PromptCounts counts = visit_prompt(body, view, style, reader);
 
-  const TokenWeights& weights = weights_of(family);
   const double scale = reader.sampling().scale();
   const Framing framing = framing_of(family, view.api);
   TokenFeatures text{}, tools{};
-  add_tokens(reader.text_profile(), weights, scale, text);
-  if (reader.tools_profile()) add_tokens(*reader.tools_profile(), weights, scale, tools);
+  reader.text_sum().add_to(text, scale);
+  if (reader.tools_sum()) reader.tools_sum()->add_to(tools, scale);
   feature(text, TokenClass::framing) = static_cast<float>(framing_tokens(counts, framing, view.api));
   feature(tools, TokenClass::tools) = static_cast<float>(tool_tokens(counts, framing, style));
   const double image_tokens = static_cast<double>(reader.image_tokens_);
@@ -333,11 +293,10 @@ PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView
 
 PromptEstimate TokenEstimator::estimate_text(std::string_view utf8, std::string_view model) const {
   const TokenizerFamily family = family_of_model(model);
-  const ImageRule no_images;
-  Reader reader(utf8.size(), no_images);
+  Reader reader(utf8.size(), model, weights_of(family));
   reader.json(utf8, TextUse::text);
   TokenFeatures text{};
-  add_tokens(reader.text_profile(), weights_of(family), reader.sampling().scale(), text);
+  reader.text_sum().add_to(text, reader.sampling().scale());
   PromptEstimate result;
   result.sampled = !reader.sampling().all();
   apply(impl_->known(model, family), text, {}, 0, result);

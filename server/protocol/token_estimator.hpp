@@ -2,7 +2,7 @@
 // and knows the tokenizer family of the model by its habits (character classes, not a vocabulary); learns the rest per
 // model from what upstreams report. Pure: no clock, no I/O. One for the process: safe to call from every worker thread.
 //
-// An estimate takes two microseconds and a nanosecond and a half per byte of text; of texts beyond 64 KiB it reads
+// An estimate takes half a microsecond and about a nanosecond per byte of text; of texts beyond 64 KiB it reads
 // evenly spread blocks. Its error, measured: docs/estimates.md.
 #pragma once
 

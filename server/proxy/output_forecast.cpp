@@ -24,8 +24,8 @@ struct Exits {
   float ended = 0;
 };
 using Seen = std::array<Exits, bucket_count>;
-// Parts of the answers, by the bucket in which they end.
-using Lengths = std::array<double, bucket_count>;
+// How likely an answer that came into a bucket ends in it.
+using Ends = std::array<double, bucket_count>;
 
 std::size_t bucket_of(std::uint64_t tokens) {
   if (tokens < 2) return 0;
@@ -50,51 +50,58 @@ double end_of(std::size_t bucket) {
   return buckets.ends[bucket];
 }
 
-Lengths make_prior() {
+Ends make_prior() {
   constexpr double sigmas_of_p99 = 2.326;
   const double middle = std::log(OutputForecast::prior_median);
   const double sigma = (std::log(OutputForecast::prior_p99) - middle) / sigmas_of_p99;
-  Lengths prior{};
+  std::array<double, bucket_count> parts{};
   double sum = 0;
   for (std::size_t i = 0; i < bucket_count; ++i) {
     const double z = (std::log(value_of(i)) - middle) / sigma;
-    sum += prior[i] = std::exp(-0.5 * z * z);
+    sum += parts[i] = std::exp(-0.5 * z * z);
   }
-  for (double& part : prior) part /= sum;
+  Ends prior{};
+  for (std::size_t i = 0; i < bucket_count; ++i) {
+    prior[i] = parts[i] / sum;
+    sum -= parts[i];
+  }
+  prior.back() = 1;
   return prior;
 }
 
-// What `seen` says, with `general` weighing as much as lean_weight answers.
-Lengths leaning(const Seen& seen, const Lengths& general) {
-  Lengths lengths{};
-  double still_running = 1, still_running_in_general = 1;
-  for (std::size_t i = 0; i < bucket_count; ++i) {
-    const double all = static_cast<double>(seen[i].all) + lean_weight * still_running_in_general;
-    const double ended = static_cast<double>(seen[i].ended) + lean_weight * general[i];
-    const bool last = i + 1 == bucket_count || all <= 0;
-    lengths[i] = last ? still_running : still_running * std::min(1.0, ended / all);
-    still_running -= lengths[i];
-    still_running_in_general = std::max(0.0, still_running_in_general - general[i]);
-  }
-  return lengths;
+// What was seen of a bucket, with `in_general` weighing as much as those of lean_weight answers that came so far.
+double leaning(const Exits& seen, double in_general, double came_so_far) {
+  if (seen.all <= 0) return in_general;  // most buckets: nobody was there
+  const double weight = lean_weight * came_so_far;
+  return std::min(1.0,
+                  (static_cast<double>(seen.ended) + weight * in_general) / (static_cast<double>(seen.all) + weight));
 }
 
-OutputExpectation summary(const Lengths& lengths, std::optional<std::uint64_t> cap) {
+// Bucket by bucket up to the 97th percentile; what is longer counts as that.
+OutputExpectation summary(const Seen& own, const Seen& general, const Ends& prior, std::optional<std::uint64_t> cap) {
   const double most = cap ? static_cast<double>(*cap) : end_of(bucket_count - 1);
-  double below = 0;
-  std::size_t top = 0;
-  for (; top + 1 < bucket_count; ++top) {
-    below += lengths[top];
-    if (below >= high_part) break;
-  }
-  const double high = std::min(end_of(top), most);
+  double running = 1, running_in_general = 1, running_before_all = 1;  // parts of the answers that come into a bucket
   double mean = 0;
-  for (std::size_t i = 0; i < bucket_count; ++i) mean += lengths[i] * std::min(value_of(i), high);
+  std::size_t bucket = 0;
+  for (;; ++bucket) {
+    const bool last = bucket + 1 == bucket_count;
+    const double ends_in_general = leaning(general[bucket], prior[bucket], running_before_all);
+    const double ends = last ? 1 : leaning(own[bucket], ends_in_general, running_in_general);
+    mean += running * ends * std::min(value_of(bucket), most);
+    running -= running * ends;
+    running_in_general -= running_in_general * ends_in_general;
+    running_before_all -= running_before_all * prior[bucket];
+    if (last || running <= 1 - high_part) break;
+  }
+  const double high = std::min(end_of(bucket), most);
+  mean += running * high;
   OutputExpectation result;
   result.high = static_cast<std::uint64_t>(std::llround(high));
   result.mean = std::min(static_cast<std::uint64_t>(std::llround(mean)), result.high);
   return result;
 }
+
+constexpr Seen nothing_seen{};
 
 }  // namespace
 
@@ -143,7 +150,7 @@ struct OutputForecast::Impl {
   }
 
   std::size_t most = pairs_max;
-  const Lengths prior = make_prior();
+  const Ends prior = make_prior();
   mutable std::mutex mutex;
   std::string name;          // of the pair that is looked for
   std::list<Entry> entries;  // the last used first; a model in general is the pair without a key
@@ -157,13 +164,10 @@ OutputForecast::~OutputForecast() = default;
 
 OutputExpectation OutputForecast::expect(std::string_view key, std::string_view model,
                                          std::optional<std::uint64_t> cap) {
-  Seen own{}, general{};
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (const auto* entry = impl_->find(impl_->pair_name("", model))) general = entry->seen;
-    if (const auto* entry = impl_->find(impl_->pair_name(key, model))) own = entry->seen;
-  }
-  return summary(leaning(own, leaning(general, impl_->prior)), cap);
+  const std::lock_guard lock(impl_->mutex);
+  const auto* const general = impl_->find(impl_->pair_name("", model));
+  const auto* const own = impl_->find(impl_->pair_name(key, model));
+  return summary(own ? own->seen : nothing_seen, general ? general->seen : nothing_seen, impl_->prior, cap);
 }
 
 void OutputForecast::progress(std::string_view key, std::string_view model, std::uint64_t before, std::uint64_t now) {

@@ -88,6 +88,21 @@ TEST(TokenEstimate, OfALongTextIsMadeFromBlocks) {
   EXPECT_FALSE(estimate(chat_with(json_string(text.substr(0, text.find("今日は"))))).sampled);
 }
 
+// A block begins within a text, mostly within a word: as if it began one, it would weigh more.
+TEST(TokenEstimate, OfALongTextIsThatOfItsPiecesReadWhole) {
+  std::string text;
+  while (text.size() < 240'000) {
+    for (const CountedText& part : counted_texts) text.append(part.text).append("\n\n");
+  }
+  const TokenEstimator estimator;
+  std::uint64_t pieces = 0;
+  for (std::size_t at = 0; at < text.size(); at += 60'000)
+    pieces += estimator.estimate_text(std::string_view(text).substr(at, 60'000), "gpt-4o").text;
+  const PromptEstimate whole = estimator.estimate_text(text, "gpt-4o");
+  EXPECT_TRUE(whole.sampled);
+  EXPECT_LT(std::abs(relative_error(whole.text, pieces)), 0.01);
+}
+
 TEST(TokenEstimate, OfALongPromptInManyMessagesIsMadeFromBlocksToo) {
   std::string body = R"({"messages":[)";
   for (int i = 0; i < 400; ++i)
