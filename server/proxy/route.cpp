@@ -36,6 +36,10 @@ constexpr std::array<std::pair<std::string_view, Api>, 5> families{{{"/chat/comp
                                                                     {"/responses", Api::responses},
                                                                     {"/messages", Api::messages}}};
 
+// With the family's body; of texts, images and videos where they are multimodal.
+constexpr std::array<std::string_view, 3> embeddings_of_ark{"/embeddings/multimodal", "/batch/embeddings",
+                                                            "/batch/embeddings/multimodal"};
+
 bool under(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
@@ -155,10 +159,10 @@ Route find_route(std::string_view method, std::string_view target) {
       return route;
     }
   }
-  // Ark: /bots/…, /context/…, /batch/chat/completions and /batch/embeddings have the family's body on a path of their
-  // own.
+  // Ark: /bots/…, /context/… and /batch/chat/completions have the family's body on a path of their own.
   if (route.path.ends_with("/chat/completions")) route.api = Api::chat;
-  if (route.path == "/batch/embeddings") route.api = Api::embeddings;
+  if (std::find(embeddings_of_ark.begin(), embeddings_of_ark.end(), route.path) != embeddings_of_ark.end())
+    route.api = Api::embeddings;
   return route;
 }
 

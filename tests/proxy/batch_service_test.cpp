@@ -168,6 +168,25 @@ TEST(BatchCalls, StopAtTheirTokensOfTheDayAndLeaveTheRestAlone) {
   EXPECT_EQ(client.read_response().status(), 200);
 }
 
+// While it runs its estimate is reserved, afterwards what the upstream counted is used.
+TEST(BatchCalls, OfMultimodalEmbeddingsCountTheirTokens) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().hold().send(
+      json_answer(R"({"data":{"embedding":[0.5]},"usage":{"prompt_tokens":77,"total_tokens":77}})"));
+  TestProxy proxy(settings_for({account_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/api/v3/batch/embeddings/multimodal",
+                   R"({"model":"m","input":[{"type":"text","text":"a cat on a mat"},)"
+                   R"({"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]})"));
+  ASSERT_TRUE(wait_for([&] { return upstream.requests().size() == 1; }));
+  const std::string before = budgets_of(proxy);
+  EXPECT_EQ(before.find(R"("tpd":{"limit":1000000,"used":0,)"), std::string::npos) << before;
+  upstream.release();
+  EXPECT_EQ(client.read_response().status(), 200);
+  const std::string after = budgets_of(proxy);
+  EXPECT_NE(after.find(R"("tpd":{"limit":1000000,"used":77,)"), std::string::npos) << after;
+}
+
 // The batch call is asked first and answered last: the clock of an online call runs out in between.
 TEST(BatchCalls, HaveNoClockOfTheOnlineCalls) {
   ScriptedUpstream upstream;
