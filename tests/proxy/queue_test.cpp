@@ -154,6 +154,39 @@ TEST(Queue, TellsTheCallersOwnBudget) {
   EXPECT_EQ(answer.field("x-ratelimit-remaining-requests"), "9");
 }
 
+// Refused, and back with the same body as its SDK sends it again: before whoever came meanwhile.
+TEST(Queue, ACallerWhoseSdkComesBackTakesItsOldPlace) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection()
+      .expect_request()
+      .send(json_answer(R"({"id":"first of them"})"))
+      .expect_request()
+      .send(json_answer(R"({"id":"second of them"})"));
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  const auto of = [](const char* words, const char* fields) {
+    return post("/v1/chat/completions",
+                R"({"model":"m","messages":[{"role":"user","content":")" + std::string(words) + R"("}]})", fields);
+  };
+  RawClient running(proxy.port()), early(proxy.port()), late(proxy.port());
+  running.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  running.read_until(chat_event("a"));
+  early.send(of("early", "x-weir-max-wait: 0\r\n"));
+  EXPECT_EQ(code_of(early.read_response()), "weir_deadline");
+  late.send(of("late", ""));
+  const auto waiting = [&](const char* count) {
+    RawClient operators(proxy.operators_port());
+    operators.send(get("/weir/queue"));
+    return operators.read_response().body.find(count) != std::string::npos;
+  };
+  ASSERT_TRUE(wait_for([&] { return waiting(R"("waiting":1)"); }));
+  early.send(of("early", "x-stainless-retry-count: 1\r\n"));
+  ASSERT_TRUE(wait_for([&] { return waiting(R"("waiting":2)"); }));
+  running.close();
+  EXPECT_EQ(early.read_response().body, R"({"id":"first of them"})");
+  EXPECT_EQ(late.read_response().body, R"({"id":"second of them"})");
+}
+
 TEST(Retry, ARefusalAtTheDoorIsWaitedOutAndTriedAgain) {
   ScriptedUpstream upstream;
   upstream.expect_request()

@@ -1,0 +1,87 @@
+// What callers are told whom the queue turned away: a code of weir's own, hints that are true, and no word that makes
+// an SDK give up.
+#include "proxy/admission_refusal.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace weir::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using admission::Meter;
+using admission::Rejection;
+
+constexpr admission::Instant now{1000h};
+
+std::string field(const Refusal& refusal, std::string_view name) {
+  for (const auto& [key, value] : refusal.headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+struct Row {
+  admission::Refusal reason;
+  admission::Instant room_at;
+  const char* code;
+  const char* retry_after_ms;
+  const char* retry_after;
+  const char* should_retry;
+};
+
+TEST(AdmissionRefusal, HasACodeOfItsOwnAndTrueHints) {
+  const Row rows[] = {
+      {admission::Refusal::queue_full, admission::never, "weir_queue_full", "1000", "1", "true"},
+      {admission::Refusal::bytes_full, admission::never, "weir_queue_full", "1000", "1", "true"},
+      {admission::Refusal::deadline, now + 2500ms, "weir_deadline", "2500", "3", "true"},
+      {admission::Refusal::deadline, now + 1ns, "weir_deadline", "1", "1", "true"},
+      {admission::Refusal::deadline, admission::never, "weir_deadline", "", "", "true"},
+      {admission::Refusal::day, now + 5h, "weir_budget_day", "18000000", "18000", "false"},
+      {admission::Refusal::oversize, now + 1s, "weir_oversize", "", "", "false"},
+  };
+  admission::BudgetLimits budget;
+  budget.scope = admission::Scope::account;
+  budget.name = "ark-1";
+  for (const Row& row : rows) {
+    AdmissionFacts facts;
+    facts.budget = &budget;
+    const Refusal refusal = refuse_admission({row.reason, 0, Meter::tokens, row.room_at, 3}, facts, now);
+    EXPECT_EQ(refusal.status, 429) << row.code;
+    EXPECT_EQ(refusal.code, row.code);
+    EXPECT_EQ(field(refusal, "retry-after-ms"), row.retry_after_ms) << row.code;
+    EXPECT_EQ(field(refusal, "Retry-After"), row.retry_after) << row.code;
+    EXPECT_EQ(field(refusal, "x-should-retry"), row.should_retry) << row.code;
+    for (const char* word : {"quota", "billing", "credit", "will reset at"})
+      EXPECT_EQ(refusal.message.find(word), std::string::npos) << refusal.message;
+  }
+}
+
+TEST(RateLimitLines, AreThoseOfOpenAi) {
+  admission::MeterView requests, tokens;
+  requests.limit = 60;
+  requests.used = 1;
+  requests.full_in = 1s;
+  tokens.limit = 150'000;
+  tokens.used = 149'900;
+  tokens.reserved = 984;
+  tokens.full_in = 6min;
+  EXPECT_EQ(
+      rate_limit_lines(requests, tokens),
+      "x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 59\r\nx-ratelimit-reset-requests: 1s\r\n"
+      "x-ratelimit-limit-tokens: 150000\r\nx-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 6m0s\r\n");
+  EXPECT_EQ(rate_limit_lines(admission::MeterView(), std::nullopt), "") << "nothing is limited";
+}
+
+TEST(RateLimitLines, WriteDurationsAsOpenAiDoes) {
+  EXPECT_EQ(openai_duration(0ms), "0ms");
+  EXPECT_EQ(openai_duration(11500us), "12ms");
+  EXPECT_EQ(openai_duration(1s), "1s");
+  EXPECT_EQ(openai_duration(7660ms), "7.66s");
+  EXPECT_EQ(openai_duration(6min), "6m0s");
+  EXPECT_EQ(openai_duration(24h), "24h0m0s");
+}
+
+}  // namespace
+}  // namespace weir::proxy
