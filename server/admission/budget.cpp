@@ -131,7 +131,7 @@ std::optional<Meter> Budget::oversize(const Cost& cost) const {
   return std::nullopt;
 }
 
-Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
+Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now, Basis basis) const {
   Blocked last{Meter::requests, now};
   const auto consider = [&](Meter meter, Instant when) {
     if (when > last.when) last = {meter, when};
@@ -140,8 +140,9 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now) const {
   consider(Meter::tokens, window(Meter::tokens).predict(tokens, now));
   const auto consider_slots = [&](Tokens limit, Instant soonest) {
     if (in_flight_ + requests <= limit) return;
-    const Duration held =
-        held_ > Duration::zero() ? held_ : std::chrono::seconds(1);  // before any call was seen to end
+    const bool known = held_ > Duration::zero();
+    if (!known && basis == Basis::knowledge) return;
+    const Duration held = known ? held_ : std::chrono::seconds(1);
     consider(Meter::in_flight,
              std::min(soonest, now + held * (in_flight_ + requests - limit) / std::max<Tokens>(1, limit)));
   };

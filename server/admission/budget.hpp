@@ -75,8 +75,10 @@ class Budget {
   std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Instant now) const;
   // A meter whose limit the cost alone exceeds; nullopt: none.
   std::optional<Meter> oversize(const Cost& cost) const;
-  // When this many more requests and tokens would have passed, and which meter takes longest: a prediction.
-  Blocked predict(Tokens requests, Tokens tokens, Instant now) const;
+  // When this many more requests and tokens would have passed, and which meter takes longest: a prediction. How long
+  // calls stay in flight is not known before one has ended: that is guessed, or counts as nothing.
+  enum class Basis : std::uint8_t { guesses, knowledge };
+  Blocked predict(Tokens requests, Tokens tokens, Instant now, Basis basis = Basis::guesses) const;
 
   void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent

@@ -117,12 +117,13 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   enqueue(call, now);
   if (s.deadline != never) {
     // Behind everybody else it would start at this time at the latest; only if that is too late it is worth a closer
-    // look.
+    // look. Nobody is turned away by a guess: then it waits, and is turned away when its time is over.
+    constexpr auto known = Budget::Basis::knowledge;
     const FairQueue& queue = queue_of(call);
     const Tokens others = queue.queued() - call.size;
     const Tokens count = queue.waiting() - 1;
-    Rejection prediction = predict(call, {others, count, others, count}, now);
-    if (prediction.room_at > s.deadline) prediction = predict(call, now);
+    Rejection prediction = predict(call, {others, count, others, count}, now, known);
+    if (prediction.room_at > s.deadline) prediction = predict(call, now, known);
     if (prediction.room_at > s.deadline) {
       const bool day = prediction.meter == Meter::requests_day || prediction.meter == Meter::tokens_day;
       leave_queue(call);

@@ -282,8 +282,11 @@ class Scheduler {
   void unplan(Call& call);
   void give_up(Call& call, Instant now);
   void came_to_nothing(Call& call);
-  Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now);
-  Rejection predict(const Call& call, Instant now) { return predict(call, queue_of(call).ahead_of(call), now); }
+  Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now,
+                    Budget::Basis basis = Budget::Basis::guesses);
+  Rejection predict(const Call& call, Instant now, Budget::Basis basis = Budget::Basis::guesses) {
+    return predict(call, queue_of(call).ahead_of(call), now, basis);
+  }
   WaitingView view_of(const Call& call, Instant now);
 
   Limits limits_;

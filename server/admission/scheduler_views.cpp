@@ -7,7 +7,7 @@
 
 namespace weir::admission {
 
-Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, Instant now) {
+Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, Instant now, Budget::Basis basis) {
   const Submission& s = call.submission;
   Rejection prediction;
   prediction.room_at = now;
@@ -16,7 +16,7 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
     const bool own = &cost == &s.own;
     each.budget.advance(now);
     Blocked last = each.budget.predict((own ? ahead.requests_of_key : ahead.requests) + 1,
-                                       (own ? ahead.tokens_of_key : ahead.tokens) + expected_size(cost), now);
+                                       (own ? ahead.tokens_of_key : ahead.tokens) + expected_size(cost), now, basis);
     last.when = std::max({last.when, each.paused_until, each.breaker.open_until()});
     if (last.when <= prediction.room_at) return;
     prediction.room_at = last.when;

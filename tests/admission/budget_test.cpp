@@ -198,6 +198,15 @@ TEST(Budget, PredictsConcurrencyByHowLongCallsLast) {
   EXPECT_EQ(at(budget.predict(5, 5, start).meter), at(Meter::in_flight));
 }
 
+TEST(Budget, GuessesHowLongCallsLastOnlyWhereAskedTo) {
+  Budget budget = limited_to({{Meter::in_flight, 1}});
+  pass(budget, cost_of(1));
+  EXPECT_EQ(budget.predict(600, 600, start).when, start + 600s);
+  EXPECT_EQ(budget.predict(600, 600, start, Budget::Basis::knowledge).when, start);
+  budget.finish(2s);
+  EXPECT_EQ(budget.predict(601, 601, start, Budget::Basis::knowledge).when, start + 1200s);
+}
+
 TEST(Budget, PredictsTheNextDayWhenTodayIsFull) {
   BudgetLimits limits = limited(Scope::account, "up", {{Meter::tokens_day, 100}});
   limits.day_resets = start + 5h;

@@ -406,6 +406,20 @@ TEST(Scheduler, ThoseAheadCountInThePrediction) {
   EXPECT_EQ(desk.submit("c", {.tokens = 40, .patience = 140s}), "");
 }
 
+TEST(Scheduler, NobodyIsRefusedByAGuessOfHowLongCallsLast) {
+  Desk desk(all_of({account({{Meter::in_flight, 1}})}));
+  desk.submit("running", {});
+  desk.pass();
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(desk.submit("b" + std::to_string(i), {.patience = 600s}), "");
+  // Once a call was seen to end, it is known how long they last.
+  desk.now += 2s;
+  desk.settle("running");
+  EXPECT_EQ(desk.pass(), "b0");
+  EXPECT_EQ(desk.submit("late", {.patience = 600s}), "deadline");
+  EXPECT_EQ(desk.rejected.meter, Meter::in_flight);
+  EXPECT_EQ(desk.submit("patient", {.patience = 3000s}), "");
+}
+
 TEST(Scheduler, AFullDayIsSaidToBeOne) {
   BudgetLimits up = account({{Meter::tokens_day, 100}});
   up.day_resets = start + 5h;
