@@ -266,6 +266,7 @@ RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, 
   if (const auto value = find(headers, "retry-after"); value && !result.retry_after) {
     result.retry_after = parse_retry_after(*value, now);
   }
+  if (const auto value = find(headers, "ratelimitbysize-reset")) result.next_window = parse_reset(*value, now);
   if (const auto value = find(headers, "x-should-retry")) {
     if (same_word(*value, "true")) result.should_retry = true;
     if (same_word(*value, "false")) result.should_retry = false;

@@ -31,7 +31,9 @@ struct MeterReading {
 
 struct RateLimitHeaders {
   std::optional<std::chrono::milliseconds> retry_after;  // retry-after-ms, else retry-after
-  std::optional<bool> should_retry;                      // x-should-retry
+  // A field of a provider's own that says the same: Mistral's ratelimitbysize-reset, of a window that begins anew then.
+  std::optional<std::chrono::milliseconds> next_window;
+  std::optional<bool> should_retry;  // x-should-retry
   MeterReading requests;
   MeterReading tokens;
   MeterReading input_tokens;

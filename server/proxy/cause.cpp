@@ -72,6 +72,7 @@ Diagnosis diagnose(int status, const net::MessageHead& head, const protocol::Ups
   for (const net::Field& field : head.fields) fields.emplace_back(field.name, field.value);
   const auto headers = protocol::parse_rate_limit_headers(fields, std::chrono::floor<milliseconds>(now));
   diagnosis.hint = headers.retry_after;
+  if (!diagnosis.hint) diagnosis.hint = headers.next_window;
   if (!diagnosis.hint && !error.retry_delay.empty()) diagnosis.hint = protocol::parse_duration(error.retry_delay);
   if (!diagnosis.hint) diagnosis.hint = hint_in_words(message);
   // An upstream that says itself that coming back is pointless is believed.

@@ -192,8 +192,10 @@ void Exchange::take_break(Tried& tried) {
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
 Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
   const protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
-  const Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
-                                       destination_.upstream->error_rules, std::chrono::system_clock::now());
+  Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
+                                 destination_.upstream->error_rules, std::chrono::system_clock::now());
+  if (!diagnosis.hint && diagnosis.cause == Cause::minute_budget)
+    diagnosis.hint = wait_for_room(*destination_.upstream, answer_head, turn_.reserved());
   record_.cause = name_of(diagnosis.cause);
   record_.detail = error.message.substr(0, 200);
   if (answer_head.status == 429) learn_requested(error);

@@ -34,7 +34,6 @@ class Said {
   explicit Said(const Upstream& upstream) : upstream_(upstream) {}
 
   void add(Meter meter, const MeterReading& reading) {
-    if (reading.reset && *reading.reset > upstream_.limits.window + rounding) return;
     std::optional<std::uint64_t> used;
     if (reading.limit && reading.remaining) used = *reading.limit - std::min(*reading.limit, *reading.remaining);
     add(meter, Source::header, reading.limit, used);
@@ -72,10 +71,9 @@ bool tells_of_meters(const net::MessageHead& head) {
                      [](const net::Field& field) { return protocol::tells_of_a_meter(field.name); });
 }
 
-}  // namespace
-
-void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& head) {
-  if (upstream.limit_headers == LimitHeaders::none) return;
+// Calls each(meter, reading) for the meters with a window that a head tells of, as far as it is believed.
+template <typename Each>
+void each_reading(const Upstream& upstream, const net::MessageHead& head, Each each) {
   std::array<protocol::HeaderField, fields_max> fields;
   std::size_t count = 0;
   for (const net::Field& field : head.fields) {
@@ -85,14 +83,40 @@ void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& hea
   const auto now = std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
   const auto read =
       protocol::parse_rate_limit_headers(std::span<const protocol::HeaderField>(fields.data(), count), now);
-  Said said(upstream);
-  if (upstream.limit_headers == LimitHeaders::all) said.add(Meter::requests, read.requests);
-  said.add(Meter::input, read.input_tokens);
-  said.add(Meter::output, read.output_tokens);
+  const auto tell = [&](Meter meter, const MeterReading& reading) {
+    const bool of_a_day = reading.reset && *reading.reset > upstream.limits.window + rounding;
+    if (reading.any() && !of_a_day) each(meter, reading);
+  };
+  if (upstream.limit_headers == LimitHeaders::all) tell(Meter::requests, read.requests);
+  tell(Meter::input, read.input_tokens);
+  tell(Meter::output, read.output_tokens);
   // Beside those two Anthropic's plain one shows the tighter of them.
-  if (!read.input_tokens.any() && !read.output_tokens.any()) said.add(Meter::tokens, read.tokens);
-  said.add(Meter::tokens, read.project_tokens);
-  turn.hear(true, said.all());  // they count per model
+  if (!read.input_tokens.any() && !read.output_tokens.any()) tell(Meter::tokens, read.tokens);
+  tell(Meter::tokens, read.project_tokens);
+}
+
+}  // namespace
+
+void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& head) {
+  if (upstream.limit_headers == LimitHeaders::none) return;
+  Said said(upstream);
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading) { said.add(meter, reading); });
+  if (!said.all().empty()) turn.hear(true, said.all());  // they count per model
+}
+
+std::optional<milliseconds> wait_for_room(const Upstream& upstream, const net::MessageHead& head,
+                                          std::uint64_t tokens) {
+  if (upstream.limit_headers == LimitHeaders::none) return std::nullopt;
+  std::optional<milliseconds> wait;
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading) {
+    if (!reading.limit || *reading.limit == 0 || !reading.remaining) return;
+    const std::uint64_t needed = std::min(meter == Meter::requests ? 1 : tokens, *reading.limit);
+    if (*reading.remaining >= needed) return;
+    const double part = static_cast<double>(needed - *reading.remaining) / static_cast<double>(*reading.limit);
+    const std::chrono::duration<double, std::milli> window = upstream.limits.window;
+    wait = std::max(wait.value_or(milliseconds(0)), std::chrono::ceil<milliseconds>(window * part));
+  });
+  return wait;
 }
 
 void hear_refusal(Turn& turn, const Upstream& upstream, const Diagnosis& diagnosis, const net::MessageHead& head,
