@@ -93,6 +93,26 @@ TEST(KeepAlive, HeadTellsTheLengthAndSendsNoBody) {
   EXPECT_EQ(upstream.connections(), 1u);
 }
 
+// Some clients take one for the final answer (docs/architecture.md).
+TEST(InterimAnswers, OfTheUpstreamEndHere) {
+  for (const char* interim : {"100 Continue", "102 Processing", "103 Early Hints"}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request()
+        .send("HTTP/1.1 " + std::string(interim) + "\r\nLink: </x>; rel=preload\r\n\r\n")
+        .hold()
+        .send(json_answer("{}", "x-of: the answer\r\n"));
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    ASSERT_TRUE(upstream.wait_requests(1));
+    upstream.release();
+    const std::string head = client.read_head();
+    EXPECT_TRUE(head.starts_with("HTTP/1.1 200 OK\r\n")) << interim << head;
+    EXPECT_EQ(head.find("preload"), std::string::npos) << head;
+    EXPECT_NE(head.find("x-of: the answer"), std::string::npos) << head;
+  }
+}
+
 TEST(KeepAlive, AnswersWithoutABodyKeepBothConnections) {
   ScriptedUpstream upstream;
   upstream.expect_request().send("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n");
