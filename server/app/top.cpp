@@ -104,13 +104,20 @@ void show_budgets(Screen& screen, const element& budgets) {
   for (const element budget : list_of(budgets, "budgets")) {
     simdjson::dom::object meters;
     if (budget["meters"].get(meters) != simdjson::SUCCESS) continue;
+    // Where callers bring accounts of their own, nothing is spent of the upstream's: it says what each of them has.
+    bool of_each_caller = false;
+    if (budget["of_each_caller"].get(of_each_caller) != simdjson::SUCCESS) of_each_caller = false;
     for (const auto& [meter, view] : meters) {
       const auto limit = static_cast<double>(number_of(view, "limit"));
+      const std::string name = fit(text_of(budget, "scope") + " " + text_of(budget, "name"), 28);
+      if (of_each_caller) {
+        screen.line(name + " " + fit(meter, 12) + " " + amount(limit) + " for each caller's own account");
+        continue;
+      }
       const auto taken = static_cast<double>(number_of(view, "used") + number_of(view, "reserved"));
       const std::int64_t debt = number_of(view, "debt");
-      screen.line(fit(text_of(budget, "scope") + " " + text_of(budget, "name"), 28) + " " + fit(meter, 12) + " " +
-                  bar(taken / std::max(1.0, limit), 24) + " " + amount(taken) + " of " + amount(limit) +
-                  (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
+      screen.line(name + " " + fit(meter, 12) + " " + bar(taken / std::max(1.0, limit), 24) + " " + amount(taken) +
+                  " of " + amount(limit) + (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
     }
   }
 }

@@ -99,6 +99,7 @@ void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat f
   line.number("attempts", record.attempts);
   line.milliseconds("duration_ms", record.duration);
   line.milliseconds("queue_ms", record.queued);
+  if (record.queued_upstream.count() > 0) line.milliseconds("upstream_queue_ms", record.queued_upstream);
   line.milliseconds("first_byte_ms", record.first_byte);
   line.milliseconds("first_content_ms", record.first_content);
   line.number("bytes_in", record.bytes_in);

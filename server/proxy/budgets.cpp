@@ -67,6 +67,13 @@ std::string callers_account(const std::string& upstream, std::string_view caller
   return upstream + '@' + std::string(caller);
 }
 
+bool is_of_callers_account(std::string_view budget, std::string_view caller) {
+  const std::size_t at = budget.find('@');
+  if (at == std::string_view::npos || !budget.substr(at + 1).starts_with(caller)) return false;
+  const std::string_view rest = budget.substr(at + 1 + caller.size());
+  return rest.empty() || rest.front() == '/';
+}
+
 admission::Limits admission_limits(const Settings& settings, Instant now, SystemTime unix_time) {
   admission::Limits limits;
   limits.requests_max = settings.queue.requests_max;

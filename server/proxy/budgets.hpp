@@ -19,6 +19,8 @@ std::string model_budget_name(const Destination& destination);
 
 // The name of the account that a caller brings to an upstream; no upstream can be called that, '@' stands in no name.
 std::string callers_account(const std::string& upstream, std::string_view caller);
+// Whether a budget is that of such an account of this caller, or of one of its models.
+bool is_of_callers_account(std::string_view budget, std::string_view caller);
 
 // An instance's part of a limit; at least one, or nothing could ever be sent.
 std::uint64_t shared_part(std::uint64_t limit, double share);

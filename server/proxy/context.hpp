@@ -11,6 +11,7 @@
 
 #include "net/upstream_pool.hpp"
 #include "net/worker.hpp"
+#include "observe/caller_history.hpp"
 #include "observe/exchange_log.hpp"
 #include "observe/history.hpp"
 #include "observe/metrics.hpp"
@@ -39,10 +40,13 @@ struct Shared {
   observe::Log& log;
   observe::Metrics metrics;
   observe::History history{std::chrono::system_clock::now()};
+  observe::CallerHistory callers;
   void note(const observe::ExchangeRecord& record) {
+    const auto now = std::chrono::system_clock::now();
     log.exchange(record);
     metrics.exchange(record);
-    history.exchange(record, std::chrono::system_clock::now());
+    history.exchange(record, now);
+    callers.exchange(record, now);
   }
   IssuedIds issued;
   AdmissionGate gate;

@@ -20,14 +20,21 @@ void Downstream::send(std::span<const std::string_view> data, End end) {
   if (size > 0) {
     if (chunked) pieces.push_back(chunk.write(size));
     pieces.insert(pieces.end(), data.begin(), data.end());
-    if (chunked) pieces.push_back(end == End::complete ? std::string_view("\r\n0\r\n\r\n") : std::string_view("\r\n"));
-  } else if (chunked) {
-    pieces.emplace_back("0\r\n\r\n");
+    if (chunked) pieces.emplace_back("\r\n");
+  }
+  if (chunked && end == End::complete) {
+    pieces.emplace_back("0\r\n");
+    if (trailers_) pieces.push_back(*trailers_);
+    pieces.emplace_back("\r\n");
   }
   session_.client().write(pieces);
   committed_ = true;
   finished_ = end == End::complete;
   if (!head_.empty()) std::string().swap(head_);
+}
+
+void Downstream::add_trailer(std::string_view name, std::string_view value) {
+  if (trailers_) trailers_->append(name).append(": ").append(value).append("\r\n");
 }
 
 void Downstream::break_off() {

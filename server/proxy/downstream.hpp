@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,14 @@ class Downstream {
   // Keeps the head until the first bytes of the body (or the end) take it along in their write.
   void begin(std::string head, const net::BodyFraming& framing);
   bool begun() const { return begun_; }
+  // The head that has begun says that there will be trailers; without it none are sent.
+  void promise_trailers() { trailers_ = std::make_unique<std::string>(); }
+  bool promises_trailers() const { return trailers_ != nullptr; }
+  // Whole lines for the end of a chunked body; the last ones given count.
+  void set_trailers(std::string lines) {
+    if (trailers_) *trailers_ = std::move(lines);
+  }
+  void add_trailer(std::string_view name, std::string_view value);
   bool committed() const { return committed_; }  // bytes have gone out: the status cannot be taken back
 
   enum class End { open, complete };
@@ -42,6 +51,7 @@ class Downstream {
   Session& session_;
   std::uint64_t bytes_before_;
   std::string head_;
+  std::unique_ptr<std::string> trailers_;  // promised; few clients ask for them
   net::BodyFraming framing_;
   bool begun_ = false, committed_ = false, finished_ = false;
 };

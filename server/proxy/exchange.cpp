@@ -35,6 +35,7 @@ net::Task<void> Exchange::run() {
   } else if (refusal && listens) {
     const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
     remember_true_answer(*refusal);
+    downstream_.set_trailers(call_lines());
     tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
   }
   log();
@@ -114,7 +115,8 @@ net::Task<MaybeRefusal> Exchange::serve_models() {
 // What is asked of weir itself.
 net::Task<MaybeRefusal> Exchange::serve_own() {
   leave_body();
-  auto own = answer_own(head_.method, route_.full_path, client_, session_.context().shared.gate);
+  Shared& shared = session_.context().shared;
+  auto own = answer_own(head_.method, route_.full_path, client_, shared.gate, shared.callers);
   if (auto* refusal = std::get_if<Refusal>(&own)) co_return std::move(*refusal);
   const std::string headers = "x-request-id: " + record_.request_id + "\r\ncache-control: no-store\r\n" + cors_lines();
   co_await answer(write_json_answer(200, std::get<std::string>(own), headers, session_.keep_alive()));
@@ -174,15 +176,22 @@ net::Task<void> Exchange::refuse(const Refusal& refusal) {
   const bool body_unread = framing_.kind != net::BodyFraming::Kind::none && !body_complete();
   if (refusal.close || body_unread) session_.linger_after_this();
   if (session_.context().shared.draining) session_.close_after_this();
-  std::string headers;
+  const std::string text = write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(),
+                                         head_.method == "HEAD", call_lines() + cors_lines());
+  co_await session_.write_all(text);
+}
+
+// What is known of a call that weir itself answers.
+std::string Exchange::call_lines() const {
+  std::string lines;
   if (record_.attempts > 0) {
-    headers +=
+    lines =
         "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
   }
-  headers += cors_lines();
-  const std::string text =
-      write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(), head_.method == "HEAD", headers);
-  co_await session_.write_all(text);
+  if (record_.queued) {
+    lines += "x-weir-queue-ms: " + std::to_string((turn_.queued() + record_.queued_upstream).count()) + "\r\n";
+  }
+  return lines;
 }
 
 std::string_view Exchange::cors_origin() const {

@@ -217,7 +217,8 @@ void Exchange::configure_heartbeat() {
   if (head_.value_of("x-weir-heartbeat") == "off" || (client_.key && !client_.key->heartbeat))
     form = Heartbeat::Form::none;
   heartbeat_.configure(form, settings_.heartbeat, session_.head_read_at());
-  heartbeat_.set_head(record_.request_id, cors_origin());
+  heartbeat_.set_head(record_.request_id, cors_origin(),
+                      wants_trailers(head_) ? Heartbeat::Trailers::announced : Heartbeat::Trailers::none);
 }
 
 }  // namespace weir::proxy

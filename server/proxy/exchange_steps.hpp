@@ -64,6 +64,7 @@ class Exchange {
   net::Task<void> refuse(const Refusal& refusal);
   std::string_view cors_origin() const;
   std::string cors_lines() const;
+  std::string call_lines() const;
   bool is_json() const;
   bool body_complete() const { return body_read_ || (body_ && body_->complete()); }
 
@@ -95,7 +96,7 @@ class Exchange {
   void decide(Tried& tried, Verdict verdict);
   net::Task<net::Failure> start(UpstreamCall& call);
   RelayOptions relay_options(UpstreamCall& call);
-  std::string downstream_head(const net::ResponseHead& answer_head, const RelayOptions& options);
+  std::string downstream_fields(const net::ResponseHead& answer_head, const RelayOptions& options);
 
   // What is known of it.
   void note_try(int status, std::string_view cause);

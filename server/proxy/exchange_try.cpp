@@ -141,7 +141,9 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
 net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   const net::ResponseHead& answer_head = call.head();
   record_.status = answer_head.status;
-  record_.upstream_request_id = answer_head.value_of("x-request-id");
+  const bool from_weir = destination_.upstream->queue_headers;
+  record_.upstream_request_id = upstream_request_id(answer_head, from_weir);
+  if (from_weir) record_.queued_upstream += queued_at_upstream(answer_head);
   if (call.first_byte_at()) {
     record_.first_byte =
         std::chrono::duration_cast<std::chrono::microseconds>(*call.first_byte_at() - session_.head_read_at());
@@ -271,11 +273,12 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   // An answer to an upload that is not over yet: the rest of it stands where the next request would begin.
   if (!route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none && !body_->complete())
     session_.linger_after_this();
-  options.head = [this, &call](const RelayOptions& made) { return downstream_head(call.head(), made); };
+  options.fields = [this, &call](const RelayOptions& made) { return downstream_fields(call.head(), made); };
   return options;
 }
 
-std::string Exchange::downstream_head(const net::ResponseHead& answer_head, const RelayOptions& options) {
+// The head, or the trailers behind one that went out before anything was known.
+std::string Exchange::downstream_fields(const net::ResponseHead& answer_head, const RelayOptions& options) {
   DownstreamResponse response;
   response.body = options.framing;
   response.to_head = head_.method == "HEAD";
@@ -288,10 +291,10 @@ std::string Exchange::downstream_head(const net::ResponseHead& answer_head, cons
   response.from_weir = destination_.upstream->queue_headers;
   response.event_stream = options.kind == AnswerKind::events;
   response.cors_origin = cors_origin();
-  const std::string lines = turn_.header_lines();
+  const std::string lines = turn_.header_lines(record_.queued_upstream);
   response.budget_lines = lines;
   response.has_own_limits = turn_.has_own_limits();
-  return write_downstream_head(response, answer_head);
+  return downstream_.begun() ? write_trailers(response, answer_head) : write_downstream_head(response, answer_head);
 }
 
 }  // namespace weir::proxy

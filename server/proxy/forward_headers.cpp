@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace weir::proxy {
 namespace {
@@ -32,6 +33,12 @@ constexpr std::array<std::string_view, 6> not_upstream{
     "host", "expect", "accept-encoding", "cookie", "x-litellm-max-queue-wait", "x-gateway-inference-fairness-id"};
 constexpr std::array<std::string_view, 3> credentials{"authorization", "x-api-key", "api-key"};
 constexpr std::array<std::string_view, 3> not_downstream{"set-cookie", "alt-svc", "x-request-id"};
+// All that can stand in the trailer section.
+constexpr std::string_view trailer_names =
+    "x-weir-upstream, x-weir-upstream-request-id, x-weir-queue-ms, x-weir-attempts, x-weir-reserved-tokens, "
+    "x-weir-ignored-params, x-weir-error, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
+    "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
+    "x-ratelimit-reset-tokens";
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && equals_ignoring_case(text.substr(0, prefix.size()), prefix);
@@ -72,6 +79,16 @@ std::string seconds_text(Duration duration) {
   std::string fraction = std::to_string(duration.count() % 1000);
   fraction.insert(0, 3 - fraction.size(), '0');
   return std::to_string(duration.count() / 1000) + "." + fraction;
+}
+
+// What weir knows of the call beside the upstream's answer.
+void add_call(std::string& out, const DownstreamResponse& response, const net::ResponseHead& upstream) {
+  add(out, "x-weir-upstream", response.upstream);
+  const std::string_view id = upstream_request_id(upstream, response.from_weir);
+  if (!id.empty()) add(out, "x-weir-upstream-request-id", id);
+  add(out, "x-weir-attempts", std::to_string(response.attempts));
+  if (!response.ignored_params.empty()) add(out, "x-weir-ignored-params", response.ignored_params);
+  out += response.budget_lines;
 }
 
 bool named_by_connection(const net::MessageHead& head, std::string_view name) {
@@ -145,15 +162,11 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   out += "HTTP/1.1 " + std::to_string(upstream.status) + " ";
   out += reason_phrase(upstream.status);
   out += "\r\n";
-  std::string_view upstream_id;
   const bool has_connection = upstream.find("connection") != nullptr;
   bool has_cache_control = false;
   for (const net::Field& field : upstream.fields) {
     if (is_one_of(field.name, hop_by_hop)) continue;
-    if (is_one_of(field.name, not_downstream)) {
-      if (equals_ignoring_case(field.name, "x-request-id")) upstream_id = field.value;
-      continue;
-    }
+    if (is_one_of(field.name, not_downstream)) continue;
     if (has_connection && named_by_connection(upstream, field.name)) continue;
     // Only weir itself speaks in its own headers, or a caller could not tell whose error it is.
     const bool told_by_weir = response.from_weir && (equals_ignoring_case(field.name, "x-weir-error") ||
@@ -170,11 +183,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     if (!upstream.find("x-accel-buffering")) add(out, "x-accel-buffering", "no");
   }
   add(out, "x-request-id", response.request_id);
-  add(out, "x-weir-upstream", response.upstream);
-  if (!upstream_id.empty()) add(out, "x-weir-upstream-request-id", upstream_id);
-  add(out, "x-weir-attempts", std::to_string(response.attempts));
-  if (!response.ignored_params.empty()) add(out, "x-weir-ignored-params", response.ignored_params);
-  out += response.budget_lines;
+  add_call(out, response, upstream);
   if (!response.cors_origin.empty()) {
     add(out, "access-control-allow-origin", response.cors_origin);
     add(out, "access-control-expose-headers", "*");
@@ -205,20 +214,48 @@ void say_pointless(std::string& head) {
   head.insert(head.size() - 2, "x-should-retry: false\r\n");
 }
 
-std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,
-                               bool chunked, std::string_view cors_origin) {
+std::string write_waiting_head(const WaitingResponse& response) {
   std::string out = "HTTP/1.1 200 OK\r\n";
-  add(out, "content-type", content_type);
-  add(out, "x-request-id", request_id);
+  add(out, "content-type", response.content_type);
+  add(out, "x-request-id", response.request_id);
   add(out, "x-weir-queue-state", "waiting");
-  if (!cors_origin.empty()) {
-    add(out, "access-control-allow-origin", cors_origin);
+  if (!response.cors_origin.empty()) {
+    add(out, "access-control-allow-origin", response.cors_origin);
     add(out, "vary", "origin");
   }
-  if (!keep_alive) add(out, "connection", "close");
-  if (chunked) add(out, "transfer-encoding", "chunked");
+  if (!response.keep_alive) add(out, "connection", "close");
+  if (response.chunked) add(out, "transfer-encoding", "chunked");
+  if (response.chunked && response.trailers) add(out, "trailer", trailer_names);
   out += "\r\n";
   return out;
+}
+
+std::string write_trailers(const DownstreamResponse& response, const net::ResponseHead& upstream) {
+  std::string out;
+  add_call(out, response, upstream);
+  if (response.has_own_limits) return out;
+  for (const net::Field& field : upstream.fields) {
+    if (starts_with_ignoring_case(field.name, "x-ratelimit-")) add(out, field.name, field.value);
+  }
+  return out;
+}
+
+bool wants_trailers(const net::RequestHead& head) {
+  return head.version >= 11 && head.connection_says("te") && net::list_contains(head.value_of("te"), "trailers");
+}
+
+Duration queued_at_upstream(const net::MessageHead& head) {
+  constexpr Duration believed_max = std::chrono::hours(24);
+  const std::string_view text = head.value_of("x-weir-queue-ms");
+  std::uint64_t milliseconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
+  if (error != std::errc() || end != text.data() + text.size()) return Duration::zero();
+  return Duration(std::min<std::uint64_t>(milliseconds, believed_max.count()));
+}
+
+std::string_view upstream_request_id(const net::MessageHead& head, bool from_weir) {
+  const std::string_view behind = from_weir ? head.value_of("x-weir-upstream-request-id") : std::string_view();
+  return behind.empty() ? head.value_of("x-request-id") : behind;
 }
 
 std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::string_view via) {

@@ -58,10 +58,28 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
 // try.
 void say_pointless(std::string& head);
 
-// The head of a stream (or, with json, of an answer) that has to begin before the upstream has answered: only what is
-// certain, no guesses.
-std::string write_waiting_head(std::string_view content_type, std::string_view request_id, bool keep_alive,
-                               bool chunked, std::string_view cors_origin);
+// An answer that has to begin before the upstream has answered: only what is certain, no guesses.
+struct WaitingResponse {
+  std::string_view content_type;
+  std::string_view request_id;
+  std::string_view cors_origin;  // empty: none
+  bool keep_alive = true;
+  bool chunked = true;    // else its body ends with the connection
+  bool trailers = false;  // says that there will be some
+};
+std::string write_waiting_head(const WaitingResponse& response);
+
+// What such a head could not say yet, as whole lines for the trailer section.
+std::string write_trailers(const DownstreamResponse& response, const net::ResponseHead& upstream);
+
+// Whether the client itself will read trailers: a TE that its Connection does not name may be some other hop's.
+bool wants_trailers(const net::RequestHead& head);
+
+// How long another weir, as the upstream, let the call wait in line; zero: it does not say.
+Duration queued_at_upstream(const net::MessageHead& head);
+
+// The provider's id of the call: another weir echoes the one it was sent and tells the provider's beside it.
+std::string_view upstream_request_id(const net::MessageHead& head, bool from_weir);
 
 // What makes a request one that cannot be forwarded at all: it came through this weir already, or its Connection names
 // fields the message depends on.

@@ -12,7 +12,8 @@ void Heartbeat::configure(Form form, const HeartbeatSettings& settings, net::Ins
   last_ = since;
 }
 
-void Heartbeat::set_head(std::string_view request_id, std::string_view cors_origin) {
+void Heartbeat::set_head(std::string_view request_id, std::string_view cors_origin, Trailers trailers) {
+  trailers_ = trailers;
   request_id_ = request_id;
   cors_origin_ = cors_origin;
 }
@@ -71,9 +72,15 @@ void Heartbeat::say(net::Instant now, std::string_view text) {
     const bool chunked = session_.head().version >= 11;
     const net::BodyFraming framing{chunked ? net::BodyFraming::Kind::chunked : net::BodyFraming::Kind::until_close, 0};
     if (!chunked) session_.close_after_this();
-    downstream_.begin(write_waiting_head(form_ == Form::space ? "application/json" : "text/event-stream", request_id_,
-                                         session_.keep_alive(), chunked, cors_origin_),
-                      framing);
+    WaitingResponse waiting;
+    waiting.content_type = form_ == Form::space ? "application/json" : "text/event-stream";
+    waiting.request_id = request_id_;
+    waiting.cors_origin = cors_origin_;
+    waiting.keep_alive = session_.keep_alive();
+    waiting.chunked = chunked;
+    waiting.trailers = trailers_ == Trailers::announced;
+    downstream_.begin(write_waiting_head(waiting), framing);
+    if (waiting.trailers) downstream_.promise_trailers();
   }
   downstream_.send(std::span<const std::string_view>(&text, 1), Downstream::End::open);
   ++sent_;

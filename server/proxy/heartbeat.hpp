@@ -3,6 +3,7 @@
 // answer: status 200 and a head without guesses.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,7 +22,8 @@ class Heartbeat {
 
   // Which form and when; `none` for answers that cannot be kept waiting this way.
   void configure(Form form, const HeartbeatSettings& settings, net::Instant since);
-  void set_head(std::string_view request_id, std::string_view cors_origin);
+  enum class Trailers : std::uint8_t { none, announced };
+  void set_head(std::string_view request_id, std::string_view cors_origin, Trailers trailers);
 
   // When the next one is due: never, if there is to be none.
   net::Instant next() const;
@@ -42,6 +44,7 @@ class Heartbeat {
   Session& session_;
   Downstream& downstream_;
   Form form_ = Form::none;
+  Trailers trailers_ = Trailers::none;
   HeartbeatSettings settings_;
   net::Instant last_{};
   std::string request_id_, cors_origin_;

@@ -89,9 +89,10 @@ net::Task<void> serve_operator(Session& session) {
   } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
              (head.method == "GET" || head.method == "HEAD")) {
     const bool queue = route.full_path == "/weir/queue";
-    const std::string json = session.context().shared.gate.with([queue](admission::Scheduler& scheduler) {
+    const ClientMode mode = snapshot->settings->clients.mode;
+    const std::string json = session.context().shared.gate.with([queue, mode](admission::Scheduler& scheduler) {
       const auto now = net::Clock::now();
-      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, now);
+      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, mode, now);
     });
     text = write_json_answer(200, json, {}, session.keep_alive());
   } else if ((route.full_path == "/weir/" || route.full_path == "/weir") && head.method == "GET") {

@@ -1,6 +1,9 @@
 #include "proxy/own_api.hpp"
 
+#include <algorithm>
+
 #include "protocol/error_body.hpp"
+#include "proxy/budgets.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
 
@@ -16,17 +19,29 @@ constexpr std::string_view me_path = "/v1/weir/me";
 constexpr std::string_view requests_path = "/v1/weir/requests/";
 constexpr std::size_t shown_max = 1000;
 
+// Of the accounts that the caller brings, and of their models, what has a limit.
+std::string budgets_of_own_accounts(Scheduler& scheduler, const Client& client, admission::Instant now) {
+  std::string out;
+  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
+    const admission::BudgetLimits& limits = scheduler.limits_of(id);
+    if (!is_of_callers_account(limits.name, client.name)) continue;
+    const bool limited = std::any_of(limits.limits.begin(), limits.limits.end(), [](const auto& one) { return one; });
+    if (limited) out += (out.empty() ? "" : ",") + budget_json(scheduler, id, now);
+  }
+  return out;
+}
+
 std::string own_budgets(Scheduler& scheduler, const Client& client) {
   const auto now = Clock::now();
+  if (!client.key) return budgets_of_own_accounts(scheduler, client, now);
   std::string out;
-  if (!client.key) return out;  // all callers share what there is
   out += budget_json(scheduler, scheduler.budget(Scope::key, client.key->name), now);
   if (!client.key->team.empty())
     out += ',' + budget_json(scheduler, scheduler.budget(Scope::team, client.key->team), now);
   return out;
 }
 
-std::string me_json(const Client& client, AdmissionGate& gate) {
+std::string me_json(const Client& client, AdmissionGate& gate, const observe::CallerHistory& history) {
   std::string requests;
   gate.each_waiting(client.name, shown_max,
                     [&](Scheduler& scheduler, const std::string& id, const admission::WaitingView& place) {
@@ -35,14 +50,14 @@ std::string me_json(const Client& client, AdmissionGate& gate) {
                     });
   const std::string budgets = gate.with([&](Scheduler& scheduler) { return own_budgets(scheduler, client); });
   return R"({"schema":1,"client":)" + json_quote(client.name) + R"(,"budgets":[)" + budgets + R"(],"requests":[)" +
-         requests + "]}";
+         requests + R"(],"recent":)" + history.json(client.name) + "}";
 }
 
 }  // namespace
 
 std::variant<std::string, Refusal> answer_own(std::string_view method, std::string_view path, const Client& client,
-                                              AdmissionGate& gate) {
-  if (path == me_path && (method == "GET" || method == "HEAD")) return me_json(client, gate);
+                                              AdmissionGate& gate, const observe::CallerHistory& history) {
+  if (path == me_path && (method == "GET" || method == "HEAD")) return me_json(client, gate, history);
   if (method == "DELETE" && path.size() > requests_path.size() && path.starts_with(requests_path)) {
     const std::string id = decode_escapes(path.substr(requests_path.size()));
     if (!gate.give_up({client.name, id})) return nothing_waits(id);

@@ -84,10 +84,16 @@ std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id,
   return out + "}}";
 }
 
-std::string budgets_json(admission::Scheduler& scheduler, admission::Instant now) {
+std::string budgets_json(admission::Scheduler& scheduler, ClientMode mode, admission::Instant now) {
   std::string out = R"({"schema":1,"budgets":[)";
-  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id)
-    out += (id == 0 ? "" : ",") + budget_json(scheduler, id, now);
+  for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
+    std::string budget = budget_json(scheduler, id, now);
+    const admission::BudgetLimits& limits = scheduler.limits_of(id);
+    const bool of_upstream = limits.scope == admission::Scope::account || limits.scope == admission::Scope::model;
+    const bool of_caller = limits.name.find('@') != std::string::npos;
+    if (mode == ClientMode::pass_through && of_upstream && !of_caller) budget.insert(1, R"("of_each_caller":true,)");
+    out += (id == 0 ? "" : ",") + budget;
+  }
   return out + "]}";
 }
 

@@ -155,8 +155,11 @@ void Relay::open() {
   if (options_.at_first_content) options_.at_first_content();
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
   if (call_.head().status < 400) turn_.note_content();
-  if (downstream_.begun()) return;
-  std::string head = options_.head(options_);
+  if (downstream_.begun()) {
+    if (downstream_.promises_trailers()) downstream_.set_trailers(options_.fields(options_));
+    return;
+  }
+  std::string head = options_.fields(options_);
   if (pointless_) say_pointless(head);
   downstream_.begin(std::move(head), options_.framing);
 }

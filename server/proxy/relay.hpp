@@ -35,8 +35,9 @@ struct RelayOptions {
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
   const UpstreamTimeouts* timeouts = nullptr;  // never; lives as long as the call
-  // Writes the head to the client, when the first content is there: until then many calls wait long.
-  std::function<std::string(const RelayOptions&)> head;
+  // Writes the head to the client (or, where that has gone, its trailers), when the first content is there: until then
+  // many calls wait long.
+  std::function<std::string(const RelayOptions&)> fields;
   std::function<void()> at_first_content;  // called once, when there will be no other try; may be empty
   net::BodyFraming framing;                // of it
 };

@@ -113,10 +113,10 @@ Refusal Turn::refusal(net::Instant now) {
   });
 }
 
-std::string Turn::header_lines() {
+std::string Turn::header_lines(Duration elsewhere) {
   std::string lines;
   lines.reserve(384);  // all of them, without a second allocation
-  lines.append("x-weir-queue-ms: ").append(std::to_string(queued_.count())).append("\r\n");
+  lines.append("x-weir-queue-ms: ").append(std::to_string((queued_ + elsewhere).count())).append("\r\n");
   if (const std::uint64_t tokens = reserved(); tokens > 0)
     lines.append("x-weir-reserved-tokens: ").append(std::to_string(tokens)).append("\r\n");
   // The caller's own budget: its key's, else its team's, else that of the account it brought.

@@ -80,8 +80,9 @@ class Turn {
   net::Instant deadline() const { return request_.since + request_.wait_bound; }
   admission::Tokens input() const { return request_.own.input; }  // estimated
   std::uint64_t reserved() const { return reserved_tokens(request_.upstream); }
-  // x-weir-queue-ms, x-weir-reserved-tokens and the caller's own x-ratelimit fields.
-  std::string header_lines();
+  // x-weir-queue-ms, x-weir-reserved-tokens and the caller's own x-ratelimit fields. `elsewhere`: what the call waited
+  // in another weir's line.
+  std::string header_lines(Duration elsewhere);
   bool has_own_limits() const { return has_own_limits_; }
 
  private:

@@ -29,6 +29,16 @@ TEST(Top, ShowsWhatRunsAndHowFullTheBudgetsAre) {
       << screen;
 }
 
+TEST(Top, ShowsNoGaugeOfLimitsThatEachCallerHas) {
+  TopFigures figures = calm();
+  figures.budgets = R"({"budgets":[{"of_each_caller":true,"scope":"upstream","name":"ark-1","window_ms":60000,)"
+                    R"("meters":{"tpm":{"limit":5000000,"used":0,"reserved":0,"debt":0,"full_in_ms":0}}}]})";
+  const std::string screen = render_top(figures, 120, 40);
+  EXPECT_NE(screen.find("upstream ark-1               tpm          5.00M for each caller's own account"),
+            std::string::npos)
+      << screen;
+}
+
 TEST(Top, SaysWhyEachRequestWaits) {
   TopFigures figures = calm();
   figures.queue = R"({"waiting":1,"running":0,"requests":[{"key":"alice","lane":"job-1","upstream":"ark-1",)"

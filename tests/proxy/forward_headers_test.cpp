@@ -309,9 +309,34 @@ TEST_F(ToClient, LengthsOfMissingBodies) {
   EXPECT_EQ(count(lines({{"transfer-encoding", "chunked"}}), "content-length"), 0u);
 }
 
+TEST_F(ToClient, TheProvidersIdBehindAnotherWeirIsTheOneTold) {
+  const Fields fields{{"x-request-id", "req-1"}, {"x-weir-upstream-request-id", "021"}};
+  response.from_weir = true;
+  EXPECT_TRUE(has(lines(fields), "x-weir-upstream-request-id: 021")) << text;
+  EXPECT_EQ(count(lines(fields), "x-weir-upstream-request-id"), 1u) << text;
+  response.from_weir = false;
+  EXPECT_TRUE(has(lines(fields), "x-weir-upstream-request-id: req-1")) << text;
+}
+
+TEST(QueuedAtUpstream, IsWhatAnotherWeirSays) {
+  const auto queued = [](Fields fields) {
+    net::ResponseHead head;
+    head.fields = std::move(fields);
+    return queued_at_upstream(head).count();
+  };
+  EXPECT_EQ(queued({{"x-weir-queue-ms", "1500"}}), 1500);
+  EXPECT_EQ(queued({{"x-weir-queue-ms", "99999999999"}}), 86'400'000) << "nobody waits for more than a day";
+  for (const char* nonsense : {"", "-1", "1.5", "99999999999999999999999", "soon"})
+    EXPECT_EQ(queued({{"x-weir-queue-ms", nonsense}}), 0) << nonsense;
+  EXPECT_EQ(queued({}), 0);
+}
+
 TEST(WaitingHead, SaysOnlyWhatIsCertain) {
+  WaitingResponse response;
+  response.content_type = "text/event-stream";
+  response.request_id = "req-1";
   EXPECT_EQ(
-      write_waiting_head("text/event-stream", "req-1", true, true, ""),
+      write_waiting_head(response),
       "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\nx-weir-queue-state: waiting\r\n"
       "transfer-encoding: chunked\r\n\r\n");
 }

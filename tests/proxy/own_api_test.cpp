@@ -86,6 +86,27 @@ TEST_F(OwnApi, MeShowsWhatWaitsAndForWhat) {
   EXPECT_HAS(me(proxy, bob), R"("requests":[])");
 }
 
+// What an answer whose head had to go out early could not say in it.
+TEST_F(OwnApi, MeShowsTheFiguresOfTheLastCalls) {
+  proxy::Settings settings = settings_of_a_team(upstream.port());
+  settings.heartbeat.first_after = 1ms;
+  upstream.expect_request().hold().send(stream_head("x-request-id: theirs\r\n") + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", stream_body, alice + "x-request-id: mine-1\r\n"));
+  EXPECT_EQ(client.read_head().find("x-weir-attempts"), std::string::npos);
+  upstream.release();
+  client.read_until(last_chunk());
+  client.send(post("/nothing", "{}", alice + "x-request-id: mine-2\r\n"));
+  client.read_response();
+  const std::string text = me(proxy, alice);
+  EXPECT_HAS(text, R"("recent":[{"id":"mine-1",)");
+  EXPECT_HAS(text, R"("model":"m","status":200,"outcome":"ok","upstream":"up","upstream_request_id":"theirs",)");
+  EXPECT_HAS(text, R"("attempts":1,"queue_ms":)");
+  EXPECT_HAS_NOT(text, "mine-2");
+  EXPECT_HAS(me(proxy, bob), R"("recent":[])");
+}
+
 TEST_F(OwnApi, AWaitingRequestIsGivenUpByItsOwner) {
   TestProxy proxy(settings_of_a_team(upstream.port()));
   occupy(proxy, Next::served);

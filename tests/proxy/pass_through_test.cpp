@@ -99,6 +99,49 @@ TEST(PassThrough, AnswersTellTheBudgetOfTheCallersAccount) {
   EXPECT_EQ(left_after(bob), "9");
 }
 
+TEST(PassThrough, CallersSeeTheBudgetsOfTheAccountTheyBringAndNobodyElses) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"1"})")).expect_request().send(json_answer(R"({"id":"2"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.rpm = 10;
+  proxy::ModelProfile limited;
+  limited.name = "m";
+  limited.limits.tpm = 5000;
+  settings.upstreams[0].models.push_back(limited);
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  const auto me = [&](const std::string& whose) {
+    client.send(get("/v1/weir/me", whose));
+    return client.read_response().body;
+  };
+  EXPECT_NE(me(alice).find(R"("budgets":[])"), std::string::npos) << "before the first call there is no account";
+  for (int i = 0; i < 2; ++i) {
+    client.send(ask(alice));
+    EXPECT_EQ(client.read_response().status(), 200);
+  }
+  const std::string text = me(alice);
+  EXPECT_NE(text.find(R"({"scope":"upstream","name":"up@key-)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"("rpm":{"limit":10,"used":2,)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"({"scope":"model","name":"up@key-)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"("tpm":{"limit":5000,)"), std::string::npos) << text;
+  EXPECT_NE(me(bob).find(R"("budgets":[])"), std::string::npos);
+}
+
+TEST(PassThrough, OperatorsSeeThatTheUpstreamsLimitsAreThoseOfEachCaller) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"1"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.rpm = 10;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  client.send(ask(alice));
+  EXPECT_EQ(client.read_response().status(), 200);
+  operators.send(get("/weir/budgets"));
+  const std::string budgets = operators.read_response().body;
+  EXPECT_NE(budgets.find(R"({"of_each_caller":true,"scope":"upstream","name":"up",)"), std::string::npos) << budgets;
+  EXPECT_NE(budgets.find(R"({"scope":"upstream","name":"up@key-)"), std::string::npos) << budgets;
+}
+
 TEST(PassThrough, AnAccountWithoutMoneyIsNotAskedAgainAndNobodyElseSuffers) {
   ScriptedUpstream upstream;
   upstream.expect_request()

@@ -123,6 +123,17 @@ def test_without_limits_it_says_so(browser, simulator):
     server.stop()
 
 
+def test_where_callers_bring_accounts_the_limits_are_those_of_each(browser, simulator):
+    server = Weir("--upstream", simulator.origin, "--rpm", "10")
+    call(server)
+    seen = Seen(browser, server)
+    expect(seen.page.locator("#budgets .gauge")).to_have_count(1)  # of the account that the caller brought
+    expect(seen.page.locator("#budgets .gauge")).to_contain_text("1 of 10")
+    expect(seen.page.locator("#budgets")).to_contain_text("10 for each caller's own account")
+    seen.close(server)
+    server.stop()
+
+
 @pytest.fixture
 def loaded(simulator, tmp_path):
     """Forty calls before a limit of ten a minute."""

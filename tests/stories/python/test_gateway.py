@@ -1,6 +1,7 @@
 """A sidecar that goes through its team's gateway, both of them weir: the gateway shapes, the sidecar passes on."""
 
 import concurrent.futures
+import json
 
 import httpx
 import openai
@@ -40,6 +41,12 @@ def queue_of(server) -> list[dict]:
     return httpx.get(server.operator_origin + "/weir/queue", trust_env=False).json()["requests"]
 
 
+def exchange(server, request_id: str) -> dict | None:
+    """The line of its log about this request."""
+    lines = [json.loads(line) for line in server.log().splitlines() if line.endswith("}") and request_id in line]
+    return lines[0] if lines else None
+
+
 def test_calls_wait_at_the_gateway_and_succeed(gateway, sidecar):
     with openai.OpenAI(base_url=sidecar.base_url, api_key="sk-story", max_retries=0) as client, \
             concurrent.futures.ThreadPoolExecutor(5) as pool:
@@ -57,6 +64,24 @@ def test_lane_priority_and_what_is_left_of_the_wait_are_passed_on(gateway, sidec
         assert queue_of(sidecar) == []
         assert (seen[0]["lane"], seen[0]["priority"]) == ("lane:agent-7", "background")
         assert waiting.result().status_code == 200
+
+
+def test_the_caller_sees_what_it_waited_in_both_lines(gateway, sidecar):
+    for _ in range(2):
+        assert call(sidecar.port).status_code == 200
+    answer = call(sidecar.port, {"x-request-id": "patient"})
+    assert answer.status_code == 200
+    at_gateway, at_sidecar = (wait_until(lambda: exchange(server, "patient"), "it is in the log")
+                              for server in (gateway, sidecar))
+    assert at_gateway["queue_ms"] > 0
+    assert at_sidecar["upstream_queue_ms"] == int(at_gateway["queue_ms"])
+    assert int(answer.headers["x-weir-queue-ms"]) == at_sidecar["upstream_queue_ms"] + int(at_sidecar["queue_ms"])
+    assert answer.headers["x-weir-upstream-request-id"] == at_gateway["upstream_request_id"]
+    # And who was turned away after a wait sees that too.
+    assert call(sidecar.port).status_code == 200
+    refused = call(sidecar.port, {"x-weir-max-wait": "0.3"})
+    assert refused.status_code == 429
+    assert "x-weir-queue-ms" in refused.headers
 
 
 def test_the_gateways_refusal_is_the_last_word(gateway, sidecar):
