@@ -43,7 +43,7 @@ void Budget::apply_learned(Instant now) {
   limits_ = configured_;
   for (const Meter meter : window_meters)
     limits_.limits[index_of(meter)] = learned_.tightened(meter, configured_.limit(meter));
-  now_ = Instant::min();
+  next_change_ = Instant::min();
   for (const Meter meter : window_meters) window(meter).configure(window_limit(meter), now);
 }
 
@@ -69,12 +69,16 @@ WindowLimit Budget::window_limit(Meter meter) const {
 }
 
 void Budget::advance(Instant now) {
-  if (now == now_) return;
-  now_ = now;
-  for (WindowMeter& each : windows_) each.advance(now);
+  if (now < next_change_) return;
   while (!closing_.empty() && closing_.front() <= now) closing_.pop_front();
   requests_day_.advance(now);
   tokens_day_.advance(now);
+  next_change_ = std::min(requests_day_.next_change(), tokens_day_.next_change());
+  if (!closing_.empty()) next_change_ = std::min(next_change_, closing_.front());
+  for (WindowMeter& each : windows_) {
+    each.advance(now);
+    next_change_ = std::min(next_change_, each.next_change());
+  }
 }
 
 Tokens Budget::on_arrival(Meter meter, const Cost& cost) {
@@ -108,13 +112,13 @@ std::optional<Outlook> Budget::later_of(Meter meter, const Expectation& expectat
   return outlook;
 }
 
-std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* later, Instant now) const {
+std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* later, Spread& spread, Instant now) const {
   if (const auto limit = limits_.limit(Meter::in_flight); limit && slots_taken() >= *limit)
     return Blocked{Meter::in_flight, closing_.empty() ? never : closing_.front()};
   for (const Meter meter : window_meters) {
-    if (!window(meter).limit().limit) continue;
+    if (!limits_.limit(meter)) continue;
     const auto outlook = later ? later_of(meter, *later) : std::nullopt;
-    if (const auto when = window(meter).blocked(on_arrival(meter, cost), outlook ? &*outlook : nullptr, now))
+    if (const auto when = window(meter).blocked(on_arrival(meter, cost), outlook ? &*outlook : nullptr, spread, now))
       return Blocked{meter, *when};
   }
   if (const auto when = requests_day_.blocked(1)) return Blocked{Meter::requests_day, *when};
@@ -170,6 +174,7 @@ void Budget::give_up(const Cost& cost) {
 }
 
 void Budget::send(const Cost& cost, Instant now) {
+  next_change_ = Instant::min();
   for (const Meter meter : window_meters) window(meter).send(on_arrival(meter, cost), now);
   requests_day_.release(1);
   requests_day_.charge(1, now);
@@ -185,28 +190,30 @@ void Budget::finish(Duration held) {
 void Budget::cut_off(Duration held, Instant now) {
   finish(held);
   if (limits_.limit(Meter::in_flight) || cap_.any()) closing_.push_back(now + limits_.guard);
+  next_change_ = Instant::min();
 }
 
 // Meters without a limit need no forecast.
 template <typename Each>
 void Budget::each_limited(const Expectation& expectation, Each each) {
   for (const Meter meter : window_meters) {
-    if (!window(meter).limit().limit) continue;
+    if (!limits_.limit(meter)) continue;
     if (const auto outlook = later_of(meter, expectation)) each(window(meter), *outlook);
   }
 }
 
-void Budget::plan(const Expectation& expectation) {
-  each_limited(expectation, [](WindowMeter& meter, const Outlook& outlook) { meter.plan(outlook); });
+void Budget::plan(const Expectation& expectation, Spread& spread) {
+  each_limited(expectation, [&](WindowMeter& meter, const Outlook& outlook) { meter.plan(outlook, spread); });
   tokens_day_.reserve(expectation.input + expectation.output.amount);
 }
 
-void Budget::unplan(const Expectation& expectation) {
-  each_limited(expectation, [](WindowMeter& meter, const Outlook& outlook) { meter.unplan(outlook); });
+void Budget::unplan(const Expectation& expectation, Spread& spread) {
+  each_limited(expectation, [&](WindowMeter& meter, const Outlook& outlook) { meter.unplan(outlook, spread); });
   tokens_day_.release(expectation.input + expectation.output.amount);
 }
 
 void Budget::charge(Tokens input, Tokens output, Instant now) {
+  next_change_ = Instant::min();
   window(Meter::tokens).charge(input + output, now);
   window(Meter::input).charge(input, now);
   window(Meter::output).charge(output, now);
@@ -214,6 +221,7 @@ void Budget::charge(Tokens input, Tokens output, Instant now) {
 }
 
 void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) {
+  next_change_ = Instant::min();
   window(Meter::tokens).correct(sent_at, tokens, now);
   window(Meter::input).correct(sent_at, input, now);
   tokens_day_.correct(sent_at, tokens);
@@ -227,10 +235,12 @@ void Budget::uncount(Instant sent_at, Instant now) {
 void Budget::assume_spent(Instant until, Instant now) {
   until = std::min(until, now + limits_.window);
   for (WindowMeter& each : windows_) each.assume_spent(until);
+  next_change_ = Instant::min();
 }
 
 void Budget::note_used_by_others(Meter meter, Tokens tokens, Instant now) {
   if (index_of(meter) < windows && tokens > 0) window(meter).charge(tokens, now);
+  next_change_ = Instant::min();
 }
 
 MeterView Budget::view(Meter meter, Instant now) const {
@@ -278,6 +288,7 @@ void Budget::restore(const Charge& charge, Instant now) {
   if (charge.meter == Meter::requests_day) return requests_day_.charge(charge.amount, now);
   if (charge.meter == Meter::tokens_day) return tokens_day_.charge(charge.amount, now);
   if (index_of(charge.meter) >= windows) return;
+  next_change_ = Instant::min();
   const Duration left = std::min(charge.leaves_in, limits_.window + limits_.guard);
   window(charge.meter).restore(now + left, charge.amount);
 }

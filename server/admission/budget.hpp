@@ -72,7 +72,9 @@ class Budget {
   void advance(Instant now);
 
   // REQUIRES for all below: advance(now).
-  std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Instant now) const;
+  // `spread`: for the layout of what is expected, whatever it holds; as in plan() and unplan(). With one for all
+  // budgets of a call it is laid out once.
+  std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Spread& spread, Instant now) const;
   // A meter whose limit the cost alone exceeds; nullopt: none.
   std::optional<Meter> oversize(const Cost& cost) const;
   // When this many more requests and tokens would have passed, and which meter takes longest: a prediction. How long
@@ -86,8 +88,8 @@ class Budget {
   void finish(Duration held);  // a sent call is over
   // The same, when the upstream has yet to learn of it: its slot is free a guard later.
   void cut_off(Duration held, Instant now);
-  void plan(const Expectation& expectation);
-  void unplan(const Expectation& expectation);
+  void plan(const Expectation& expectation, Spread& spread);
+  void unplan(const Expectation& expectation, Spread& spread);
   // Tokens used beside what was charged on arrival.
   void charge(Tokens input, Tokens output, Instant now);
   // The charge on arrival was another by so much.
@@ -125,8 +127,8 @@ class Budget {
   BudgetLimits configured_, limits_;
   LearnedLimits learned_;
   ConcurrencyCap cap_;
-  Instant now_ = Instant::min();
-  std::vector<WindowMeter> windows_;  // by Meter
+  Instant next_change_ = Instant::min();  // before then advance() changes nothing
+  std::vector<WindowMeter> windows_;      // by Meter
   DayMeter requests_day_, tokens_day_;
   Tokens in_flight_ = 0;
   std::deque<Instant> closing_;  // when the slots of calls that were cut off are free; kept where slots are limited

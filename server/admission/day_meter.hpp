@@ -14,6 +14,8 @@ class DayMeter {
   std::optional<Tokens> limit() const { return limit_; }
 
   void advance(Instant now);
+  // Before then advance() changes nothing.
+  Instant next_change() const { return resets_ == never ? never : resets_ + guard_; }
   // nullopt: there is room. Otherwise when it starts again.
   std::optional<Instant> blocked(Tokens amount) const;
 

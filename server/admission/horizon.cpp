@@ -1,80 +1,102 @@
 #include "admission/horizon.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::admission {
 
-void Horizon::advance(Instant now) {
-  const std::int64_t bin = bin_of(now);
-  if (bin - current_ > static_cast<std::int64_t>(ring)) {
-    // Longer asleep than the ring is: everything planned is overdue, everything leaving has left.
-    for (Tokens& net : net_) {
-      overdue_ += net;
-      net = 0;
-    }
-    current_ = bin;
-  }
-  for (; current_ < bin; ++current_) {
-    overdue_ += at(current_);
-    at(current_) = 0;
+namespace {
+
+std::int64_t bin_at(Instant instant, Duration width) {
+  return instant.time_since_epoch().count() / width.count();
+}
+
+}  // namespace
+
+void Spread::lay(const Outlook& outlook, Duration width) {
+  if (width == width_ && outlook == outlook_) return;
+  outlook_ = outlook;
+  width_ = width;
+  const std::int64_t now = bin_at(outlook.planned_at, width), last = now + Horizon::bins - 1;
+  if (outlook.end > outlook.begin) {
+    first_ = std::max(now, bin_at(outlook.begin, width));
+    count_ = 0;
+    lay_evenly(last);
+  } else {
+    // What falls due after the view would let any number of lumps meet there: they count at its end.
+    first_ = std::clamp(bin_at(outlook.end, width), now, last);
+    count_ = 1;
+    parts_[0] = outlook.amount;
   }
 }
 
-// Calls each(bin, tokens) for the bins of the outlook that were in view when it was planned.
-template <typename Each>
-void Horizon::spread(const Outlook& outlook, Each each) const {
-  const std::int64_t first = bin_of(outlook.planned_at);
-  const std::int64_t last = first + bins - 1;
-  if (outlook.lump) return each(first, outlook.amount);
-  // What falls due after the view would let any number of lumps meet there: they count at its end.
-  if (outlook.end <= outlook.begin) return each(std::clamp(bin_of(outlook.end), first, last), outlook.amount);
+void Spread::lay_evenly(std::int64_t last) {
   using Microseconds = std::chrono::microseconds;
   const auto whole =
-      std::max<std::int64_t>(1, std::chrono::duration_cast<Microseconds>(outlook.end - outlook.begin).count());
+      std::max<std::int64_t>(1, std::chrono::duration_cast<Microseconds>(outlook_.end - outlook_.begin).count());
   Tokens before = 0;
-  for (std::int64_t bin = std::max(first, bin_of(outlook.begin)); bin <= last; ++bin) {
-    const Duration since = Duration((bin + 1) * width_.count()) - outlook.begin.time_since_epoch();
+  for (std::int64_t bin = first_; bin <= last; ++bin) {
+    const Duration since = Duration((bin + 1) * width_.count()) - outlook_.begin.time_since_epoch();
     const auto part = std::min(whole, std::chrono::duration_cast<Microseconds>(since).count());
-    const Tokens until = outlook.amount * part / whole;
-    each(bin, until - before);
+    const Tokens until = outlook_.amount * part / whole;
+    parts_[static_cast<std::size_t>(count_++)] = until - before;
     before = until;
     if (part == whole) break;
   }
 }
 
-void Horizon::apply(const Outlook& outlook, int sign) {
-  planned_ += sign * outlook.amount;
-  spread(outlook, [&](std::int64_t bin, Tokens tokens) {
-    if (bin < current_ || outlook.lump) {
-      overdue_ += sign * tokens;
-    } else {
-      at(bin) += sign * tokens;
-    }
-  });
+void Horizon::advance(Instant now) {
+  const std::int64_t bin = bin_of(now);
+  if (bin - current_ > static_cast<std::int64_t>(ring)) {
+    // Longer asleep than the ring is: everything planned is overdue, everything leaving has left.
+    for (Bin& each : bins_) overdue_ += std::exchange(each, Bin()).net();
+    current_ = bin;
+  }
+  for (; current_ < bin; ++current_) {
+    overdue_ += std::exchange(at(current_), Bin()).net();
+  }
 }
 
-Tokens Horizon::peak(const Outlook* more) const {
-  std::array<Tokens, bins> extra{};
+void Horizon::apply(const Outlook& outlook, Spread& spread, int sign) {
+  planned_ += sign * outlook.amount;
+  if (outlook.lump) {
+    overdue_ += sign * outlook.amount;
+    return;
+  }
+  spread.lay(outlook, width_);
+  for (std::int64_t bin = spread.first(); bin < spread.end(); ++bin) {
+    (bin < current_ ? overdue_ : at(bin).planned) += sign * spread.in(bin);
+  }
+}
+
+Tokens Horizon::peak(const Outlook* more, Spread& spread) const {
   Tokens level = overdue_;
-  if (more && more->lump) {
-    level += more->amount;
-  } else if (more) {
-    spread(*more, [&](std::int64_t bin, Tokens tokens) {
-      if (bin >= current_ && bin < current_ + bins) extra[static_cast<std::size_t>(bin - current_)] += tokens;
-    });
-  }
+  if (more && more->lump) level += more->amount;
   Tokens highest = level;
-  for (std::int64_t i = 0; i < bins; ++i) {
-    level += net_[static_cast<std::size_t>(current_ + i) % ring] + extra[static_cast<std::size_t>(i)];
-    highest = std::max(highest, level);
+  const auto climb = [&](std::int64_t from, std::int64_t to, auto extra) {
+    for (std::int64_t bin = from; bin < to; ++bin) {
+      level += at(bin).net() + extra(bin);
+      highest = std::max(highest, level);
+    }
+  };
+  const auto nothing = [](std::int64_t) { return Tokens{0}; };
+  const std::int64_t end = current_ + bins;
+  if (!more || more->lump) {
+    climb(current_, end, nothing);
+    return highest;
   }
+  spread.lay(*more, width_);
+  const std::int64_t first = std::clamp(spread.first(), current_, end), last = std::clamp(spread.end(), first, end);
+  climb(current_, first, nothing);
+  climb(first, last, [&](std::int64_t bin) { return spread.in(bin); });
+  climb(last, end, nothing);
   return highest;
 }
 
-Tokens Horizon::level_after(Instant instant) const {
-  Tokens level = overdue_;
-  for (std::int64_t bin = current_; bin <= bin_of(instant); ++bin) level += net_[static_cast<std::size_t>(bin) % ring];
-  return level;
+Tokens Horizon::planned_until(Instant instant) const {
+  Tokens sum = overdue_;
+  for (std::int64_t bin = current_, last = bin_of(instant); bin <= last; ++bin) sum += at(bin).planned;
+  return sum;
 }
 
 }  // namespace weir::admission

@@ -18,6 +18,27 @@ struct Outlook {
   Instant begin{};
   Instant end{};      // equal to begin: all at once
   bool lump = false;  // counts in full from now on (a reservation of the cap, or nothing known about when)
+  friend bool operator==(const Outlook&, const Outlook&) = default;
+};
+
+// An outlook by the bins it falls into, those in view when it was planned. Kept by whoever asks several horizons about
+// the same call: it is laid out once for all of the same width.
+class Spread {
+ public:
+  void lay(const Outlook& outlook, Duration width);
+
+  std::int64_t first() const { return first_; }
+  std::int64_t end() const { return first_ + count_; }
+  // REQUIRES: first() <= bin < end().
+  Tokens in(std::int64_t bin) const { return parts_[static_cast<std::size_t>(bin - first_)]; }
+
+ private:
+  void lay_evenly(std::int64_t last);
+
+  Outlook outlook_;
+  Duration width_{0};
+  std::int64_t first_ = 0, count_ = 0;
+  std::array<Tokens, 64> parts_{};  // `count_` of them
 };
 
 class Horizon {
@@ -28,37 +49,44 @@ class Horizon {
 
   void advance(Instant now);
 
-  void add_leaving(Instant leaves, Tokens amount) { at(bin_of(leaves)) -= amount; }
-  void remove_leaving(Instant leaves, Tokens amount) { at(bin_of(leaves)) += amount; }
+  void add_leaving(Instant leaves, Tokens amount) { at(bin_of(leaves)).leaving += amount; }
+  void remove_leaving(Instant leaves, Tokens amount) { at(bin_of(leaves)).leaving -= amount; }
 
-  // REQUIRES: advance(outlook.planned_at) was called.
-  void plan(const Outlook& outlook) { apply(outlook, 1); }
-  void unplan(const Outlook& outlook) { apply(outlook, -1); }
+  // REQUIRES: advance(outlook.planned_at) was called. `spread` is for the layout, whatever it holds.
+  void plan(const Outlook& outlook, Spread& spread) { apply(outlook, spread, 1); }
+  void unplan(const Outlook& outlook, Spread& spread) { apply(outlook, spread, -1); }
 
   // Expected by now and not yet reported.
   Tokens overdue() const { return overdue_; }
   Tokens planned() const { return planned_; }
   // By how much the use will rise above what it is now, at its highest, overdue included; with one more call if given.
-  Tokens peak(const Outlook* more) const;
-  // The use above what it is now when the bin of `instant`, which is in view, is over; and when that is.
-  Tokens level_after(Instant instant) const;
-  Instant end_of_bin(Instant instant) const { return Instant((bin_of(instant) + 1) * width_); }
+  Tokens peak(const Outlook* more, Spread& spread) const;
+  // No peak is higher: all that is planned comes, and nothing leaves.
+  Tokens peak_max(const Outlook* more) const { return planned_ + (more ? more->amount : 0); }
+  // What comes until the bin of `instant`, which is in view, is over, overdue included, should nothing leave.
+  Tokens planned_until(Instant instant) const;
+  // Until then advance() changes nothing.
+  Instant end_of_bin() const { return Instant((current_ + 1) * width_); }
   Duration bin_width() const { return width_; }
 
  private:
   static constexpr std::size_t ring = 128;  // a window ahead, half a window of guard, and some
 
+  struct Bin {
+    Tokens planned = 0, leaving = 0;
+    Tokens net() const { return planned - leaving; }
+  };
+
   std::int64_t bin_of(Instant instant) const { return instant.time_since_epoch().count() / width_.count(); }
-  Tokens& at(std::int64_t bin) { return net_[static_cast<std::size_t>(bin) % ring]; }
-  void apply(const Outlook& outlook, int sign);
-  template <typename Each>
-  void spread(const Outlook& outlook, Each each) const;
+  Bin& at(std::int64_t bin) { return bins_[static_cast<std::size_t>(bin) % ring]; }
+  const Bin& at(std::int64_t bin) const { return bins_[static_cast<std::size_t>(bin) % ring]; }
+  void apply(const Outlook& outlook, Spread& spread, int sign);
 
   Duration width_;
   std::int64_t current_ = 0;
-  std::array<Tokens, ring> net_{};  // by bin: planned minus leaving
   Tokens overdue_ = 0;
   Tokens planned_ = 0;  // of all outlooks in here
+  std::array<Bin, ring> bins_{};
 };
 
 }  // namespace weir::admission

@@ -6,39 +6,33 @@
 #include <utility>
 
 namespace weir::admission {
-namespace {
-
-std::string name_of(Scope scope, std::string_view name) {
-  return std::to_string(static_cast<int>(scope)) + ':' + std::string(name);
-}
-
-}  // namespace
 
 Scheduler::Scheduler(Limits limits, Instant now) {
   reconfigure(std::move(limits), now);
 }
 
 BudgetId Scheduler::budget(Scope scope, std::string_view name) {
-  const auto [found, added] = names_.try_emplace(name_of(scope, name), static_cast<BudgetId>(budgets_.size()));
-  if (added) {
-    BudgetLimits limits;
-    limits.scope = scope;
-    limits.name = name;
-    Place& made = budgets_.emplace_back(found->second, std::move(limits));
-    made.budget.advance(now_);
-    if (scope == Scope::account) {
-      made.queue = std::make_unique<FairQueue>();
-      accounts_.push_back(&made);
-    } else if (scope == Scope::model) {
-      models_.push_back(&made);
-    }
+  Names& names = names_of(scope);
+  if (const auto found = names.find(name); found != names.end()) return found->second;
+  BudgetLimits limits;
+  limits.scope = scope;
+  limits.name = name;
+  Place& made = budgets_.emplace_back(static_cast<BudgetId>(budgets_.size()), std::move(limits));
+  names.emplace(name, made.id);
+  places_.push_back(&made);
+  made.budget.advance(now_);
+  if (scope == Scope::account) {
+    made.queue = std::make_unique<FairQueue>();
+    accounts_.push_back(&made);
+  } else if (scope == Scope::model) {
+    models_.push_back(&made);
   }
-  return found->second;
+  return made.id;
 }
 
 BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
   const Scope scope = place(like).budget.limits().scope;
-  if (!names_.contains(name_of(scope, name)) && likes_ == likes_max) return like;
+  if (!names_of(scope).contains(name) && likes_ == likes_max) return like;
   Place& made = place(budget(scope, name));
   if (made.like != no_budget) return made.id;
   ++likes_;
@@ -50,7 +44,7 @@ BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
 }
 
 BudgetId Scheduler::budget_of_model(std::string_view name) {
-  const bool known = names_.contains(name_of(Scope::model, name));
+  const bool known = names_of(Scope::model).contains(name);
   return known || models_.size() < models_max ? budget(Scope::model, name) : no_budget;
 }
 
@@ -62,6 +56,7 @@ Scheduler::Call& Scheduler::make_call() {
   if (free_calls_.empty()) {
     calls_.push_back(std::make_unique<Call>());
     calls_.back()->ticket.index = static_cast<std::uint32_t>(calls_.size() - 1);
+    timed_.push_back({calls_.back().get()});
     return *calls_.back();
   }
   Call& call = *calls_[free_calls_.back()];
@@ -108,10 +103,10 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   }
   ++queued_;
   queued_bytes_ += s.bytes;
-  if (s.deadline != never) deadlines_.push(call);
+  if (s.deadline != never) deadlines_.push(timed(call));
   if (s.not_before > now) {
     call.state = Call::State::timed;
-    starts_.push(call);
+    starts_.push(timed(call));
     return call.ticket;
   }
   enqueue(call, now);
@@ -160,8 +155,9 @@ void Scheduler::enqueue(Call& call, Instant now) {
 }
 
 void Scheduler::leave_heaps(Call& call) {
-  if (call.deadline_place != not_in_heap) deadlines_.remove(call);
-  if (call.start_place != not_in_heap) starts_.remove(call);
+  Timed& its = timed(call);
+  if (its.deadline_place != not_in_heap) deadlines_.remove(its);
+  if (its.start_place != not_in_heap) starts_.remove(its);
 }
 
 // Out of the queue, unserved.

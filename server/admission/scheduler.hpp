@@ -12,6 +12,7 @@
 // _changes what comes from outside, _views what others see, _verify the recount.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -134,8 +135,8 @@ class Scheduler {
   static constexpr std::size_t models_max = 256;
 
   std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
-  // Admitted in fair order, and expired: some at a time. Nothing else admits.
-  std::vector<Decision> dispatch(Instant now);
+  // Admitted in fair order, and expired: some at a time. Nothing else admits. The list is good until the next dispatch.
+  const std::vector<Decision>& dispatch(Instant now);
   // Of one dispatch. It bounds how long others wait for a lock; there is more as long as next_wakeup() is not later.
   static constexpr std::size_t decisions_max = 64;
   // When dispatch() next has work; nullopt: only an event helps. Current after dispatch().
@@ -199,6 +200,10 @@ class Scheduler {
     bool runs() const { return state == State::admitted || state == State::sent; }
     Tokens produced = 0;
     Expectation own_plan, upstream_plan;
+  };
+  // A call's places in the heaps of instants, which write them when others move: apart from the calls, closely packed.
+  struct Timed {
+    Call* call = nullptr;
     std::uint32_t deadline_place = not_in_heap, start_place = not_in_heap;
   };
   // Lanes of one account that wait for room in a budget of a key, a team or a model.
@@ -227,24 +232,28 @@ class Scheduler {
     bool behind_others = false;  // not asked: somebody before it waits there
   };
   struct DeadlineOf {
-    Instant operator()(const Call& call) const { return call.submission.deadline; }
+    Instant operator()(const Timed& timed) const { return timed.call->submission.deadline; }
   };
   struct StartOf {
-    Instant operator()(const Call& call) const { return call.submission.not_before; }
+    Instant operator()(const Timed& timed) const { return timed.call->submission.not_before; }
   };
   struct WakeOf {
     Instant operator()(const Place& place) const { return place.wake; }
   };
 
+  using Names = std::unordered_map<std::string, BudgetId, NameHash, std::equal_to<>>;
+
+  Names& names_of(Scope scope) { return names_[static_cast<std::size_t>(scope)]; }
   static Tokens expected_size(const Cost& cost);  // for the fair order and for predictions, at least 1
   Call& make_call();
   void free_call(Call& call);
   Call& call_of(Ticket ticket);
+  Timed& timed(const Call& call) { return timed_[call.ticket.index]; }
   static Call& head_of(const Lane& lane) { return static_cast<Call&>(*lane.ready.top()->first); }
   // Calls each(place, cost, expectation) for the budgets of a call, its own first.
   template <typename AnyCall, typename Each>
   void each_budget(AnyCall& call, Each each);
-  Place& place(BudgetId id) { return budgets_[id]; }
+  Place& place(BudgetId id) { return *places_[id]; }
   static bool counts_upstream(const Place& place) {
     const Scope scope = place.budget.limits().scope;
     return scope == Scope::account || scope == Scope::model;
@@ -255,8 +264,8 @@ class Scheduler {
   void enqueue(Call& call, Instant now);
   void leave_queue(Call& call);
   void leave_heaps(Call& call);
-  void expire(Instant now, std::vector<Decision>& decisions);
-  bool serve(Place& account, Instant now, std::vector<Decision>& decisions);
+  void expire(Instant now);
+  bool serve(Place& account, Instant now);
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
   std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, const Expectation& later,
                                  Instant now);
@@ -292,15 +301,20 @@ class Scheduler {
   Limits limits_;
   Instant now_{};
   std::vector<std::unique_ptr<Call>> calls_;  // by the index of the ticket
+  std::deque<Timed> timed_;                   // the same
   std::vector<std::uint32_t> free_calls_;
   std::deque<Place> budgets_;
-  std::unordered_map<std::string, BudgetId> names_;
+  std::vector<Place*> places_;            // of budgets_, by id
+  std::array<Names, scope_count> names_;  // by scope
   std::size_t likes_ = 0;
   Instant spent_until_ = Instant::min();
   std::vector<Place*> accounts_, models_;
-  std::vector<Place*> marked_, marked_accounts_;  // have news since the last dispatch
-  IndexedHeap<Call, &Call::deadline_place, DeadlineOf> deadlines_;
-  IndexedHeap<Call, &Call::start_place, StartOf> starts_;
+  std::vector<Place*> marked_, marked_accounts_;      // have news since the last dispatch
+  std::vector<Decision> decisions_;                   // of the last dispatch
+  Spread spread_;                                     // of what was forecast or planned last
+  std::vector<std::pair<Standing, Parking*>> asked_;  // of release(), kept for its memory
+  IndexedHeap<Timed, &Timed::deadline_place, DeadlineOf> deadlines_;
+  IndexedHeap<Timed, &Timed::start_place, StartOf> starts_;
   IndexedHeap<Place, &Place::wake_place, WakeOf> wakes_;
   Instant learned_expires_ = never;  // the first of what was learned
   std::uint64_t sequence_ = 0;

@@ -7,16 +7,16 @@
 
 namespace weir::admission {
 
-std::vector<Decision> Scheduler::dispatch(Instant now) {
+const std::vector<Decision>& Scheduler::dispatch(Instant now) {
   now_ = std::max(now_, now);
   if (now >= learned_expires_) expire_learned(now);
-  std::vector<Decision> decisions;
-  expire(now, decisions);
-  if (decisions.size() >= decisions_max) return decisions;
-  while (Call* call = starts_.top()) {
-    if (call->submission.not_before > now) break;
-    starts_.remove(*call);
-    enqueue(*call, now);
+  decisions_.clear();
+  expire(now);
+  if (decisions_.size() >= decisions_max) return decisions_;
+  while (Timed* next = starts_.top()) {
+    if (next->call->submission.not_before > now) break;
+    starts_.remove(*next);
+    enqueue(*next->call, now);
   }
   while (Place* due = wakes_.top()) {
     if (due->wake > now) break;
@@ -31,13 +31,13 @@ std::vector<Decision> Scheduler::dispatch(Instant now) {
       news.marked = false;
       release(news, now);
     }
-    if (marked_accounts_.empty() || decisions.size() >= decisions_max) break;
+    if (marked_accounts_.empty() || decisions_.size() >= decisions_max) break;
     Place& account = next_account(now);
-    if (serve(account, now, decisions)) continue;
+    if (serve(account, now)) continue;
     account.marked = false;
     std::erase(marked_accounts_, &account);
   }
-  return decisions;
+  return decisions_;
 }
 
 // Of the accounts with news, the one whose first lane stands first: they may share a key or a team.
@@ -59,33 +59,34 @@ Scheduler::Place& Scheduler::next_account(Instant now) {
 std::optional<Instant> Scheduler::next_wakeup() const {
   if (!marked_.empty() || !marked_accounts_.empty()) return now_;
   Instant next = never;
-  if (const Call* call = deadlines_.top()) next = std::min(next, call->submission.deadline);
-  if (const Call* call = starts_.top()) next = std::min(next, call->submission.not_before);
-  if (const Place* due = wakes_.top()) next = std::min(next, due->wake);
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.top_key());
+  if (!starts_.empty()) next = std::min(next, starts_.top_key());
+  if (!wakes_.empty()) next = std::min(next, wakes_.top_key());
   if (next == never) return std::nullopt;
   return next;
 }
 
-void Scheduler::expire(Instant now, std::vector<Decision>& decisions) {
-  while (Call* call = deadlines_.top()) {
-    if (call->submission.deadline > now || decisions.size() >= decisions_max) break;
-    Rejection rejection = call->state == Call::State::queued ? predict(*call, now) : Rejection{};
+void Scheduler::expire(Instant now) {
+  while (!deadlines_.empty()) {
+    if (deadlines_.top_key() > now || decisions_.size() >= decisions_max) break;
+    Call& call = *deadlines_.top()->call;
+    Rejection rejection = call.state == Call::State::queued ? predict(call, now) : Rejection{};
     rejection.reason = Refusal::deadline;
-    decisions.push_back({call->ticket, rejection});
-    leave_queue(*call);
-    free_call(*call);
+    decisions_.push_back({call.ticket, rejection});
+    leave_queue(call);
+    free_call(call);
   }
 }
 
 // Decides about the first lane; false: there is nothing to decide.
-bool Scheduler::serve(Place& account, Instant now, std::vector<Decision>& decisions) {
+bool Scheduler::serve(Place& account, Instant now) {
   wake_at(account, never);
   Lane* lane = account.queue->order().first(now, limits_.age_step);
   if (!lane) return false;
   Call& call = head_of(*lane);
   const auto found = obstacle(*lane, call, now);
   if (!found) {
-    decisions.push_back({call.ticket, std::nullopt});
+    decisions_.push_back({call.ticket, std::nullopt});
     admit(account, *lane, call, now);
   } else if (found->budget == account.id) {
     wake_at(account, found->blocked.when);
@@ -117,7 +118,7 @@ std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const 
   place.budget.advance(now);
   if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
   if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
-  if (const auto found = place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, now))
+  if (const auto found = place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, spread_, now))
     return found;
   const Submission& s = call.submission;
   const bool ramps = s.ramps && place.id == (s.model != no_budget ? s.model : s.account);
@@ -145,7 +146,6 @@ Lane* Scheduler::claimant(const Parking& parking, Instant now) const {
 }
 
 void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
-  account.queue->order().remove(lane);
   decided(lane);
   leave_heaps(call);
   --queued_;
@@ -153,7 +153,6 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   ++running_;
   call.served_by = &account.queue->serve(lane);
   moved(*lane.share);
-  if (lane.waiting > 0) account.queue->order().push(lane);
   call.state = Call::State::admitted;
   call.admitted_at = now;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -186,13 +185,14 @@ Scheduler::Parking& Scheduler::parking_of(Place& place, const Lane& lane) {
 // after it wait for what comes of it; lanes of another account, which may be asked at another time, do not.
 void Scheduler::release(Place& from, Instant now) {
   wake_at(from, never);
-  std::vector<std::pair<Standing, Parking*>> asked;
+  asked_.clear();
   for (Parking& parking : from.parkings) {
     if (const Lane* lane = claimant(parking, now))
-      asked.emplace_back(standing_of(*lane, now, limits_.age_step), &parking);
+      asked_.emplace_back(standing_of(*lane, now, limits_.age_step), &parking);
   }
-  std::stable_sort(asked.begin(), asked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& [standing, parking] : asked) {
+  if (asked_.size() > 1)
+    std::stable_sort(asked_.begin(), asked_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [standing, parking] : asked_) {
     Lane& lane = *parking->order.first(now, limits_.age_step);
     Call& call = head_of(lane);
     forecast(call, now);

@@ -51,12 +51,14 @@ void Scheduler::forecast(Call& call, Instant now) {
 void Scheduler::plan(Call& call, Instant now) {
   each_budget(call, [&](Place& each, const Cost&, const Expectation& expectation) {
     each.budget.advance(now);
-    each.budget.plan(expectation);
+    each.budget.plan(expectation, spread_);
   });
 }
 
 void Scheduler::unplan(Call& call) {
-  each_budget(call, [](Place& each, const Cost&, const Expectation& expectation) { each.budget.unplan(expectation); });
+  each_budget(call, [this](Place& each, const Cost&, const Expectation& expectation) {
+    each.budget.unplan(expectation, spread_);
+  });
   call.own_plan = call.upstream_plan = {};
 }
 

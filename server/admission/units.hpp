@@ -22,6 +22,7 @@ constexpr Instant never = Instant::max();
 
 // Whose budget it is. A request counts against one of each, as far as they exist.
 enum class Scope : std::uint8_t { key, team, account, model };  // model: an account's share of one model
+constexpr std::size_t scope_count = 4;
 
 // Index of a budget; stable for the life of the process, also across reloads.
 using BudgetId = std::uint32_t;

@@ -23,8 +23,13 @@ void WindowLog::book(Instant at, Tokens amount) {
   book_until(leaves_after(at), amount);
 }
 
+// Most of what is looked for is young: the last few are looked at before all others.
 std::deque<WindowLog::Entry>::iterator WindowLog::first_after(Instant instant) {
-  return std::upper_bound(entries_.begin(), entries_.end(), instant,
+  auto end = entries_.end();
+  for (int looks = 8; looks > 0 && end != entries_.begin(); --looks, --end) {
+    if (std::prev(end)->leaves <= instant) return end;
+  }
+  return std::upper_bound(entries_.begin(), end, instant,
                           [](Instant sought, const Entry& entry) { return sought < entry.leaves; });
 }
 

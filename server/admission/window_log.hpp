@@ -57,6 +57,8 @@ class WindowLog {
   // The earliest instant at which no more than `level` of what is booked now is left, in O(log n). `never` for a
   // negative level.
   Instant when_at_most(Tokens level) const;
+  // When the next entry leaves.
+  Instant next_leaving() const { return entries_.empty() ? never : entries_.front().leaves; }
   // When everything has left: `Instant::min()` for an empty log.
   Instant empty_at() const { return entries_.empty() ? Instant::min() : entries_.back().leaves; }
 

@@ -29,7 +29,8 @@ WindowShape slice_shape(const WindowLimit& limit) {
 
 }  // namespace
 
-WindowMeter::WindowMeter(const WindowLimit& limit) : limit_(limit), log_(shape_of(limit)), horizon_(limit.window) {
+WindowMeter::WindowMeter(const WindowLimit& limit) : limit_(limit), log_(shape_of(limit)) {
+  if (limit.limit) horizon_ = std::make_unique<Horizon>(limit.window);
   if (limit.limit && limit.pacing > Duration::zero()) slices_.emplace(slice_shape(limit));
 }
 
@@ -45,16 +46,22 @@ void WindowMeter::configure(const WindowLimit& limit, Instant now) {
   }
   limit_ = limit;
   log_.reshape(shape_of(limit));
-  horizon_ = Horizon(limit.window);
-  horizon_.advance(now);
   log_.expire(now, [](const WindowLog::Entry&) {});
-  for (const WindowLog::Entry& entry : log_.entries()) horizon_.add_leaving(entry.leaves, entry.amount);
+  horizon_.reset();
+  next_change_ = Instant::min();
+  if (!limit.limit) return;
+  horizon_ = std::make_unique<Horizon>(limit.window);
+  horizon_->advance(now);
+  for (const WindowLog::Entry& entry : log_.entries()) horizon_->add_leaving(entry.leaves, entry.amount);
 }
 
 void WindowMeter::advance(Instant now) {
+  if (now < next_change_) return;
   // What leaves has to be taken out of the forecast before the forecast moves on.
-  log_.expire(now, [this](const WindowLog::Entry& entry) { horizon_.remove_leaving(entry.leaves, entry.amount); });
-  horizon_.advance(now);
+  log_.expire(now, [this](const WindowLog::Entry& entry) {
+    if (horizon_) horizon_->remove_leaving(entry.leaves, entry.amount);
+  });
+  if (horizon_) horizon_->advance(now);
   while (!debts_.empty() && debts_.front().due <= now) {
     const Debt due = debts_.front();
     debts_.pop_front();
@@ -62,20 +69,23 @@ void WindowMeter::advance(Instant now) {
     if (log_.leaves_after(due.due) > now) book(due.due, due.amount);  // else it has left again
   }
   if (slices_) slices_->expire(now, [](const WindowLog::Entry&) {});
+  next_change_ = log_.next_leaving();
+  if (horizon_) next_change_ = std::min(next_change_, horizon_->end_of_bin());
+  if (!debts_.empty()) next_change_ = std::min(next_change_, debts_.front().due);
+  if (slices_) next_change_ = std::min(next_change_, slices_->next_leaving());
 }
 
-std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later, Instant now) const {
+std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const {
   if (!limit_.limit || idle()) return std::nullopt;  // an idle meter takes anything: what is larger than it runs alone
   const Tokens room = *limit_.limit - used() - reserved_;
-  const bool forecast = horizon_.planned() != 0 || later;
-  const Tokens rise = forecast ? std::max(horizon_.peak(later), rise_before_leaving(now)) : 0;
-  if (const Tokens missing = arrival + rise - room; missing > 0) {
+  const bool forecast = planned() != 0 || later;
+  if (const Tokens missing = arrival + rise(later, spread, room - arrival, now) - room; missing > 0) {
     // What is too much has to leave first. A forecast moves too: ask again a bin later at the latest; and what is
     // reserved becomes a charge without notice.
     Instant when = log_.used() > 0 ? log_.when_at_most(std::max<Tokens>(0, log_.used() - missing)) : never;
     if (!debts_.empty()) when = std::min(when, debts_.front().due);
-    if (forecast) when = std::min(when, now + horizon_.bin_width());
-    return when == never ? now + horizon_.bin_width() : when;
+    if (forecast) when = std::min(when, now + horizon_->bin_width());
+    return when == never ? now + horizon_->bin_width() : when;
   }
   if (arrival == 0) return std::nullopt;
   if (limit_.burst) {
@@ -95,22 +105,17 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
   return std::nullopt;
 }
 
-// What running calls may be charged while the next one is on its way, should nothing leave meanwhile: a bin does not
-// tell what comes first in it.
-Tokens WindowMeter::rise_before_leaving(Instant now) const {
-  const Instant arrived = now + guard();
-  Tokens rise = horizon_.level_after(arrived);
-  const Instant until = horizon_.end_of_bin(arrived);
-  for (const WindowLog::Entry& entry : log_.entries()) {
-    if (entry.leaves >= until) break;
-    rise += entry.amount;
-  }
-  return rise;
+// What running calls will add to the use at its highest. While the next one is on its way nothing counts as gone: a bin
+// does not tell what comes first in it. A rise that fits into `room` is not looked at more closely.
+Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const {
+  if (planned() == 0 && !later) return 0;
+  if (const Tokens most = horizon_->peak_max(later); most <= room) return most;
+  return std::max(horizon_->peak(later, spread), horizon_->planned_until(now + guard()));
 }
 
 Instant WindowMeter::predict(Tokens amount, Instant now) const {
   if (!limit_.limit) return now;
-  const Tokens room = *limit_.limit - used() - reserved_ - horizon_.overdue();
+  const Tokens room = *limit_.limit - used() - reserved_ - horizon_->overdue();
   if (amount <= room || idle()) return now;
   const Tokens missing = amount - room;
   Instant when = now;
@@ -145,6 +150,7 @@ void WindowMeter::send(Tokens arrival, Instant now) {
       const Tokens part = std::min(more, *limit_.limit);
       due += limit_.window;
       debts_.push_back({due, part});
+      next_change_ = std::min(next_change_, due);
       debt_ += part;
       more -= part;
     }
@@ -162,11 +168,10 @@ void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
   const Instant leaves = log_.leaves_after(sent_at);
   if (leaves <= now) return;
   if (difference > 0) {
-    log_.book_until(leaves, difference);
-    horizon_.add_leaving(leaves, difference);
+    book_until(leaves, difference);
   } else if (difference < 0) {
     const WindowLog::Entry taken = log_.take_back(leaves, -difference);
-    if (taken.amount > 0) horizon_.remove_leaving(taken.leaves, taken.amount);
+    if (taken.amount > 0 && horizon_) horizon_->remove_leaving(taken.leaves, taken.amount);
   }
 }
 
@@ -174,6 +179,7 @@ void WindowMeter::assume_spent(Instant until) {
   if (!limit_.limit) return;
   restore(until, *limit_.limit);
   if (slices_) slices_->book_until(until, slice_limit());
+  next_change_ = std::min(next_change_, until);
 }
 
 Tokens WindowMeter::debt() const {
@@ -183,15 +189,17 @@ Tokens WindowMeter::debt() const {
 
 void WindowMeter::restore(Instant leaves, Tokens amount) {
   spend_evenly(amount, leaves - limit_.window - guard());
-  log_.book_until(leaves, amount);
-  horizon_.add_leaving(leaves, amount);
+  book_until(leaves, amount);
 }
 
 void WindowMeter::book(Instant at, Tokens amount) {
-  if (amount == 0) return;
-  const Instant leaves = log_.leaves_after(at);
+  if (amount != 0) book_until(log_.leaves_after(at), amount);
+}
+
+void WindowMeter::book_until(Instant leaves, Tokens amount) {
   log_.book_until(leaves, amount);
-  horizon_.add_leaving(leaves, amount);
+  if (horizon_) horizon_->add_leaving(leaves, amount);
+  next_change_ = std::min(next_change_, leaves);
 }
 
 void WindowMeter::book_slices(Instant at, Tokens amount) {
@@ -201,6 +209,7 @@ void WindowMeter::book_slices(Instant at, Tokens amount) {
     slices_->book(when, part);
     amount -= part;
   }
+  next_change_ = std::min(next_change_, slices_->next_leaving());
 }
 
 void WindowMeter::spend_evenly(Tokens amount, Instant now) {

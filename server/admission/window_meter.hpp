@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 
 #include "admission/horizon.hpp"
@@ -29,18 +30,22 @@ class WindowMeter {
   const WindowLimit& limit() const { return limit_; }
 
   void advance(Instant now);
+  // Before then advance() changes nothing.
+  Instant next_change() const { return next_change_; }
 
   // REQUIRES for all below: advance(now).
   // nullopt: there is room for a charge on arrival and what comes later. Otherwise when to ask again, later than now.
-  std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Instant now) const;
+  // `spread`: for the layout of `later`, whatever it holds; as in plan() and unplan().
+  std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const;
   // When `amount` more would have fitted in, if everything up to then were used evenly: a prediction.
   Instant predict(Tokens amount, Instant now) const;
 
   void reserve(Tokens arrival);            // admitted, not yet sent
   void release(Tokens arrival);            // will not be sent
   void send(Tokens arrival, Instant now);  // a reserved charge becomes one of this instant
-  void plan(const Outlook& outlook) { horizon_.plan(outlook); }
-  void unplan(const Outlook& outlook) { horizon_.unplan(outlook); }
+  // REQUIRES for these two: a limit.
+  void plan(const Outlook& outlook, Spread& spread) { horizon_->plan(outlook, spread); }
+  void unplan(const Outlook& outlook, Spread& spread) { horizon_->unplan(outlook, spread); }
   void charge(Tokens amount, Instant now);  // always succeeds; may leave a debt
   // A charge made at `sent_at` was another amount: in its own window, as far as it is still there.
   void correct(Instant sent_at, Tokens difference, Instant now);
@@ -48,7 +53,7 @@ class WindowMeter {
   void assume_spent(Instant until);
 
   Tokens used() const { return log_.used() + debt_; }
-  Tokens reserved() const { return reserved_ + horizon_.planned(); }
+  Tokens reserved() const { return reserved_ + planned(); }
   Tokens debt() const;
   // When everything charged has left.
   Instant empty_at() const { return log_.empty_at(); }
@@ -56,9 +61,11 @@ class WindowMeter {
   void restore(Instant leaves, Tokens amount);
 
  private:
-  bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && horizon_.planned() == 0; }
-  Tokens rise_before_leaving(Instant now) const;
+  Tokens planned() const { return horizon_ ? horizon_->planned() : 0; }
+  bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && planned() == 0; }
+  Tokens rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const;
   void book(Instant at, Tokens amount);
+  void book_until(Instant leaves, Tokens amount);
   void book_slices(Instant at, Tokens amount);
   void spend_evenly(Tokens amount, Instant now);
   Duration time_for(Tokens amount) const;  // at the even rate
@@ -68,7 +75,7 @@ class WindowMeter {
 
   WindowLimit limit_;
   WindowLog log_;
-  Horizon horizon_;
+  std::unique_ptr<Horizon> horizon_;  // of a limit
   std::optional<WindowLog> slices_;
   Instant even_until_{};  // burst: where the even rate has got to with what was charged
   Tokens reserved_ = 0;
@@ -78,6 +85,7 @@ class WindowMeter {
   };
   std::deque<Debt> debts_;  // what one call took beyond the whole limit, window by window
   Tokens debt_ = 0;
+  Instant next_change_ = Instant::min();
 };
 
 }  // namespace weir::admission

@@ -62,7 +62,7 @@ std::optional<admission::WaitingView> Admission::place() const {
 void Admission::mark_sent() {
   if (state_ != State::admitted) return;
   state_ = State::sent;
-  gate_->with([&](admission::Scheduler& scheduler) { scheduler.sent(ticket_, Clock::now()); });
+  gate_->quietly([&](admission::Scheduler& scheduler) { scheduler.sent(ticket_, Clock::now()); });
 }
 
 void Admission::taken_in() {
@@ -76,9 +76,10 @@ void Admission::taken_in() {
 
 void Admission::progress(std::uint64_t tokens) {
   if (state_ != State::sent) return;
-  // No dispatch: what a forecast gives back is looked at within a bin anyway.
-  const std::unique_lock lock(gate_->mutex_);
-  gate_->scheduler_.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
+  // What a forecast gives back is looked at within a bin anyway.
+  gate_->quietly([&](admission::Scheduler& scheduler) {
+    scheduler.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
+  });
 }
 
 void Admission::measured(admission::Tokens input, admission::Tokens cached) {
@@ -122,12 +123,12 @@ void AdmissionGate::reconfigure(const Settings& settings) {
   with([&](admission::Scheduler& scheduler) { scheduler.reconfigure(std::move(limits), now); });
 }
 
-Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell, const Owner& owner,
-                                const std::function<admission::Submission(admission::Scheduler&)>& make) {
+Admission AdmissionGate::enter(net::Worker& worker, net::Bell bell, const Owner& owner,
+                               admission::Submission submission) {
   Admission admission;
   admission.gate_ = this;
-  const std::unique_lock lock(mutex_);
-  auto answer = scheduler_.submit(make(scheduler_), Clock::now());
+  const net::Instant now = Clock::now();
+  auto answer = scheduler_.submit(std::move(submission), now);
   if (const auto* rejection = std::get_if<admission::Rejection>(&answer)) {
     admission.state_ = Admission::State::rejected;
     admission.rejection_ = *rejection;
@@ -137,7 +138,7 @@ Admission AdmissionGate::submit(net::Worker& worker, net::Bell bell, const Owner
   if (waits_.size() <= admission.ticket_.index) waits_.resize(admission.ticket_.index + 1);
   // Most need not wait, and those need nothing to wait with.
   AtOnce at_once{admission.ticket_.index, false, std::nullopt};
-  pump(&at_once);
+  pump(now, &at_once);
   if (!at_once.decided) {
     const auto wait = std::make_shared<Admission::Wait>();
     wait->worker = &worker;
@@ -199,8 +200,8 @@ void AdmissionGate::each_waiting(
   }
 }
 
-void AdmissionGate::pump(AtOnce* at_once) {
-  for (const admission::Decision& decision : scheduler_.dispatch(Clock::now())) {
+void AdmissionGate::pump(net::Instant now, AtOnce* at_once) {
+  for (const admission::Decision& decision : scheduler_.dispatch(now)) {
     if (at_once && decision.ticket.index == at_once->index) {
       at_once->decided = true;
       at_once->rejection = decision.rejection;

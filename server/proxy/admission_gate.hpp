@@ -86,8 +86,11 @@ class AdmissionGate {
 
   // The submission is made with the scheduler at hand, since it names budgets by id. The answer may be waiting,
   // admitted or rejected. `bell` is rung on `worker`, as long as the Admission lives.
-  Admission submit(net::Worker& worker, net::Bell bell, const Owner& owner,
-                   const std::function<admission::Submission(admission::Scheduler&)>& make);
+  template <typename Make>
+  Admission submit(net::Worker& worker, net::Bell bell, const Owner& owner, Make make) {
+    const std::unique_lock lock(mutex_);
+    return enter(worker, bell, owner, make(scheduler_));
+  }
   // Gives up what this owner has waiting under this id, on whatever worker; false: nothing waits.
   bool give_up(const Owner& owner);
 
@@ -103,6 +106,12 @@ class AdmissionGate {
       pump();
       return result;
     }
+  }
+  // The same for a job that makes nothing possible.
+  template <typename Job>
+  auto quietly(Job job) {
+    const std::unique_lock lock(mutex_);
+    return job(scheduler_);
   }
   // Calls each(scheduler, request_id, place) for what the client has waiting, the first `at_most` found.
   void each_waiting(
@@ -121,7 +130,9 @@ class AdmissionGate {
     std::optional<admission::Rejection> rejection;
   };
   // REQUIRES for all of these: the lock is held.
-  void pump(AtOnce* at_once = nullptr);
+  Admission enter(net::Worker& worker, net::Bell bell, const Owner& owner, admission::Submission submission);
+  void pump(net::Instant now, AtOnce* at_once = nullptr);
+  void pump() { pump(net::Clock::now()); }
   void decide(const std::shared_ptr<Admission::Wait>& wait);
   void arm();
   void run_timer();

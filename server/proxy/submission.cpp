@@ -9,7 +9,6 @@
 namespace weir::proxy {
 namespace {
 
-using admission::BudgetId;
 using admission::Cost;
 using admission::LaterCharge;
 using admission::Priority;
@@ -80,16 +79,19 @@ bool ramps_up(const Destination& destination) {
          !(destination.profile && known(destination.profile->limits));
 }
 
-BudgetId account_budget(const BudgetNames& names, Scheduler& scheduler) {
-  if (names.account_like.empty()) return scheduler.budget(Scope::account, names.account);
-  return scheduler.budget_like(names.account, scheduler.budget(Scope::account, names.account_like));
-}
-
-BudgetId model_budget(const BudgetNames& names, Scheduler& scheduler) {
-  if (names.model.empty()) return admission::no_budget;
-  if (!names.model_configured) return scheduler.budget_of_model(names.model);
-  if (names.model_like.empty()) return scheduler.budget(Scope::model, names.model);
-  return scheduler.budget_like(names.model, scheduler.budget(Scope::model, names.model_like));
+BudgetIds budget_ids(const BudgetNames& names, Scheduler& scheduler) {
+  const auto named = [&](Scope scope, const std::string& name, const std::string& like) {
+    if (name.empty()) return admission::no_budget;
+    if (like.empty()) return scheduler.budget(scope, name);
+    return scheduler.budget_like(name, scheduler.budget(scope, like));
+  };
+  BudgetIds ids;
+  ids.key = named(Scope::key, names.key, {});
+  ids.team = named(Scope::team, names.team, {});
+  ids.account = named(Scope::account, names.account, names.account_like);
+  const bool learns_only = !names.model.empty() && !names.model_configured;
+  ids.model = learns_only ? scheduler.budget_of_model(names.model) : named(Scope::model, names.model, names.model_like);
+  return ids;
 }
 
 Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {

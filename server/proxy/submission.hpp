@@ -25,10 +25,12 @@ struct BudgetNames {
 // `model`: the id that is sent, where limits are to be learned for it; else empty.
 BudgetNames budget_names(const Client& client, const Destination& destination, ClientMode mode,
                          std::string_view model = {});
-// The budgets of these names. REQUIRES: a name.
-admission::BudgetId account_budget(const BudgetNames& names, admission::Scheduler& scheduler);
-// no_budget: there is none, or clients name too many models.
-admission::BudgetId model_budget(const BudgetNames& names, admission::Scheduler& scheduler);
+// The budgets of these names; no_budget: there is none, or clients name too many models.
+struct BudgetIds {
+  admission::BudgetId key = admission::no_budget, team = admission::no_budget;
+  admission::BudgetId account = admission::no_budget, model = admission::no_budget;
+};
+BudgetIds budget_ids(const BudgetNames& names, admission::Scheduler& scheduler);
 // Whether nothing is known of what this destination takes, so that calls at once are ramped up.
 bool ramps_up(const Destination& destination);
 

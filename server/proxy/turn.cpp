@@ -8,16 +8,15 @@
 namespace weir::proxy {
 
 using admission::Meter;
-using admission::Scope;
 using net::Clock;
 
-admission::Submission Turn::submission(const Request& request, admission::Scheduler& scheduler) {
+admission::Submission Turn::submission(const Request& request, const BudgetIds& ids) {
   admission::Submission submission;
-  submission.key = scheduler.budget(Scope::key, request.names.key);
-  if (!request.names.team.empty()) submission.team = scheduler.budget(Scope::team, request.names.team);
-  submission.account = account_budget(request.names, scheduler);
+  submission.key = ids.key;
+  submission.team = ids.team;
+  submission.account = ids.account;
+  submission.model = ids.model;
   submission.ramps = request.ramps;
-  submission.model = model_budget(request.names, scheduler);
   submission.sub_lane = request.sub_lane;
   submission.priority = request.priority;
   submission.own = request.own;
@@ -28,9 +27,14 @@ admission::Submission Turn::submission(const Request& request, admission::Schedu
   return submission;
 }
 
+const BudgetIds& Turn::ids(admission::Scheduler& scheduler) {
+  if (!ids_) ids_ = budget_ids(request_.names, scheduler);
+  return *ids_;
+}
+
 net::Instant Turn::predicted_start(const Request& request) {
-  return session_.context().shared.gate.with([&](admission::Scheduler& scheduler) {
-    return scheduler.predicted_start(submission(request, scheduler), Clock::now());
+  return session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
+    return scheduler.predicted_start(submission(request, budget_ids(request.names, scheduler)), Clock::now());
   });
 }
 
@@ -45,7 +49,7 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
     session_.signal().clear(Session::wake);
     admission_ = session_.context().shared.gate.submit(
         session_.context().worker, session_.bell(Session::wake), request_.owner, [&](admission::Scheduler& scheduler) {
-          admission::Submission made = submission(request_, scheduler);
+          admission::Submission made = submission(request_, ids(scheduler));
           made.not_before = not_before;
           // With no time to wait it may still go at once.
           made.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
@@ -89,9 +93,9 @@ void Turn::measured(std::uint64_t input_tokens, std::uint64_t cached_tokens) {
 void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {
   AdmissionGate& gate = session_.context().shared.gate;
   admission::UpstreamReport report;
-  report.budget = gate.with([&](admission::Scheduler& scheduler) {
-    const admission::BudgetId model = of_model ? model_budget(request_.names, scheduler) : admission::no_budget;
-    return model != admission::no_budget ? model : account_budget(request_.names, scheduler);
+  report.budget = gate.quietly([&](admission::Scheduler& scheduler) {
+    const BudgetIds& budgets = ids(scheduler);
+    return of_model && budgets.model != admission::no_budget ? budgets.model : budgets.account;
   });
   report.pause_until = until;
   report.probe = afterwards == Afterwards::one_first;
@@ -100,7 +104,7 @@ void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {
 
 Refusal Turn::refusal(net::Instant now) {
   const admission::Rejection& rejection = admission_.rejection();
-  return session_.context().shared.gate.with([&](admission::Scheduler& scheduler) {
+  return session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     AdmissionFacts facts;
     if (rejection.budget != admission::no_budget) {
       facts.budget = &scheduler.limits_of(rejection.budget);
@@ -120,16 +124,13 @@ std::string Turn::header_lines(Duration elsewhere) {
   if (const std::uint64_t tokens = reserved(); tokens > 0)
     lines.append("x-weir-reserved-tokens: ").append(std::to_string(tokens)).append("\r\n");
   // The caller's own budget: its key's, else its team's, else that of the account it brought.
-  lines += session_.context().shared.gate.with([&](admission::Scheduler& scheduler) {
+  lines += session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     const auto now = Clock::now();
+    const BudgetIds& budgets = ids(scheduler);
     const auto view = [&](Meter meter) {
-      admission::MeterView seen = scheduler.view(scheduler.budget(Scope::key, request_.names.key), meter, now);
-      if (!seen.limit && !request_.names.team.empty()) {
-        seen = scheduler.view(scheduler.budget(Scope::team, request_.names.team), meter, now);
-      }
-      if (!seen.limit && !request_.names.account_like.empty()) {
-        seen = scheduler.view(account_budget(request_.names, scheduler), meter, now);
-      }
+      admission::MeterView seen = scheduler.view(budgets.key, meter, now);
+      if (!seen.limit && budgets.team != admission::no_budget) seen = scheduler.view(budgets.team, meter, now);
+      if (!seen.limit && !request_.names.account_like.empty()) seen = scheduler.view(budgets.account, meter, now);
       return seen;
     };
     return rate_limit_lines(view(Meter::requests), view(Meter::tokens));

@@ -35,7 +35,10 @@ class Turn {
     net::Instant since{};    // of this one: the wait is bounded from here
     Duration wait_bound{0};
   };
-  void prepare(Request request) { request_ = std::move(request); }
+  void prepare(Request request) {
+    request_ = std::move(request);
+    ids_.reset();
+  }
   // When a call could start, were this asked for.
   net::Instant predicted_start(const Request& request);
 
@@ -86,7 +89,8 @@ class Turn {
   bool has_own_limits() const { return has_own_limits_; }
 
  private:
-  static admission::Submission submission(const Request& request, admission::Scheduler& scheduler);
+  static admission::Submission submission(const Request& request, const BudgetIds& ids);
+  const BudgetIds& ids(admission::Scheduler& scheduler);
   static admission::Scope scope(bool of_model) {
     return of_model ? admission::Scope::model : admission::Scope::account;
   }
@@ -94,6 +98,7 @@ class Turn {
 
   Session& session_;
   Request request_;
+  std::optional<BudgetIds> ids_;  // of the request's names, once they were looked up
   Admission admission_;
   Duration queued_{0};
   std::uint64_t told_ = 0;

@@ -74,9 +74,32 @@ TEST(BudgetLike, OutlivesTheProcess) {
   EXPECT_TRUE(has_room(before, like_up(before.scheduler, "up@a")));
   Desk after(all_of({hourly}));
   after.scheduler.restore(before.scheduler.snapshot(before.now), 0s, after.now);
+  const BudgetId restored = after.scheduler.budget(Scope::account, "up@a");
+  EXPECT_EQ(after.scheduler.limits_of(restored).limit(Meter::requests), 1);
   after.now += 30min;
   EXPECT_FALSE(has_room(after, like_up(after.scheduler, "up@a")));
   EXPECT_TRUE(has_room(after, like_up(after.scheduler, "up@b")));
+}
+
+TEST(BudgetLike, AskedForAgainIsTheSame) {
+  Desk desk(all_of({account({{Meter::requests, 1}})}));
+  for (std::size_t i = 0; i < Scheduler::likes_max; ++i) like_up(desk.scheduler, "up@a");
+  EXPECT_NE(like_up(desk.scheduler, "up@b"), desk.scheduler.budget(Scope::account, "up"));
+  EXPECT_TRUE(has_room(desk, like_up(desk.scheduler, "up@a")));
+  EXPECT_FALSE(has_room(desk, like_up(desk.scheduler, "up@a")));
+}
+
+TEST(BudgetLike, TakesWhatIsConfiguredAndNotWhatWasLearnedOfTheOther) {
+  Desk desk(all_of({account({{Meter::requests, 3}})}));
+  Submission s;
+  s.key = desk.scheduler.budget(Scope::key, "k");
+  s.account = desk.scheduler.budget(Scope::account, "up");
+  const Ticket call = std::get<Ticket>(desk.scheduler.submit(s, desk.now));
+  dispatch_all(desk.scheduler, desk.now);
+  desk.scheduler.sent(call, desk.now);
+  desk.scheduler.hear(call, Scope::account, {Meter::requests, Source::header, 2, std::nullopt}, desk.now);
+  ASSERT_EQ(desk.scheduler.limits_of(s.account).limit(Meter::requests), 2);
+  EXPECT_EQ(desk.scheduler.limits_of(like_up(desk.scheduler, "up@a")).limit(Meter::requests), 3);
 }
 
 TEST(BudgetLike, BeyondSoManyAllOthersShareTheOneTheyAreLike) {

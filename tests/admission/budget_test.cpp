@@ -8,6 +8,8 @@
 namespace weir::admission {
 namespace {
 
+Spread spread;  // laid out anew for each
+
 using namespace test;
 
 constexpr std::size_t at(Meter meter) {
@@ -53,10 +55,10 @@ TEST(Budget, EveryMeterHasASay) {
     Budget budget = limited_to({{each.meter, each.limit}});
     const Cost cost = cost_of(30, 20);
     for (int i = 0; i < 2; ++i) {
-      EXPECT_FALSE(budget.blocked(cost, nullptr, start)) << each.name;
+      EXPECT_FALSE(budget.blocked(cost, nullptr, spread, start)) << each.name;
       pass(budget, cost);
     }
-    const auto blocked = budget.blocked(cost, nullptr, start);
+    const auto blocked = budget.blocked(cost, nullptr, spread, start);
     ASSERT_TRUE(blocked) << each.name;
     EXPECT_EQ(at(blocked->meter), at(each.meter)) << each.name;
     EXPECT_EQ(budget.view(each.meter, start).limit, each.limit);
@@ -67,7 +69,7 @@ TEST(Budget, EveryMeterHasASay) {
 TEST(Budget, ARefusalCostsNothing) {
   Budget budget = limited_to({{Meter::requests, 100}, {Meter::tokens, 100}, {Meter::in_flight, 100}});
   pass(budget, cost_of(60));
-  EXPECT_TRUE(budget.blocked(cost_of(41), nullptr, start));
+  EXPECT_TRUE(budget.blocked(cost_of(41), nullptr, spread, start));
   EXPECT_EQ(budget.view(Meter::requests, start).used, 1);
   EXPECT_EQ(budget.view(Meter::tokens, start).used, 60);
   EXPECT_EQ(budget.in_flight(), 1);
@@ -77,12 +79,12 @@ TEST(Budget, GivingUpReturnsEverything) {
   Budget budget = limited_to({{Meter::requests, 2}, {Meter::tokens_day, 100}, {Meter::requests_day, 2}});
   pass(budget, cost_of(10));
   budget.admit(cost_of(50));
-  EXPECT_TRUE(budget.blocked(cost_of(10), nullptr, start));
+  EXPECT_TRUE(budget.blocked(cost_of(10), nullptr, spread, start));
   budget.give_up(cost_of(50));
   for (const Meter meter : {Meter::requests, Meter::tokens, Meter::input, Meter::requests_day, Meter::tokens_day})
     EXPECT_EQ(budget.view(meter, start).reserved, 0) << at(meter);
   EXPECT_EQ(budget.in_flight(), 1);
-  EXPECT_FALSE(budget.blocked(cost_of(10), nullptr, start));
+  EXPECT_FALSE(budget.blocked(cost_of(10), nullptr, spread, start));
 }
 
 TEST(Budget, ReservedIsCountedOnceAndOnlyUntilItIsSent) {
@@ -103,9 +105,9 @@ TEST(Budget, ReservedIsCountedOnceAndOnlyUntilItIsSent) {
 TEST(Budget, ConcurrencyEndsWithTheCall) {
   Budget budget = limited_to({{Meter::in_flight, 1}});
   pass(budget, cost_of(1));
-  EXPECT_EQ(budget.blocked(cost_of(1), nullptr, start)->when, never);
+  EXPECT_EQ(budget.blocked(cost_of(1), nullptr, spread, start)->when, never);
   budget.finish(1s);
-  EXPECT_FALSE(budget.blocked(cost_of(1), nullptr, start));
+  EXPECT_FALSE(budget.blocked(cost_of(1), nullptr, spread, start));
 }
 
 TEST(Budget, AForecastTakesRoomInTheMetersItWillBeChargedTo) {
@@ -114,15 +116,15 @@ TEST(Budget, AForecastTakesRoomInTheMetersItWillBeChargedTo) {
   for (const Meter meter : {Meter::tokens, Meter::output, Meter::tokens_day}) {
     Budget budget = limited_to({{meter, 100}});
     pass(budget, cost_of(1, 1));
-    budget.plan(later);
-    EXPECT_TRUE(budget.blocked(cost_of(1, 1), &later, start)) << at(meter);
+    budget.plan(later, spread);
+    EXPECT_TRUE(budget.blocked(cost_of(1, 1), &later, spread, start)) << at(meter);
     EXPECT_EQ(budget.view(meter, start).reserved, 50) << at(meter);
-    budget.unplan(later);
-    EXPECT_FALSE(budget.blocked(cost_of(1, 1), &later, start)) << at(meter);
+    budget.unplan(later, spread);
+    EXPECT_FALSE(budget.blocked(cost_of(1, 1), &later, spread, start)) << at(meter);
   }
   Budget input = limited_to({{Meter::input, 100}});
   pass(input, cost_of(1, 1));
-  input.plan(later);
+  input.plan(later, spread);
   EXPECT_EQ(input.view(Meter::input, start).reserved, 0);
 }
 
@@ -131,10 +133,10 @@ TEST(Budget, InputChargedAtTheEndIsForecastToo) {
   later.output = {50, start, start + 3s, start + 3s, false};
   later.input = 40;
   Budget budget = limited_to({{Meter::tokens, 100}, {Meter::input, 100}});
-  budget.plan(later);
+  budget.plan(later, spread);
   EXPECT_EQ(budget.view(Meter::tokens, start).reserved, 90);
   EXPECT_EQ(budget.view(Meter::input, start).reserved, 40);
-  budget.unplan(later);
+  budget.unplan(later, spread);
   EXPECT_EQ(budget.view(Meter::tokens, start).reserved, 0);
   EXPECT_EQ(budget.view(Meter::input, start).reserved, 0);
 }
@@ -163,7 +165,7 @@ TEST(Budget, UncountTakesARequestBack) {
   Budget budget = limited_to({{Meter::requests, 1}, {Meter::requests_day, 1}});
   pass(budget, cost_of(1));
   budget.uncount(start, start);
-  EXPECT_FALSE(budget.blocked(cost_of(1), nullptr, start));
+  EXPECT_FALSE(budget.blocked(cost_of(1), nullptr, spread, start));
   EXPECT_EQ(budget.view(Meter::requests_day, start).used, 0);
 }
 
@@ -220,9 +222,9 @@ TEST(Budget, AStartWithoutKnowledgeIsSpentForAWindowAtMost) {
   Budget budget = limited_to({{Meter::requests, 10}, {Meter::tokens, 100}});
   budget.assume_spent(start + 1h, start);
   budget.advance(start + 59s);
-  EXPECT_TRUE(budget.blocked(cost_of(1), nullptr, start + 59s));
+  EXPECT_TRUE(budget.blocked(cost_of(1), nullptr, spread, start + 59s));
   budget.advance(start + 60s);
-  EXPECT_FALSE(budget.blocked(cost_of(100), nullptr, start + 60s));
+  EXPECT_FALSE(budget.blocked(cost_of(100), nullptr, spread, start + 60s));
 }
 
 TEST(Budget, WhatIsChargedOutlivesTheProcess) {
@@ -276,12 +278,12 @@ TEST(Budget, TheSlotOfACallThatWasCutOffIsFreeAGuardLater) {
   budget.cut_off(1s, start + 1s);
   EXPECT_EQ(budget.in_flight(), 0);
   EXPECT_EQ(budget.view(Meter::in_flight, start + 1s).used, 1);
-  const auto blocked = budget.blocked(cost_of(0), nullptr, start + 1s);
+  const auto blocked = budget.blocked(cost_of(0), nullptr, spread, start + 1s);
   ASSERT_TRUE(blocked);
   EXPECT_EQ(blocked->meter, Meter::in_flight);
   EXPECT_EQ(blocked->when, start + 1'050ms);
   budget.advance(start + 1'050ms);
-  EXPECT_FALSE(budget.blocked(cost_of(0), nullptr, start + 1'050ms));
+  EXPECT_FALSE(budget.blocked(cost_of(0), nullptr, spread, start + 1'050ms));
 }
 
 TEST(Budget, OnlyTokensHaveABurst) {
@@ -289,9 +291,9 @@ TEST(Budget, OnlyTokensHaveABurst) {
   limits.burst = 10;
   Budget budget(limits);
   for (int i = 0; i < 50; ++i) pass(budget, cost_of(0));
-  EXPECT_FALSE(budget.blocked(cost_of(10), nullptr, start));
+  EXPECT_FALSE(budget.blocked(cost_of(10), nullptr, spread, start));
   pass(budget, cost_of(10));
-  EXPECT_TRUE(budget.blocked(cost_of(1), nullptr, start));
+  EXPECT_TRUE(budget.blocked(cost_of(1), nullptr, spread, start));
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 namespace weir::admission {
 namespace {
 
+Spread spread;  // laid out anew for each
+
 using namespace std::chrono_literals;
 
 const Instant start = Instant(640h);
@@ -26,7 +28,7 @@ WindowLimit limited(std::optional<Tokens> limit) {
 // Sends if there is room; otherwise when to ask again.
 std::optional<Instant> send(WindowMeter& meter, Tokens amount, Instant now) {
   meter.advance(now);
-  if (const auto when = meter.blocked(amount, nullptr, now)) return when;
+  if (const auto when = meter.blocked(amount, nullptr, spread, now)) return when;
   meter.reserve(amount);
   meter.send(amount, now);
   return std::nullopt;
@@ -80,10 +82,10 @@ TEST(WindowMeter, AReservationTakesRoomUntilItIsReleased) {
   WindowMeter meter(limited(100));
   meter.advance(start);
   meter.reserve(80);
-  EXPECT_TRUE(meter.blocked(21, nullptr, start));
-  EXPECT_FALSE(meter.blocked(20, nullptr, start));
+  EXPECT_TRUE(meter.blocked(21, nullptr, spread, start));
+  EXPECT_FALSE(meter.blocked(20, nullptr, spread, start));
   meter.release(80);
-  EXPECT_FALSE(meter.blocked(100, nullptr, start));
+  EXPECT_FALSE(meter.blocked(100, nullptr, spread, start));
   EXPECT_EQ(meter.reserved(), 0);
 }
 
@@ -101,7 +103,7 @@ TEST(WindowMeter, IsAskedAgainLaterThanNow) {
   WindowMeter meter(limited(100));
   meter.advance(start);
   meter.reserve(100);  // nothing is charged: no entry will ever leave
-  const auto when = meter.blocked(1, nullptr, start);
+  const auto when = meter.blocked(1, nullptr, spread, start);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start);
 }
@@ -166,8 +168,8 @@ TEST(WindowMeter, ADebtFallingDueDoesNotDisturbTheForecast) {
     ASSERT_EQ(meter.used(), used);
     meter.reserve(1);  // an idle meter takes anything
     const Outlook fits = evenly(99 - used, now, 500ms), more = evenly(100 - used, now, 500ms);
-    ASSERT_FALSE(meter.blocked(0, &fits, now)) << after.count();
-    ASSERT_TRUE(meter.blocked(0, &more, now)) << after.count();
+    ASSERT_FALSE(meter.blocked(0, &fits, spread, now)) << after.count();
+    ASSERT_TRUE(meter.blocked(0, &more, spread, now)) << after.count();
     meter.release(1);
   }
 }
@@ -221,14 +223,14 @@ TEST(WindowMeter, AForecastTakesRoomLikeACharge) {
   WindowMeter meter(limited(100));
   send(meter, 50, start);
   const Outlook running = evenly(40, start, 5s);
-  meter.plan(running);
-  EXPECT_TRUE(meter.blocked(11, nullptr, start));
-  EXPECT_FALSE(meter.blocked(10, nullptr, start));
+  meter.plan(running, spread);
+  EXPECT_TRUE(meter.blocked(11, nullptr, spread, start));
+  EXPECT_FALSE(meter.blocked(10, nullptr, spread, start));
   const Outlook later = evenly(10, start, 5s);
-  EXPECT_TRUE(meter.blocked(1, &later, start));
-  EXPECT_FALSE(meter.blocked(0, &later, start));
-  meter.unplan(running);
-  EXPECT_FALSE(meter.blocked(50, nullptr, start));
+  EXPECT_TRUE(meter.blocked(1, &later, spread, start));
+  EXPECT_FALSE(meter.blocked(0, &later, spread, start));
+  meter.unplan(running, spread);
+  EXPECT_FALSE(meter.blocked(50, nullptr, spread, start));
   EXPECT_EQ(meter.reserved(), 0);
 }
 
@@ -238,11 +240,11 @@ TEST(WindowMeter, WhatWillHaveLeftTakesNoRoomFromWhatComesLater) {
   meter.advance(start + 55s);
   const Instant now = start + 55s;
   const Outlook soon = evenly(90, now, 2s);
-  EXPECT_TRUE(meter.blocked(0, &soon, now));
+  EXPECT_TRUE(meter.blocked(0, &soon, spread, now));
   const Outlook slow{90, now, now + 8s, now + 30s, false};
-  EXPECT_FALSE(meter.blocked(0, &slow, now));
-  EXPECT_FALSE(meter.blocked(10, &slow, now));
-  EXPECT_TRUE(meter.blocked(11, &slow, now));
+  EXPECT_FALSE(meter.blocked(0, &slow, spread, now));
+  EXPECT_FALSE(meter.blocked(10, &slow, spread, now));
+  EXPECT_TRUE(meter.blocked(11, &slow, spread, now));
 }
 
 // Both happen within a 64th of the window, and the provider may see the tokens first.
@@ -251,20 +253,20 @@ TEST(WindowMeter, WhatLeavesSoonMakesNoRoomForWhatComesMeanwhile) {
   ASSERT_FALSE(send(meter, 900, start));
   const Instant now = meter.log().leaves_after(start) - 10ms;
   meter.advance(now);
-  EXPECT_FALSE(meter.blocked(95, nullptr, now));
-  meter.plan(evenly(700, now, 10s));
-  EXPECT_TRUE(meter.blocked(95, nullptr, now));
+  EXPECT_FALSE(meter.blocked(95, nullptr, spread, now));
+  meter.plan(evenly(700, now, 10s), spread);
+  EXPECT_TRUE(meter.blocked(95, nullptr, spread, now));
   const Instant after = now + 2s;
   meter.advance(after);
-  EXPECT_FALSE(meter.blocked(95, nullptr, after));
+  EXPECT_FALSE(meter.blocked(95, nullptr, spread, after));
 }
 
 TEST(WindowMeter, AForecastIsLookedAtAgainABinLater) {
   WindowMeter meter(limited(100));
   meter.advance(start);
   const Outlook all = evenly(100, start, 5s);
-  meter.plan(all);
-  const auto when = meter.blocked(1, nullptr, start);
+  meter.plan(all, spread);
+  const auto when = meter.blocked(1, nullptr, spread, start);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start);
   EXPECT_LE(*when, start + 1s);
@@ -274,9 +276,9 @@ TEST(WindowMeter, AnIdleMeterTakesAForecastOfAnySize) {
   WindowMeter meter(limited(100));
   meter.advance(start);
   const Outlook huge = evenly(1'000, start, 5s);
-  EXPECT_FALSE(meter.blocked(10, &huge, start));
-  meter.plan(huge);
-  EXPECT_TRUE(meter.blocked(1, nullptr, start));
+  EXPECT_FALSE(meter.blocked(10, &huge, spread, start));
+  meter.plan(huge, spread);
+  EXPECT_TRUE(meter.blocked(1, nullptr, spread, start));
 }
 
 // --- Burst and pacing ---
@@ -328,14 +330,14 @@ TEST(WindowMeter, WhatIsOnItsWayCountsInTheBurstUntilItIsSent) {
   meter.advance(start);
   meter.reserve(60);
   meter.advance(start + 5s);  // 50 tokens' time, and it has not been sent yet
-  EXPECT_FALSE(meter.blocked(40, nullptr, start + 5s));
-  const auto when = meter.blocked(41, nullptr, start + 5s);
+  EXPECT_FALSE(meter.blocked(40, nullptr, spread, start + 5s));
+  const auto when = meter.blocked(41, nullptr, spread, start + 5s);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start + 5s);
   meter.send(60, start + 5s);
-  EXPECT_TRUE(meter.blocked(41, nullptr, start + 5s));
+  EXPECT_TRUE(meter.blocked(41, nullptr, spread, start + 5s));
   meter.advance(start + 5'100ms);
-  EXPECT_FALSE(meter.blocked(41, nullptr, start + 5'100ms));
+  EXPECT_FALSE(meter.blocked(41, nullptr, spread, start + 5'100ms));
 }
 
 TEST(WindowMeter, WhatIsChargedLaterCountsInTheBurst) {
@@ -345,8 +347,8 @@ TEST(WindowMeter, WhatIsChargedLaterCountsInTheBurst) {
   WindowMeter meter(limit);
   meter.advance(start);
   meter.charge(60, start);
-  EXPECT_FALSE(meter.blocked(40, nullptr, start));
-  EXPECT_EQ(meter.blocked(41, nullptr, start), start + 100ms);
+  EXPECT_FALSE(meter.blocked(40, nullptr, spread, start));
+  EXPECT_EQ(meter.blocked(41, nullptr, spread, start), start + 100ms);
 }
 
 TEST(WindowMeter, ABurstIsRestoredWithItsCharges) {
@@ -359,8 +361,8 @@ TEST(WindowMeter, ABurstIsRestoredWithItsCharges) {
   before.advance(now);
   after.advance(now);
   for (const WindowLog::Entry& entry : before.log().entries()) after.restore(entry.leaves, entry.amount);
-  EXPECT_FALSE(after.blocked(29, nullptr, now));
-  EXPECT_TRUE(after.blocked(31, nullptr, now));
+  EXPECT_FALSE(after.blocked(29, nullptr, spread, now));
+  EXPECT_TRUE(after.blocked(31, nullptr, spread, now));
 }
 
 TEST(WindowMeter, AReleasedReservationGivesTheBurstBack) {
@@ -371,9 +373,9 @@ TEST(WindowMeter, AReleasedReservationGivesTheBurstBack) {
   meter.advance(start);
   send(meter, 1, start);
   meter.reserve(99);
-  EXPECT_TRUE(meter.blocked(1, nullptr, start));
+  EXPECT_TRUE(meter.blocked(1, nullptr, spread, start));
   meter.release(99);
-  EXPECT_FALSE(meter.blocked(99, nullptr, start));
+  EXPECT_FALSE(meter.blocked(99, nullptr, spread, start));
 }
 
 TEST(WindowMeter, PacingHoldsInEverySlice) {
@@ -405,7 +407,7 @@ TEST(WindowMeter, PacingCountsWhatIsReserved) {
   WindowMeter meter(limit);
   meter.advance(start);
   meter.reserve(100);
-  const auto when = meter.blocked(1, nullptr, start);
+  const auto when = meter.blocked(1, nullptr, spread, start);
   ASSERT_TRUE(when);
   EXPECT_GT(*when, start);
 }
@@ -438,11 +440,20 @@ TEST(WindowMeter, UnlimitedAndBackKeepsWhatWasSpentMeanwhile) {
 TEST(WindowMeter, AForecastIsMadeAgainAfterAChange) {
   WindowMeter meter(limited(100));
   send(meter, 60, start);
-  meter.plan(evenly(30, start, 10s));
+  meter.plan(evenly(30, start, 10s), spread);
   meter.configure(limited(200), start + 1s);
   EXPECT_EQ(meter.reserved(), 0);
   const Outlook slow{100, start + 1s, start + 61s, start + 63s, false};  // the 60 will have left
-  EXPECT_FALSE(meter.blocked(140, &slow, start + 1s));
+  EXPECT_FALSE(meter.blocked(140, &slow, spread, start + 1s));
+}
+
+TEST(WindowMeter, AChangeKeepsWhatLeavesInTheForecast) {
+  WindowMeter meter(limited(100));
+  send(meter, 90, start);
+  meter.configure(limited(110), start + 10s);
+  const Outlook slow{90, start + 10s, start + 62s, start + 68s, false};  // the other 90 will have left
+  EXPECT_FALSE(meter.blocked(20, &slow, spread, start + 10s));
+  EXPECT_TRUE(meter.blocked(21, &slow, spread, start + 10s));
 }
 
 TEST(WindowMeter, AReservationOutlivesAChange) {
@@ -450,7 +461,7 @@ TEST(WindowMeter, AReservationOutlivesAChange) {
   meter.advance(start);
   meter.reserve(60);
   meter.configure(limited(100), start + 1s);
-  EXPECT_TRUE(meter.blocked(41, nullptr, start + 1s));
+  EXPECT_TRUE(meter.blocked(41, nullptr, spread, start + 1s));
   meter.send(60, start + 1s);
   EXPECT_EQ(meter.used(), 60);
 }
@@ -467,8 +478,8 @@ TEST(WindowMeter, ACorrectionAfterAChangeKeepsTheForecastRight) {
   meter.advance(start + 82s);
   meter.reserve(1);
   const Outlook fits = evenly(99, start + 82s, 500ms), more = evenly(100, start + 82s, 500ms);
-  EXPECT_FALSE(meter.blocked(0, &fits, start + 82s));
-  EXPECT_TRUE(meter.blocked(0, &more, start + 82s));
+  EXPECT_FALSE(meter.blocked(0, &fits, spread, start + 82s));
+  EXPECT_TRUE(meter.blocked(0, &more, spread, start + 82s));
 }
 
 TEST(WindowMeter, PacingStartsAndEndsWithTheSetting) {
@@ -549,7 +560,7 @@ TEST(WindowMeter, NoWindowEverHoldsMoreThanTheLimit) {
         now += Duration(static_cast<Duration::rep>(random() % static_cast<std::uint64_t>(limit.window.count() / 50)));
       const Tokens amount = 1 + static_cast<Tokens>(random() % static_cast<std::uint64_t>(*limit.limit));
       meter.advance(now);
-      if (const auto when = meter.blocked(amount, nullptr, now)) {
+      if (const auto when = meter.blocked(amount, nullptr, spread, now)) {
         ASSERT_GT(*when, now);
         if (random() % 4 == 0) now = *when;
         continue;
