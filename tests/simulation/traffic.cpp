@@ -8,11 +8,6 @@ namespace {
 
 constexpr double sigmas_of_p99 = 2.3263478740;
 
-double normal(Rng& rng) {
-  const double radius = std::sqrt(-2 * std::log(1 - uniform(rng)));
-  return radius * std::cos(2 * std::numbers::pi * uniform(rng));
-}
-
 }  // namespace
 
 double uniform(Rng& rng) {
@@ -21,6 +16,11 @@ double uniform(Rng& rng) {
 
 bool chance(double probability, Rng& rng) {
   return uniform(rng) < probability;
+}
+
+double normal(Rng& rng) {
+  const double radius = std::sqrt(-2 * std::log(1 - uniform(rng)));
+  return radius * std::cos(2 * std::numbers::pi * uniform(rng));
 }
 
 Duration seconds(double count) {

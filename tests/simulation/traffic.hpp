@@ -12,6 +12,7 @@ namespace weir::simulation {
 // A number in [0, 1).
 double uniform(Rng& rng);
 bool chance(double probability, Rng& rng);
+double normal(Rng& rng);  // of mean 0 and variance 1
 Duration seconds(double count);
 Duration between(Duration least, Duration most, Rng& rng);
 Duration exponential(Duration mean, Rng& rng);
