@@ -56,6 +56,7 @@ GatewaySettings gateway_of(const Run& run) {
   settings.limits.bytes_max = std::size_t{1} << 40;
   settings.rule = run.charge;
   settings.reserves_cap = run.reserves_cap;
+  settings.running_usage = run.running_usage;
   settings.refuses = run.way == Way::refusing;
   settings.wait_max = std::chrono::hours(24);
   return settings;

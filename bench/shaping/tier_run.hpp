@@ -38,6 +38,7 @@ struct Run {
   simulation::Mix mix;
   std::vector<Group> groups;
   bool reserves_cap = false;
+  bool running_usage = false;          // the provider tells the usage so far with each word
   double estimate_factor = 1;          // what weir takes the input for ÷ what it is
   std::optional<simulation::Sdk> sdk;  // of all callers; nullopt: a mixture
   Tokens cap = 0;                      // of the output, sent with every call; 0: none

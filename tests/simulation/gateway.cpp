@@ -151,6 +151,10 @@ void Gateway::reply(std::uint64_t tag, const Reply& reply) {
     scheduler_->taken_in(exchange.ticket, loop_.now());
   switch (reply.kind) {
     case Reply::Kind::produced:
+      if (settings_.running_usage && exchange.produced == 0) {
+        scheduler_->measured(exchange.ticket, reply.input, 0, loop_.now());
+        pump();
+      }
       exchange.produced = reply.output;
       return tell_progress(exchange);
     case Reply::Kind::ended: {

@@ -26,8 +26,9 @@ struct GatewaySettings {
   simulator::Charge rule = simulator::Charge::input_then_output;
   bool reserves_cap = false;
   bool with_teams = false, with_models = false;
-  bool refuses = false;  // instead of letting wait
-  bool ramps = false;    // nothing is known of the provider's limits
+  bool refuses = false;        // instead of letting wait
+  bool ramps = false;          // nothing is known of the provider's limits
+  bool running_usage = false;  // the provider tells the usage so far: the input is settled with the first word
   Duration wait_max = std::chrono::minutes(10);
   Duration connect_max{0};  // between admission and sending
   admission::RetryRules retry;

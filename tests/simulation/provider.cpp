@@ -109,7 +109,7 @@ void Provider::go_on(Id id) {
     answer.produced = until;
     limits_.produce(more, loop_.now());
     if (limits_.charges_as_produced()) note_charge(more);
-    if (until < call.output) tell(answer, {Reply::Kind::produced, 0, until, std::nullopt});
+    if (until < call.output) tell(answer, {Reply::Kind::produced, call.input, until, std::nullopt});
   }
   if (answer.produced >= call.output) {
     const Tokens output = answer.produced;

@@ -44,7 +44,7 @@ struct Reply {
     refused,      // 429: over a limit
     turned_away,  // 503 at the door
     failed,       // 500
-    produced,     // `output` tokens in all so far
+    produced,     // `output` tokens in all so far, and the input as counted
     ended,        // complete: input and output as used
     broke,
   };

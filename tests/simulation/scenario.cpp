@@ -218,6 +218,7 @@ Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
     agent.leaves_after = window / 2;
     scenario.agents.push_back(std::move(agent));
   }
+  scenario.gateway.running_usage = chance(0.5, rng);
   return scenario;
 }
 
