@@ -105,6 +105,7 @@ net::Task<Session::HeadRead> Session::read_head() {
   const ClientTimeouts timeouts = context_.snapshot->settings->client_timeouts;
   const net::HeadLimits limits{sizes.header_bytes_max, sizes.header_count_max};
   bool begun = !client_.unread().empty();
+  bool answered = head_read_at_ != net::Instant();  // a request before this one, on this connection
   arm(Clock::now() + (begun ? timeouts.header : timeouts.idle));
   for (;;) {
     // RFC 9112 §2.2: an empty line before a request is skipped.
@@ -131,11 +132,15 @@ net::Task<Session::HeadRead> Session::read_head() {
         arm(Clock::now() + timeouts.header);
       }
     }
-    const IoStep step = client_.read_more();
-    if (step.status == IoStep::Status::done) continue;
-    if (step.status != IoStep::Status::would_block) co_return HeadRead::closed;
+    // Who has just been answered has said nothing more yet: that look would be in vain.
+    if (begun || !answered) {
+      const IoStep step = client_.read_more();
+      if (step.status == IoStep::Status::done) continue;
+      if (step.status != IoStep::Status::would_block) co_return HeadRead::closed;
+    }
     client_.wire().wait_readable(bell(client_in));
     const net::Signal::Bits rang = co_await signal_.wait(client_in | time | stop | insist);
+    answered = false;
     if (rang & insist) co_return HeadRead::closed;
     if ((rang & stop) != 0 && !begun) co_return HeadRead::closed;
     if ((rang & time) != 0) {

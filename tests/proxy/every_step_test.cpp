@@ -95,6 +95,24 @@ TEST_F(InMemory, AWireThatFailsAtAnyOperationEndsTheSession) {
   EXPECT_EQ(records.back().outcome, "refused");  // the bad call of the last, unbroken round
 }
 
+TEST_F(InMemory, AClientThatWasAnsweredIsReadOnceItSpeaksAgain) {
+  MemoryPeer peer(worker);
+  bool ended = false;
+  net::spawn(serve(*context, peer.take_wire(), ended));
+  const auto ask_and_wait = [&] {
+    const std::size_t before = peer.received().size();
+    peer.send(get("/healthz"));
+    run_until(worker, [&] { return peer.received().size() > before; });
+    run_ready(worker);
+  };
+  ask_and_wait();
+  const std::size_t operations = peer.wire().operations;
+  ask_and_wait();
+  EXPECT_EQ(peer.wire().operations - operations, 2U);  // a read and a write
+  peer.end();
+  EXPECT_TRUE(run_until(worker, [&] { return ended; }));
+}
+
 TEST_F(InMemory, EveryKindOfWireGivesTheSameBytes) {
   std::string wanted;
   const std::function<void(MemoryLink::End&)> kinds[] = {
