@@ -119,10 +119,8 @@ FramingFields framing_fields(const MessageHead& head) {
 
 }  // namespace
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  // Most names differ in their first letter.
-  return a.size() == b.size() && (a.empty() || lower(a.front()) == lower(b.front())) &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+bool same_letters(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool list_contains(std::string_view list, std::string_view token) {

@@ -39,6 +39,20 @@ std::string post(const std::string& fields) {
   return "POST /v1/x HTTP/1.1\r\nHost: localhost:8080\r\n" + fields + "\r\n";
 }
 
+TEST(HeaderNames, AreEqualInAnyCaseOfTheirLettersAndNothingElse) {
+  EXPECT_TRUE(equals_ignoring_case("", ""));
+  EXPECT_TRUE(equals_ignoring_case("Content-Length", "content-LENGTH"));
+  EXPECT_TRUE(equals_ignoring_case("x", "X"));
+  EXPECT_FALSE(equals_ignoring_case("host", "hosts"));
+  EXPECT_FALSE(equals_ignoring_case("", "x"));
+  EXPECT_FALSE(equals_ignoring_case("via", "vib"));
+  // Signs whose codes differ as those of a letter's two cases do.
+  EXPECT_FALSE(equals_ignoring_case("@a", "`a"));
+  EXPECT_FALSE(equals_ignoring_case("a@", "a`"));
+  EXPECT_FALSE(equals_ignoring_case("[", "{"));
+  EXPECT_FALSE(equals_ignoring_case("\x01", "!"));
+}
+
 TEST(RequestHead, IsReadAsViewsIntoItsBytes) {
   const std::string bytes =
       "POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: localhost:8080\r\nX-Empty:\r\nX-Padded: \t padded value \t\r\n"
