@@ -119,6 +119,37 @@ const State states[] = {
        ASSERT_TRUE(scene.upstream.wait_requests(1));
        ASSERT_TRUE(wait_for([&] { return scene.waiting() == 1; }));
      }},
+    {"Resolving",
+     [](Scene& scene) {
+       proxy::Settings settings = settings_for({upstream_at(scene.upstream.port())});
+       settings.upstreams[0].host = "127.1";  // a name to Asio
+       settings.upstreams[0].timeouts.connect = 60s;
+       scene.start(std::move(settings));
+       // The thread that looks names up ends, as before a fork: no look-up will be answered.
+       scene.proxy->on_worker([](proxy::WorkerContext& context) {
+         context.worker.io().notify_fork(boost::asio::execution_context::fork_prepare);
+       });
+       scene.send(ask);
+       ASSERT_TRUE(wait_for([&] { return scene.running() == 1; }));
+     }},
+    {"AskingAProxyForATunnel",
+     [](Scene& scene) {
+       scene.upstream.script().expect_until("CONNECT provider.test:443").expect_end();
+       proxy::Settings settings = settings_for({upstream_at(scene.upstream.port())});
+       settings.upstreams[0].host = "provider.test";
+       settings.upstreams[0].port = 443;
+       settings.upstreams[0].tls = true;
+       settings.upstreams[0].verify_tls = false;
+       settings.upstreams[0].timeouts.connect = 60s;
+       scene.start(std::move(settings));
+       const net::ProxyRules through("http://127.0.0.1:" + std::to_string(scene.upstream.port()), {}, {});
+       scene.proxy->on_worker([&](proxy::WorkerContext& context) {
+         context.snapshot = make_snapshot(context.snapshot->settings, through, context.snapshot->client_tls);
+       });
+       scene.send(ask);
+       ASSERT_TRUE(scene.upstream.wait_connections(1));
+       ASSERT_TRUE(wait_for([&] { return !scene.upstream.received(0).empty(); }));
+     }},
     {"Connecting",
      [](Scene& scene) {
        scene.filler = std::make_unique<RawClient>(scene.full.port());
