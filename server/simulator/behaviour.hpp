@@ -51,8 +51,10 @@ struct Behaviour {
   std::uint64_t fault_count =
       std::numeric_limits<std::uint64_t>::max();  // the faults hold for the first so many of the scenario
   Faults faults;
-  std::string error_code;   // of scripted errors; empty: what fits the status
-  std::string retry_after;  // of scripted errors: "2" or "150ms"
+  // Of scripted errors.
+  std::string error_code;     // empty: what fits the status
+  std::string error_message;  // the same
+  std::string retry_after;    // "2" or "150ms", or any other value of the field retry-after
 
   Cutting cutting;
   bool crlf = false;         // events end in CR LF

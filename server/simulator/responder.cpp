@@ -181,7 +181,9 @@ bool Responder::is_bad_key(const Request& request, std::string_view& key) const 
 std::optional<Reply> Responder::scripted(Context& context) {
   Behaviour& behaviour = context.behaviour;
   const auto fail = [&](int status, Cause cause) {
-    Reply reply = problem(context, failure(context.voice, status, behaviour.error_code), cause);
+    Problem made = failure(context.voice, status, behaviour.error_code);
+    if (!behaviour.error_message.empty()) made.message = behaviour.error_message;
+    Reply reply = problem(context, made, cause);
     const std::string_view wait = behaviour.retry_after;
     if (wait.ends_with("ms")) {
       put(reply.headers, "retry-after-ms: ", wait.substr(0, wait.size() - 2), "\r\n");

@@ -1,0 +1,155 @@
+// What upstreams in trouble do before they answer, and what a caller sees of it, byte by byte: the stories that
+// tests/stories/trouble.json tells with SDKs.
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <vector>
+
+#include "proxy/proxy_support.hpp"
+
+namespace weir::test {
+namespace {
+
+const std::string body = R"({"id":"c1","choices":[]})";
+const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+std::string refusal(const std::string& status_and_headers, const std::string& error) {
+  return answer_with(status_and_headers + "Content-Type: application/json\r\n", R"({"error":{)" + error + "}}");
+}
+const std::string turned_away = R"("message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded")";
+
+enum class Form { whole, stream };
+
+struct Trouble {
+  const char* name;
+  Form form;
+  std::string bytes;    // of the first try
+  bool breaks = false;  // after them
+  bool again = true;    // a second try answers
+};
+
+std::ostream& operator<<(std::ostream& out, const Trouble& trouble) {
+  return out << trouble.bytes;
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+const Trouble absorbed[] = {
+    {"KeepAlivesThenAnAnswer", Form::stream,
+     stream_head() + repeated(chunk(": keep-alive\n\n"), 10) + chunk(chat_stream()) + last_chunk(), false, false},
+    {"BlankLinesThenJson", Form::whole, json_head + repeated(chunk("\n"), 10) + chunk(body) + last_chunk(), false,
+     false},
+    {"KeepAlivesThenAReset", Form::stream, stream_head() + repeated(chunk(": keep-alive\n\n"), 10), true},
+    {"BlankLinesThenAReset", Form::whole, json_head + repeated(chunk("\n"), 10), true},
+    {"KeepAlivesThenACleanEnd", Form::stream, stream_head() + chunk(": keep-alive\n\n") + last_chunk()},
+    {"AHeadThenAReset", Form::whole, json_head, true},
+    {"NoHeadButAReset", Form::whole, "", true},
+    {"AnErrorObjectWithStatus200", Form::whole,
+     json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
+    {"AnErrorEventBeforeAnyContent", Form::stream,
+     stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n") + last_chunk()},
+    {"HintInMilliseconds", Form::whole, refusal("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
+    {"HintInFractionsOfSeconds", Form::whole, refusal("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
+    {"HintAsADateThatHasPassed", Form::whole,
+     refusal("429 Too Many Requests\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", turned_away)},
+    {"HintOfGoogle", Form::whole,
+     refusal("429 Too Many Requests\r\n",
+             R"("code":429,"message":"m","details":[{"@type":"x/google.rpc.RetryInfo","retryDelay":"0.02s"}])")},
+    {"HintInWords", Form::whole,
+     refusal("429 Too Many Requests\r\n", R"("message":"Please try again in 20ms.","code":"rate_limit_exceeded")")},
+    {"NoHint", Form::stream, refusal("429 Too Many Requests\r\n", turned_away)},
+    {"Unavailable", Form::whole, refusal("503 Service Unavailable\r\n", R"("message":"busy")")},
+    {"Overloaded", Form::stream, refusal("529 Overloaded\r\n", R"("type":"overloaded_error","message":"busy")")},
+    {"ArkIsOverloaded", Form::whole,
+     refusal("429 Too Many Requests\r\n", R"("code":"ServerOverloaded","message":"m","param":"","type":"x")")},
+};
+
+class UpstreamInTrouble : public ::testing::TestWithParam<Trouble> {
+ protected:
+  static proxy::Settings settings(std::uint16_t port) {
+    proxy::Settings made = settings_for({upstream_at(port)});
+    made.retry.enabled = true;
+    made.retry.pause_min = 1ms;
+    made.retry.pause_max = 5ms;
+    made.breaker_enabled = true;
+    const auto rule = [](std::optional<int> status, const char* code, proxy::Cause cause) {
+      proxy::ErrorRule one;
+      one.status = status;
+      one.code = code;
+      one.cause = cause;
+      return one;
+    };
+    made.upstreams[0].error_rules = {rule(429, "insufficient_quota", proxy::Cause::quota),
+                                     rule(429, "QuotaExceeded", proxy::Cause::quota),
+                                     rule(402, "", proxy::Cause::quota),
+                                     rule(429, "ServerOverloaded", proxy::Cause::overload),
+                                     rule(429, "", proxy::Cause::minute_budget),
+                                     rule(503, "", proxy::Cause::overload),
+                                     rule(529, "", proxy::Cause::overload)};
+    return made;
+  }
+  static std::string call(Form form) {
+    return post("/v1/chat/completions", form == Form::whole ? R"({"model":"m","messages":[]})"
+                                                            : R"({"model":"m","stream":true,"messages":[]})");
+  }
+};
+
+TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
+  const Trouble& trouble = GetParam();
+  ScriptedUpstream upstream;
+  auto& script = upstream.expect_request().send(trouble.bytes);
+  if (trouble.breaks) script.reset();
+  const std::string good =
+      trouble.form == Form::whole ? json_answer(body) : stream_head() + chunk(chat_stream()) + last_chunk();
+  if (trouble.again) (trouble.breaks ? upstream.next_connection() : script).expect_request().send(good);
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(call(trouble.form));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.field("content-type"), trouble.form == Form::whole ? "application/json" : "text/event-stream");
+  EXPECT_EQ(answer.body, trouble.form == Form::whole ? body : chat_stream());
+  EXPECT_EQ(answer.field("x-weir-attempts"), trouble.again ? "2" : "1");
+  EXPECT_EQ(answer.count("x-weir-error") + answer.count("retry-after"), 0u);
+  EXPECT_EQ(upstream.requests().size(), trouble.again ? 2u : 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Once, UpstreamInTrouble, ::testing::ValuesIn(absorbed),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+class UpstreamWithoutMoney : public UpstreamInTrouble {};
+
+TEST_P(UpstreamWithoutMoney, IsCalledOnceAndItsErrorPassesAsItCame) {
+  const Trouble& trouble = GetParam();
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(trouble.bytes);
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(call(trouble.form));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(trouble.bytes.substr(0, 12), "HTTP/1.1 " + std::to_string(answer.status()));
+  EXPECT_TRUE(trouble.bytes.ends_with("\r\n\r\n" + answer.body)) << answer.body;
+  EXPECT_EQ(answer.count("x-weir-error"), 0u);
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "1");
+}
+
+const Trouble without_money[] = {
+    {"InsufficientQuota", Form::whole,
+     refusal("429 Too Many Requests\r\n", R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
+    {"InsufficientQuotaOfAStream", Form::stream,
+     refusal("429 Too Many Requests\r\n", R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
+    {"ArksQuotaExceeded", Form::whole,
+     refusal("429 Too Many Requests\r\n", R"("code":"QuotaExceeded","message":"m","param":"","type":"x")")},
+    {"NoBalance", Form::whole, refusal("402 Payment Required\r\n", R"("message":"Insufficient Balance")")},
+};
+INSTANTIATE_TEST_SUITE_P(Once, UpstreamWithoutMoney, ::testing::ValuesIn(without_money),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+}  // namespace
+}  // namespace weir::test
