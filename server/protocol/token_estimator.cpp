@@ -25,7 +25,7 @@ constexpr std::size_t model_name_max = 256;
 // Longer texts are read in blocks: so many of so many bytes, spread evenly. Each is read from so many bytes before it,
 // which are not counted: a word that was begun there would cost as much as a whole one.
 constexpr std::size_t sampled_above = 64 * 1024;
-constexpr std::size_t block_bytes = 96, block_count = 256, lead_bytes = 16;
+constexpr std::size_t block_bytes = 96, block_count = 352, lead_bytes = 16;
 
 // --- Which bytes are read --------------------------------------------------------------------------------------------
 
