@@ -39,7 +39,7 @@ std::vector<Splice> ask_for_usage(std::string_view body, const RequestView& view
   const bool has_option = view.api == Api::chat || view.api == Api::completions;
   if (!has_option || !view.stream || view.members.empty()) return {};
   std::vector<std::string_view> wanted;
-  if (!view.asks_usage) wanted.push_back("include_usage");
+  if (!view.asks_usage) wanted.emplace_back("include_usage");
   if (!running.empty() && !view.asks_running_usage) wanted.push_back(running);
   if (wanted.empty()) return {};
   const auto as_members = [&] {
