@@ -20,7 +20,6 @@ void Spread::lay(const Outlook& outlook, Duration width) {
   const std::int64_t now = bin_at(outlook.planned_at, width), last = now + Horizon::bins - 1;
   if (outlook.end > outlook.begin) {
     first_ = std::max(now, bin_at(outlook.begin, width));
-    count_ = 0;
     lay_evenly(last);
   } else {
     // What falls due after the view would let any number of lumps meet there: they count at its end.
@@ -34,15 +33,19 @@ void Spread::lay_evenly(std::int64_t last) {
   using Microseconds = std::chrono::microseconds;
   const auto whole =
       std::max<std::int64_t>(1, std::chrono::duration_cast<Microseconds>(outlook_.end - outlook_.begin).count());
+  const Tokens amount = outlook_.amount;
+  const Duration width = width_;
+  Duration since = Duration((first_ + 1) * width.count()) - outlook_.begin.time_since_epoch();  // at the bin's end
   Tokens before = 0;
-  for (std::int64_t bin = first_; bin <= last; ++bin) {
-    const Duration since = Duration((bin + 1) * width_.count()) - outlook_.begin.time_since_epoch();
+  std::int64_t count = 0;
+  for (; first_ + count <= last; since += width) {
     const auto part = std::min(whole, std::chrono::duration_cast<Microseconds>(since).count());
-    const Tokens until = outlook_.amount * part / whole;
-    parts_[static_cast<std::size_t>(count_++)] = until - before;
+    const Tokens until = amount * part / whole;
+    parts_[static_cast<std::size_t>(count++)] = until - before;
     before = until;
     if (part == whole) break;
   }
+  count_ = count;
 }
 
 void Horizon::advance(Instant now) {
@@ -64,9 +67,9 @@ void Horizon::apply(const Outlook& outlook, Spread& spread, int sign) {
     return;
   }
   spread.lay(outlook, width_);
-  for (std::int64_t bin = spread.first(); bin < spread.end(); ++bin) {
-    (bin < current_ ? overdue_ : at(bin).planned) += sign * spread.in(bin);
-  }
+  std::int64_t bin = spread.first();
+  for (const std::int64_t end = std::min(spread.end(), current_); bin < end; ++bin) overdue_ += sign * spread.in(bin);
+  for (const std::int64_t end = spread.end(); bin < end; ++bin) at(bin).planned += sign * spread.in(bin);
 }
 
 Tokens Horizon::peak(const Outlook* more, Spread& spread) const {

@@ -287,6 +287,9 @@ class Scheduler {
   void expire_learned(Instant now);
   void change_limits(const std::function<void()>& change, Instant now);
   void forecast(Call& call, Instant now);
+  Spread& spread_of(const Call& call, const Expectation& expectation) {
+    return &expectation == &call.own_plan ? own_spread_ : upstream_spread_;
+  }
   void plan(Call& call, Instant now);
   void unplan(Call& call);
   void give_up(Call& call, Instant now);
@@ -311,7 +314,7 @@ class Scheduler {
   std::vector<Place*> accounts_, models_;
   std::vector<Place*> marked_, marked_accounts_;      // have news since the last dispatch
   std::vector<Decision> decisions_;                   // of the last dispatch
-  Spread spread_;                                     // of what was forecast or planned last
+  Spread own_spread_, upstream_spread_;               // of what was forecast or planned last
   std::vector<std::pair<Standing, Parking*>> asked_;  // of release(), kept for its memory
   IndexedHeap<Timed, &Timed::deadline_place, DeadlineOf> deadlines_;
   IndexedHeap<Timed, &Timed::start_place, StartOf> starts_;

@@ -118,7 +118,8 @@ std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const 
   place.budget.advance(now);
   if (now < place.paused_until) return Blocked{Meter::requests, place.paused_until};
   if (const auto when = place.breaker.blocked(now)) return Blocked{Meter::requests, *when};
-  if (const auto found = place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, spread_, now))
+  if (const auto found =
+          place.budget.blocked(cost, cost.later == LaterCharge::none ? nullptr : &later, spread_of(call, later), now))
     return found;
   const Submission& s = call.submission;
   const bool ramps = s.ramps && place.id == (s.model != no_budget ? s.model : s.account);

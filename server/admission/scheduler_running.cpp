@@ -51,13 +51,13 @@ void Scheduler::forecast(Call& call, Instant now) {
 void Scheduler::plan(Call& call, Instant now) {
   each_budget(call, [&](Place& each, const Cost&, const Expectation& expectation) {
     each.budget.advance(now);
-    each.budget.plan(expectation, spread_);
+    each.budget.plan(expectation, spread_of(call, expectation));
   });
 }
 
 void Scheduler::unplan(Call& call) {
-  each_budget(call, [this](Place& each, const Cost&, const Expectation& expectation) {
-    each.budget.unplan(expectation, spread_);
+  each_budget(call, [&](Place& each, const Cost&, const Expectation& expectation) {
+    each.budget.unplan(expectation, spread_of(call, expectation));
   });
   call.own_plan = call.upstream_plan = {};
 }

@@ -42,15 +42,20 @@ void WindowLog::book_until(Instant leaves, Tokens amount) {
   if (amount == 0) return;
   used_ += amount;
   // Nearly every charge is the newest.
-  auto after = entries_.empty() || entries_.back().leaves <= leaves ? entries_.end() : first_after(leaves);
+  if (entries_.empty() || entries_.back().leaves < leaves) {
+    entries_.push_back({leaves, amount});
+    return sums_.full() ? sum_again() : sums_.push_back(amount);
+  }
+  if (entries_.back().leaves == leaves) {
+    entries_.back().amount += amount;
+    return sums_.add(entries_.size() - 1, amount);
+  }
+  const auto after = first_after(leaves);
   if (after != entries_.begin() && std::prev(after)->leaves == leaves) {
     std::prev(after)->amount += amount;
-    sums_.add(static_cast<std::size_t>(after - entries_.begin()) - 1, amount);
-    return;
+    return sums_.add(static_cast<std::size_t>(after - entries_.begin()) - 1, amount);
   }
-  const bool newest = after == entries_.end();
   entries_.insert(after, Entry{leaves, amount});
-  if (newest && !sums_.full()) return sums_.push_back(amount);
   sum_again();
 }
 
