@@ -16,7 +16,16 @@ namespace weir::proxy {
 using net::Clock;
 using protocol::Api;
 
-net::Task<void> Exchange::run() {
+net::Task<void> Exchange::run(Session& session) {
+  Exchange exchange(session);
+  MaybeRefusal refusal = exchange.begin();
+  if (!refusal) refusal = co_await exchange.serve();
+  refusal = exchange.end(std::move(refusal));
+  if (refusal) co_await exchange.refuse(*refusal);
+  exchange.log();
+}
+
+MaybeRefusal Exchange::begin() {
   record_.request_id = usable_request_id(head_);
   if (record_.request_id.empty()) record_.request_id = session_.context().shared.mint_id();
   record_.method = head_.method.substr(0, 16);
@@ -24,21 +33,21 @@ net::Task<void> Exchange::run() {
   route_ = find_route(head_.method, head_.target);
   record_.path = route_.full_path.substr(0, 256);
   record_.operation = protocol::operation_of(route_.api);
+  return check_head();
+}
 
-  MaybeRefusal refusal = check_head();
-  if (!refusal) refusal = co_await serve();
+// What is left to be answered.
+MaybeRefusal Exchange::end(MaybeRefusal refusal) {
   note_outcome(refusal);
   // A client that is told to go by shutdown hears why.
   const bool listens = !session_.client_left() && !session_.client().write_failed();
-  if (refusal && listens && !downstream_.committed()) {
-    co_await refuse(*refusal);
-  } else if (refusal && listens) {
-    const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
-    remember_true_answer(*refusal);
-    downstream_.set_trailers(call_lines());
-    tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
-  }
-  log();
+  if (!refusal || !listens) return std::nullopt;
+  if (!downstream_.committed()) return refusal;
+  const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
+  remember_true_answer(*refusal);
+  downstream_.set_trailers(call_lines());
+  tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
+  return std::nullopt;
 }
 
 // What can be said before the body is read.
@@ -215,8 +224,7 @@ bool Exchange::is_json() const {
 }
 
 net::Task<void> run_exchange(Session& session) {
-  Exchange exchange(session);
-  co_await exchange.run();
+  return Exchange::run(session);
 }
 
 }  // namespace weir::proxy

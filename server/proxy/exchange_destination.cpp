@@ -93,6 +93,7 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
 // The body as this account takes it.
 MaybeRefusal Exchange::prepare() {
   if (!route_.reads_body()) return std::nullopt;
+  if (view_.members.empty()) read_members();
   const UsageRefusals& refusals = session_.context().shared.usage_refusals;
   const AskUsage most = refusals.most(record_.upstream, tokenizer_model(destination_), Clock::now());
   auto prepared = prepare_body(body_bytes_.view(), view_, destination_, most);
@@ -108,6 +109,17 @@ void Exchange::keep_body() {
     kept_.emplace(session_.context().shared.kept_bodies, session_.context().worker, [this] { release_body(); });
   }
   kept_->sent(body_bytes_.size(), settings_.retry.kept_bodies_max);
+  // What can be made of the body again is not kept beside it: many calls wait long, and few are sent again.
+  std::vector<protocol::Member>().swap(view_.members);
+  std::vector<protocol::Splice>().swap(prepared_.splices);
+  std::vector<std::string_view>().swap(body_pieces_);
+}
+
+// The body has been understood before.
+void Exchange::read_members() {
+  const protocol::ReadLimits limits{settings_.limits.json_depth_max};
+  auto read = session_.context().reader.read(body_bytes_.view(), route_.api, limits);
+  if (auto* view = std::get_if<protocol::RequestView>(&read)) view_.members = std::move(view->members);
 }
 
 // Whether there can be another try with it.

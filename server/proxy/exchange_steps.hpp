@@ -27,6 +27,10 @@ namespace weir::proxy {
 
 class Exchange {
  public:
+  // Its story. The objects are the coroutine's: one frame for both.
+  static net::Task<void> run(Session& session);
+
+ private:
   explicit Exchange(Session& session)
       : session_(session),
         snapshot_(session.context().snapshot),
@@ -37,9 +41,6 @@ class Exchange {
         turn_(session),
         recovery_(session, turn_, settings_) {}
 
-  net::Task<void> run();
-
- private:
   using Verdict = Recovery::Verdict;
   // What one try came to.
   struct Tried {
@@ -47,7 +48,9 @@ class Exchange {
     MaybeRefusal refusal;  // not again: what the client is told, if anything
   };
 
-  // Its story.
+  // The steps of its story.
+  MaybeRefusal begin();
+  MaybeRefusal end(MaybeRefusal refusal);
   MaybeRefusal check_head();
   net::Task<MaybeRefusal> serve();
   MaybeRefusal identify();
@@ -76,6 +79,7 @@ class Exchange {
   MaybeRefusal go_to(const Destination& destination);
   MaybeRefusal prepare();
   void keep_body();
+  void read_members();
   bool take_body_back();
   void release_body();
   OutgoingRequest outgoing();
@@ -94,7 +98,7 @@ class Exchange {
   void take_break(Tried& tried);
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here);
   void decide(Tried& tried, Verdict verdict);
-  net::Task<net::Failure> start(UpstreamCall& call);
+  net::Task<net::Failure> reach(UpstreamCall& call, net::UpstreamPool::Choice choice);
   RelayOptions relay_options(UpstreamCall& call);
   std::string downstream_fields(const net::ResponseHead& answer_head, const RelayOptions& options);
 

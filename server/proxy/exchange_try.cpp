@@ -73,12 +73,12 @@ net::Task<Exchange::Tried> Exchange::try_once() {
   const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
   Choice choice = uploads ? Choice::fresh_only : Choice::any;
   for (;;) {
-    UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
-    Failure failure = co_await call.connect(choice);
-    if (!failure && !session_.gone()) {
-      turn_.sent();
-      failure = co_await start(call);
+    // What was made of the body for the try before is gone.
+    if (route_.reads_body() && body_pieces_.empty()) {
+      if (MaybeRefusal refusal = prepare()) co_return Tried{false, std::move(refusal)};
     }
+    UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
+    Failure failure = co_await reach(call, choice);
     Tried tried;
     if (call.refusal()) {
       tried.refusal = std::move(*call.refusal());
@@ -106,9 +106,14 @@ net::Task<Exchange::Tried> Exchange::try_once() {
   }
 }
 
-// What is sent is made when it is, and held no longer: many calls wait long before, and long after.
-net::Task<Failure> Exchange::start(UpstreamCall& call) {
-  return call.start(outgoing());
+// Up to the head of an answer. What is sent is made when it is, and held no longer: many calls wait long before, and
+// long after.
+net::Task<Failure> Exchange::reach(UpstreamCall& call, Choice choice) {
+  Failure failure = co_await call.connect(choice);
+  if (failure || session_.gone()) co_return failure;
+  turn_.sent();
+  OutgoingRequest request = outgoing();
+  co_return co_await call.start(std::move(request));
 }
 
 // No answer came.

@@ -23,6 +23,7 @@ class Heartbeat {
   // Which form and when; `none` for answers that cannot be kept waiting this way.
   void configure(Form form, const HeartbeatSettings& settings, net::Instant since);
   enum class Trailers : std::uint8_t { none, announced };
+  // REQUIRES: both stay where they are.
   void set_head(std::string_view request_id, std::string_view cors_origin, Trailers trailers);
 
   // When the next one is due: never, if there is to be none.
@@ -47,7 +48,7 @@ class Heartbeat {
   Trailers trailers_ = Trailers::none;
   HeartbeatSettings settings_;
   net::Instant last_{};
-  std::string request_id_, cors_origin_;
+  std::string_view request_id_, cors_origin_;
   static constexpr int untaken_max = 4;
   int untaken_ = 0;  // beats in a row that the client has not taken
   std::uint64_t sent_ = 0;

@@ -22,6 +22,19 @@ constexpr std::chrono::seconds client_stall_max{60};
 constexpr std::chrono::milliseconds linger_max{2000};
 constexpr std::size_t linger_bytes_max = 16u << 20;
 
+// No memory for a body, say: this connection is given up, the others go on.
+void give_up(WorkerContext& context, const std::exception& error) {
+  context.shared.log.error(std::string("a connection was given up: ") + error.what());
+}
+
+// `tls`: set where there is a handshake to be made.
+std::unique_ptr<net::Wire> make_wire(net::Socket socket, const net::SslContextPtr& context, net::TlsWire*& tls) {
+  if (!context) return net::make_socket_wire(std::move(socket));
+  auto wire = net::make_tls_wire(std::move(socket), context, net::TlsWire::Role::server, {});
+  tls = wire.get();
+  return wire;
+}
+
 }  // namespace
 
 Session::Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door)
@@ -195,70 +208,57 @@ net::Task<void> Session::linger() {
   }
 }
 
-net::Task<void> Session::run() {
-  bool more = true;
-  while (more) {
-    const HeadRead read = co_await read_head();
-    if (read != HeadRead::ready) break;
-    keep_alive_ = head_.keep_alive();
-    if (door_ == Door::clients) {
-      co_await run_exchange(*this);
-    } else {
-      co_await serve_operator(*this);
-    }
-    head_.clear();
-    if (context_.shared.draining) keep_alive_ = false;
-    more = keep_alive_ && !gone();
-  }
-  if (lingers_) co_await linger();
-}
-
-namespace {
-
-// `tls`: set where there is a handshake to be made.
-std::unique_ptr<net::Wire> make_wire(net::Socket socket, const net::SslContextPtr& context, net::TlsWire*& tls) {
-  if (!context) return net::make_socket_wire(std::move(socket));
-  auto wire = net::make_tls_wire(std::move(socket), context, net::TlsWire::Role::server, {});
-  tls = wire.get();
-  return wire;
-}
-
-net::Task<bool> accept_tls(Session& session, net::TlsWire& tls) {
-  session.arm(Clock::now() + session.context().snapshot->settings->client_timeouts.header);
+net::Task<bool> Session::accept_tls(net::TlsWire& tls) {
+  arm(Clock::now() + context_.snapshot->settings->client_timeouts.header);
   for (;;) {
     const IoStep step = tls.handshake();
     if (step.status == IoStep::Status::done) break;
     if (step.status != IoStep::Status::would_block) co_return false;
     if (tls.wants_write()) {
-      tls.wait_writable(session.bell(Session::client_out));
+      tls.wait_writable(bell(client_out));
     } else {
-      tls.wait_readable(session.bell(Session::client_in));
+      tls.wait_readable(bell(client_in));
     }
-    const net::Signal::Bits rang = co_await session.signal().wait(Session::client_in | Session::client_out |
-                                                                  Session::time | Session::stop | Session::insist);
-    if ((rang & (Session::time | Session::stop | Session::insist)) != 0) co_return false;
+    const net::Signal::Bits rang = co_await signal_.wait(client_in | client_out | time | stop | insist);
+    if ((rang & (time | stop | insist)) != 0) co_return false;
   }
-  session.disarm();
+  disarm();
   co_return true;
 }
 
-net::Task<void> run_session(WorkerContext& context, net::Socket socket, net::SslContextPtr tls, Door door) {
+net::Task<void> Session::run(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door,
+                             net::TlsWire* handshaking) {
   try {
-    net::TlsWire* handshaking = nullptr;
-    Session session(context, make_wire(std::move(socket), tls, handshaking), door);
-    bool accepted = true;
-    if (handshaking) accepted = co_await accept_tls(session, *handshaking);
-    if (accepted) co_await session.run();
+    Session session(context, std::move(wire), door);
+    bool more = true;
+    if (handshaking) more = co_await session.accept_tls(*handshaking);
+    while (more) {
+      const HeadRead read = co_await session.read_head();
+      if (read != HeadRead::ready) break;
+      session.keep_alive_ = session.head_.keep_alive();
+      if (door == Door::clients) {
+        co_await run_exchange(session);
+      } else {
+        co_await serve_operator(session);
+      }
+      session.head_.clear();
+      if (context.shared.draining) session.keep_alive_ = false;
+      more = session.keep_alive_ && !session.gone();
+    }
+    if (session.lingers_) co_await session.linger();
   } catch (const std::exception& error) {
-    // No memory for a body, say: this connection is given up, the others go on.
-    context.shared.log.error(std::string("a connection was given up: ") + error.what());
+    give_up(context, error);
   }
 }
 
-}  // namespace
-
 void serve_connection(WorkerContext& context, net::Socket socket, const net::SslContextPtr& tls, Door door) {
-  net::spawn(run_session(context, std::move(socket), tls, door));
+  try {
+    net::TlsWire* handshaking = nullptr;
+    auto wire = make_wire(std::move(socket), tls, handshaking);
+    net::spawn(Session::run(context, std::move(wire), door, handshaking));
+  } catch (const std::exception& error) {
+    give_up(context, error);
+  }
 }
 
 void ring_sessions(WorkerContext& context, Session::Bit bit) {

@@ -32,11 +32,12 @@ class Session {
     wake = 256,    // an answer from another thread is there
   };
 
-  Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door);
   ~Session();
 
-  // The story of the connection; ends when it is closed.
-  net::Task<void> run();
+  // The story of a connection, from its acceptance to its end; lets no exception out. `handshaking`: the wire, where
+  // there is a handshake to be made first. The session is the coroutine's: one frame for both.
+  static net::Task<void> run(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door,
+                             net::TlsWire* handshaking = nullptr);
 
   WorkerContext& context() { return context_; }
   net::Connection& client() { return client_; }
@@ -78,6 +79,8 @@ class Session {
   void linger_after_this() { keep_alive_ = false, lingers_ = true; }
 
  private:
+  Session(WorkerContext& context, std::unique_ptr<net::Wire> wire, Door door);
+  net::Task<bool> accept_tls(net::TlsWire& tls);
   enum class HeadRead { ready, closed };
   net::Task<HeadRead> read_head();
   net::Task<void> refuse_early(const net::HeadError& error);

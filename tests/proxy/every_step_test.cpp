@@ -47,10 +47,7 @@ class InMemory : public ::testing::Test {
     return made;
   }
   static net::Task<void> serve(proxy::WorkerContext& context, std::unique_ptr<net::Wire> wire, bool& ended) {
-    {
-      proxy::Session session(context, std::move(wire), proxy::Door::clients);
-      co_await session.run();
-    }
+    co_await proxy::Session::run(context, std::move(wire), proxy::Door::clients);
     ended = true;
   }
   // Runs the conversation over this peer's wire; false: it did not end.

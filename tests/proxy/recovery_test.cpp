@@ -57,6 +57,19 @@ std::string metrics_of(TestProxy& proxy) {
   return operators.read_response().body;
 }
 
+TEST_F(Recovery, TheBodyOfAnotherTryIsChangedInTheSamePlaces) {
+  upstream.expect_request().send(failure);
+  upstream.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  proxy::Settings made = settings();
+  made.upstreams[0].asks_usage = true;
+  TestProxy proxy(std::move(made));
+  EXPECT_EQ(answer_to_call(proxy, {}, ask_stream).status(), 200);
+  ASSERT_EQ(calls(), 2u);
+  const auto requests = upstream.requests();
+  EXPECT_NE(requests[0].body.find("include_usage"), std::string::npos) << requests[0].body;
+  EXPECT_EQ(requests[1].body, requests[0].body);
+}
+
 TEST_F(Recovery, OperatorsSeeWhatIsLeftOfTheRetryBudget) {
   upstream.expect_request().send(failure).expect_request().send(good);
   TestProxy proxy(settings());
