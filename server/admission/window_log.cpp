@@ -5,10 +5,11 @@
 
 namespace weir::admission {
 
-void WindowLog::reshape(WindowShape shape) {
+void WindowLog::reshape(WindowShape shape, Instant now) {
   const Duration shift = (shape.window + shape.guard) - (shape_.window + shape_.guard);
-  for (Entry& entry : entries_) entry.leaves += shift;
   shape_ = shape;
+  const Instant latest = leaves_after(now);
+  for (Entry& entry : entries_) entry.leaves = std::min(entry.leaves + shift, latest);
 }
 
 Instant WindowLog::leaves_after(Instant at) const {

@@ -28,8 +28,9 @@ class WindowLog {
   explicit WindowLog(WindowShape shape) : shape_(shape) {}
 
   const WindowShape& shape() const { return shape_; }
-  // Charges already there leave as much later or earlier as the window became longer or shorter.
-  void reshape(WindowShape shape);
+  // Charges already there leave as much later or earlier as the window became longer or shorter, and not after one made
+  // now would: the slots of a long window are long.
+  void reshape(WindowShape shape, Instant now);
 
   // When a charge made at `at` leaves.
   Instant leaves_after(Instant at) const;

@@ -40,12 +40,12 @@ void WindowMeter::configure(const WindowLimit& limit, Instant now) {
   if (!slices) {
     slices_.reset();
   } else if (slices_) {
-    slices_->reshape(slice_shape(limit));
+    slices_->reshape(slice_shape(limit), now);
   } else {
     slices_.emplace(slice_shape(limit));
   }
   limit_ = limit;
-  log_.reshape(shape_of(limit));
+  log_.reshape(shape_of(limit), now);
   log_.expire(now, [](const WindowLog::Entry&) {});
   horizon_.reset();
   next_change_ = Instant::min();

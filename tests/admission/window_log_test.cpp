@@ -127,9 +127,9 @@ TEST(WindowLog, ALongerWindowKeepsChargesLongerAndAShorterOneLetsThemGo) {
   WindowLog log(shape);
   log.book(start, 10);
   const Instant leaves = log.leaves_after(start);
-  log.reshape({120s, 50ms, 8ms});
+  log.reshape({120s, 50ms, 8ms}, start);
   EXPECT_EQ(used_at(log, leaves + 59s), 10);
-  log.reshape({10s, 50ms, 8ms});
+  log.reshape({10s, 50ms, 8ms}, start);
   EXPECT_EQ(log.entries().front().leaves, leaves - 50s);
   EXPECT_EQ(used_at(log, leaves - 50s), 0);
 }
@@ -138,8 +138,16 @@ TEST(WindowLog, AWiderGuardCountsToo) {
   WindowLog log(shape);
   log.book(start, 10);
   const Instant leaves = log.leaves_after(start);
-  log.reshape({60s, 250ms, 8ms});
+  log.reshape({60s, 250ms, 8ms}, start);
   EXPECT_EQ(log.entries().front().leaves, leaves + 200ms);
+}
+
+TEST(WindowLog, NoChargeOutlivesAShorterWindowByASlotOfTheLongerOne) {
+  WindowLog log({24h, 50ms, 20min});
+  log.book(start, 10);
+  log.reshape({1s, 50ms, 1ms}, start + 500ms);
+  EXPECT_EQ(used_at(log, start + 1050ms), 10);
+  EXPECT_EQ(used_at(log, log.leaves_after(start + 500ms)), 0);
 }
 
 // The statement everything rests on: what was charged in (now - window - guard, now] is never forgotten.

@@ -437,6 +437,23 @@ TEST(WindowMeter, UnlimitedAndBackKeepsWhatWasSpentMeanwhile) {
   EXPECT_FALSE(send(meter, 100, start + 64s));
 }
 
+// Its slots were minutes long, and its charges would leave long after all that the forecast looks at.
+TEST(WindowMeter, AForecastHoldsAllThatADayWithoutALimitLeftBehind) {
+  WindowLimit day = limited(std::nullopt);
+  day.window = 24h;
+  WindowMeter meter(day);
+  send(meter, 50, start);
+  WindowLimit second = limited(100);
+  second.window = 1s;
+  meter.configure(second, start + 100ms);
+  // Forty are under way and forty are asked for: with the fifty they are too much.
+  meter.plan({40, start + 100ms, start + 600ms, start + 600ms}, spread);
+  const Outlook next{40, start + 100ms, start + 700ms, start + 700ms};
+  EXPECT_TRUE(meter.blocked(0, &next, spread, start + 100ms));
+  meter.advance(start + 3s);
+  EXPECT_EQ(meter.used(), 0);
+}
+
 TEST(WindowMeter, AForecastIsMadeAgainAfterAChange) {
   WindowMeter meter(limited(100));
   send(meter, 60, start);
