@@ -55,7 +55,9 @@ std::string fit(std::string_view text, std::size_t columns) {
 
 std::string bar(double share, std::size_t width) {
   const auto full = static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * static_cast<double>(width)));
-  return "[" + std::string(full, '#') + std::string(width - full, '.') + "]";
+  std::string drawn(full, '#');
+  drawn.append(width - full, '.');
+  return '[' + drawn + ']';
 }
 
 std::string text_of(const element& object, std::string_view name) {
