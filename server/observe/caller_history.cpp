@@ -7,21 +7,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-void name_of(std::string& out, std::string_view name) {
-  if (out.back() != '{') out += ',';
-  append_json_string(out, name);
-  out += ':';
-}
-
 void text(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  name_of(out, name);
+  append_json_name(out, name);
   append_json_string(out, value);
 }
 
 template <typename Number>
 void number(std::string& out, std::string_view name, Number value) {
-  name_of(out, name);
+  append_json_name(out, name);
   out += std::to_string(value);
 }
 

@@ -20,16 +20,13 @@ std::string decimal(double value) {
 
 // "name":"value", with a comma before it unless it is the first.
 void member(std::string& out, std::string_view name, std::string_view value) {
-  if (out.back() != '{') out += ',';
-  append_json_string(out, name);
-  out += ':';
+  append_json_name(out, name);
   append_json_string(out, value);
 }
 
 void number(std::string& out, std::string_view name, const std::string& value) {
-  if (out.back() != '{') out += ',';
-  append_json_string(out, name);
-  out.append(":").append(value);
+  append_json_name(out, name);
+  out += value;
 }
 
 }  // namespace

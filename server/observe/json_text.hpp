@@ -1,4 +1,4 @@
-// Text from anywhere as a JSON string.
+// Pieces of JSON, written as they come: text from anywhere as a string, the name of the next member.
 #pragma once
 
 #include <string>
@@ -8,5 +8,8 @@ namespace weir::observe {
 
 // With quotes. Control characters are escaped, bytes that are not UTF-8 replaced: it stays one line of valid JSON.
 void append_json_string(std::string& out, std::string_view text);
+// The name of a member and its colon, with a comma before it unless it is the first. REQUIRES: `out` ends within an
+// object.
+void append_json_name(std::string& out, std::string_view name);
 
 }  // namespace weir::observe
