@@ -1,8 +1,13 @@
 // Of an exchange: what is known of it at its end, for its record, its budgets and for those who learn from it.
+#include <array>
+
 #include "protocol/requested_figure.hpp"
+#include "proxy/authenticate.hpp"
 #include "proxy/batch_service.hpp"
+#include "proxy/cause.hpp"
 #include "proxy/cost.hpp"
 #include "proxy/exchange_steps.hpp"
+#include "proxy/loggable_words.hpp"
 
 namespace weir::proxy {
 
@@ -10,6 +15,21 @@ using net::Clock;
 
 void Exchange::note_try(int status, std::string_view cause) {
   record_.tries.push_back({destination_.upstream->name, status, std::string(cause)});
+}
+
+// What the upstream said of its trouble.
+void Exchange::note_words(const protocol::UpstreamError& error, Cause cause, int status) {
+  record_.cause = name_of(cause);
+  const std::array<std::string_view, 2> secrets{credential_of(head_), destination_.upstream->api_key};
+  record_.detail = loggable_words(error, cause, status, secrets);
+}
+
+// An error that came after contents, or that the caller was told as it came: its stream did not end well.
+void Exchange::note_error_event(const Relay& relay, const net::ResponseHead& answer_head) {
+  const protocol::UpstreamError error = protocol::read_error_body(relay.filter().error_event());
+  const Diagnosis diagnosis =
+      diagnose(200, answer_head, error, destination_.upstream->error_rules, std::chrono::system_clock::now());
+  note_words(error, diagnosis.cause, answer_head.status);
 }
 
 void Exchange::note_relayed(Relay& relay) {

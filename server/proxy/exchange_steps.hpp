@@ -104,6 +104,8 @@ class Exchange {
 
   // What is known of it.
   void note_try(int status, std::string_view cause);
+  void note_words(const protocol::UpstreamError& error, Cause cause, int status);
+  void note_error_event(const Relay& relay, const net::ResponseHead& answer_head);
   void note_relayed(Relay& relay);
   void note_cost(const protocol::Usage& usage);
   void settle(const Relay& relay, int status);

@@ -180,8 +180,10 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     tried.refusal = std::move(refusal);
     if (early) take_break(tried);
   } else if (relay.complete()) {
-    record_.outcome = answer_head.status < 400 ? "ok" : "upstream_error";
-    note_try(answer_head.status, {});
+    const bool error_event = !relay.filter().error_event().empty();
+    if (error_event) note_error_event(relay, answer_head);
+    record_.outcome = answer_head.status < 400 && !error_event ? "ok" : "upstream_error";
+    note_try(answer_head.status, record_.cause);
   }
   // After the decision, or the next in line would go before the account is given its rest.
   settle(relay, answer_head.status);
@@ -203,8 +205,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
                                  destination_.upstream->error_rules, std::chrono::system_clock::now());
   if (!diagnosis.hint && diagnosis.cause == Cause::minute_budget)
     diagnosis.hint = wait_for_room(*destination_.upstream, answer_head, turn_.reserved());
-  record_.cause = name_of(diagnosis.cause);
-  record_.detail = error.message.substr(0, 200);
+  note_words(error, diagnosis.cause, answer_head.status);
   if (answer_head.status == 429) learn_requested(error);
   Tried tried;
   if (body_is_here && prepared_.added != AskUsage::nothing && refuses_stream_options(answer_head.status, error)) {

@@ -136,6 +136,23 @@ TEST(Streaming, TouchesNothingWhenTheClientAskedForUsage) {
   EXPECT_EQ(upstream.requests().at(0).body, ask_with_usage);
 }
 
+TEST(Streaming, ThatEndsInTheUpstreamsErrorIsNoSuccess) {
+  const std::string error = R"(data: {"error":{"message":"no room","type":"server_error","code":"engine_down"}})"
+                            "\n\n";
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a") + error) + last_chunk());
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  EXPECT_TRUE(client.read_response().body.ends_with(error));
+  const observe::ExchangeRecord record = proxy.record();
+  EXPECT_EQ(record.outcome, "upstream_error");
+  EXPECT_EQ(record.cause, "fault");
+  EXPECT_EQ(record.detail, "no room");
+  ASSERT_EQ(record.tries.size(), 1u);
+  EXPECT_EQ(record.tries[0].cause, "fault");
+}
+
 TEST(Streaming, KeepsAnEventsOwnFields) {
   const std::string events =
       "event: response.created\nid: 7\nretry: 10\ndata: {\"type\":\"response.created\",\ndata: "
