@@ -168,7 +168,6 @@ OutgoingRequest Exchange::outgoing() {
 
 // What the call will cost an account and whom, and where its caller stands in line.
 Turn::Request Exchange::turn_request(const Destination& destination) {
-  const bool counted = route_.reads_body() || head_.method == "POST";
   Turn::Request request;
   request.owner = {client_.name, record_.request_id};
   request.output_model = tokenizer_model(destination);
@@ -180,7 +179,7 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
-  if (counted) {
+  if (route_.reads_body()) {  // others count as a request: what they take is not told in tokens
     request.own = own_cost(plan, expected);
     request.upstream = upstream_cost(plan, expected, destination.upstream->reserves_cap);
   }

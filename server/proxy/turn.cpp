@@ -45,6 +45,7 @@ net::Instant Turn::starts_at() const {
 
 net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up, Heartbeat& beat) {
   const net::Instant began = Clock::now();
+  const auto count_wait = [&] { queued_ += std::chrono::duration_cast<Duration>(Clock::now() - began); };
   if (!waiting()) {
     session_.signal().clear(Session::wake);
     admission_ = session_.context().shared.gate.submit(
@@ -60,18 +61,20 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
     session_.arm(std::min(beat.next(), look_up));
     const net::Signal::Bits rang = co_await session_.wait(Session::wake | Session::time | Session::stop);
     if (session_.gone()) {
+      count_wait();
       admission_ = {};
       co_return std::nullopt;
     }
     if ((rang & Session::stop) != 0) {
       // Nothing was sent: the caller can go to another instance at once.
+      count_wait();
       admission_ = {};
       co_return shutting_down();
     }
     if ((rang & Session::time) != 0) beat.while_queued(Clock::now(), admission_.place());
   }
   session_.disarm();
-  queued_ += std::chrono::duration_cast<Duration>(Clock::now() - began);
+  count_wait();
   if (admission_.state() == Admission::State::given_up) co_return given_up_by_owner();
   if (admission_.state() == Admission::State::rejected) co_return refusal(Clock::now());
   co_return std::nullopt;

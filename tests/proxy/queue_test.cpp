@@ -1,6 +1,8 @@
 // Requests wait for room in their budgets instead of being refused, and are told the truth when they cannot.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "proxy/proxy_support.hpp"
 
 namespace weir::test {
@@ -113,6 +115,44 @@ TEST(Queue, AWaitingClientThatLeavesCostsNothing) {
   third.send(ask);
   first.close();
   EXPECT_EQ(third.read_response().body, R"({"id":"third"})");
+}
+
+TEST(Queue, TheTimeOfAClientThatLeavesIsKnown) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  TestProxy proxy(one_at_a_time(upstream.port()));
+  RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  EXPECT_TRUE(wait_for([&] {
+    operators.send(get("/weir/queue"));
+    return operators.read_response().body.find(R"("waiting":1)") != std::string::npos;
+  }));
+  std::this_thread::sleep_for(5ms);
+  second.close();
+  const observe::ExchangeRecord record = proxy.record(0);
+  EXPECT_EQ(record.outcome, "client_left");
+  ASSERT_TRUE(record.queued);
+  EXPECT_GE(*record.queued, 5ms);
+}
+
+TEST(Queue, WhatIsNotToldInTokensCountsAsARequestOnly) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"file-1"})"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].limits.tpm = 1000;
+  settings.upstreams[0].limits.rpm = 10;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  client.send(post("/v1/files", std::string(5000, 'x')));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 200);
+  EXPECT_EQ(answer.count("x-weir-reserved-tokens"), 0u);
+  operators.send(get("/weir/budgets"));
+  const std::string budgets = operators.read_response().body;
+  EXPECT_NE(budgets.find(R"("rpm":{"limit":10,"used":1,)"), std::string::npos) << budgets;
+  EXPECT_NE(budgets.find(R"("tpm":{"limit":1000,"used":0,)"), std::string::npos) << budgets;
 }
 
 TEST(Queue, OperatorsSeeWhoWaitsAndWhatIsUsed) {
