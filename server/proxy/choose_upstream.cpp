@@ -1,6 +1,7 @@
 #include "proxy/choose_upstream.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace weir::proxy {
 namespace {
@@ -11,6 +12,19 @@ std::vector<std::string> choices_of(const Snapshot& snapshot, const Client& clie
     if (may_use_upstream(client, upstream.name)) names.push_back(upstream.name);
   }
   return names;
+}
+
+// A name that only a key without a list of models, or with "*" on it, may use.
+constexpr std::string_view any_model = "*";
+
+// Whether a POST there may set a model to work whose name weir does not read: images, audio, batches, whatever comes.
+// Not: what is stored, and what is told to something that was made before.
+bool names_a_model(std::string_view path) {
+  constexpr std::array<std::string_view, 4> stores{"/files", "/uploads", "/vector_stores", "/conversations"};
+  const bool stored = std::any_of(stores.begin(), stores.end(), [&](std::string_view root) {
+    return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/');
+  });
+  return !stored && !path.ends_with("/cancel");
 }
 
 Destination to(const Upstream& upstream, std::string_view model_to_send, std::string_view model_asked) {
@@ -72,9 +86,10 @@ std::variant<Destinations, Refusal> choose_by_model(const Snapshot& snapshot, co
 }
 
 std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client,
-                                                         const Route& route, std::string_view wanted,
-                                                         const IssuedIds& issued) {
+                                                         std::string_view method, const Route& route,
+                                                         std::string_view wanted, const IssuedIds& issued) {
   const Settings& settings = *snapshot.settings;
+  if (method == "POST" && names_a_model(route.path) && !may_use_model(client, any_model)) return refuse_unread_model();
   const auto usable = [&](std::string_view name) -> const Upstream* {
     const Upstream* upstream = snapshot.upstream_named(name);
     return upstream && may_use_upstream(client, name) ? upstream : nullptr;

@@ -28,10 +28,10 @@ std::variant<Destinations, Refusal> choose_by_model(const Snapshot& snapshot, co
                                                     std::string_view model, std::string_view wanted,
                                                     std::string_view issuer);
 
-// A call that names none.
+// A call whose model weir does not read, or that names none.
 std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapshot, const Client& client,
-                                                         const Route& route, std::string_view wanted,
-                                                         const IssuedIds& issued);
+                                                         std::string_view method, const Route& route,
+                                                         std::string_view wanted, const IssuedIds& issued);
 
 // The target to ask the upstream for; empty: the provider does not serve this.
 std::string upstream_target(const Upstream& upstream, const Route& route);

@@ -152,6 +152,12 @@ Refusal refuse_model(std::string_view model) {
   return refusal;
 }
 
+Refusal refuse_unread_model() {
+  return final(make(403, "model_not_allowed", invalid_request,
+                    "This key may use some models only, and weir does not read which one a request to this path names. "
+                    "Use a key without a list of models."));
+}
+
 Refusal unknown_model(std::string_view model) {
   Refusal refusal =
       final(make(404, "model_not_found", invalid_request,

@@ -60,6 +60,7 @@ Refusal refuse_host(std::string_view host);
 Refusal refuse_origin(std::string_view origin);
 Refusal refuse_key(bool missing);
 Refusal refuse_model(std::string_view model);
+Refusal refuse_unread_model();
 Refusal unknown_model(std::string_view model);
 Refusal missing_model();
 Refusal unknown_route(std::string_view method, std::string_view path);

@@ -75,7 +75,10 @@ net::Task<MaybeRefusal> Exchange::serve() {
   if (refusal) co_return refusal;
   if (route_.kind == Route::Kind::own) co_return co_await serve_own();
   if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
-  if (has_own_list()) co_return co_await serve_models();
+  if (has_own_list()) {
+    const bool told = co_await serve_models();
+    if (told || session_.gone()) co_return std::nullopt;
+  }
 
   refusal = co_await read_request();
   if (!refusal) refusal = true_answer();
@@ -113,12 +116,24 @@ net::Task<MaybeRefusal> Exchange::serve_preflight() {
   co_return std::nullopt;
 }
 
-net::Task<MaybeRefusal> Exchange::serve_models() {
-  leave_body();
+// The list, or one of it; false: not on it, so whoever would serve it is to say.
+net::Task<bool> Exchange::serve_models() {
   const std::vector<ListedModel> asked = co_await session_.context().models.list(session_, snapshot_, client_);
-  if (session_.gone()) co_return std::nullopt;
-  co_await answer(answer_models(*snapshot_, client_, record_.request_id, cors_origin(), session_.keep_alive(), asked));
-  co_return std::nullopt;
+  if (session_.gone()) co_return false;
+  const std::vector<ListedModel> models = models_of(*snapshot_, client_, asked);
+  std::string body;
+  if (const std::string wanted = asked_model(route_.path); wanted.empty()) {
+    body = model_list_json(models);
+  } else {
+    const auto found =
+        std::find_if(models.begin(), models.end(), [&](const ListedModel& model) { return model.id == wanted; });
+    if (found == models.end()) co_return false;
+    body = model_json(*found);
+  }
+  leave_body();
+  const std::string headers = "x-request-id: " + record_.request_id + "\r\n" + cors_lines();
+  co_await answer(write_json_answer(200, body, headers, session_.keep_alive()));
+  co_return true;
 }
 
 // What is asked of weir itself.

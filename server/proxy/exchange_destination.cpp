@@ -31,8 +31,10 @@ net::Task<MaybeRefusal> Exchange::choose_and_prepare() {
   IssuedIds& issued = session_.context().shared.issued;
   std::string issuer;
   if (!view_.previous_response_id.empty()) issuer = issued.upstream_of(view_.previous_response_id).value_or("");
-  auto chosen = route_.reads_body() ? choose_by_model(*snapshot_, client_, view_.model, wanted, issuer)
-                                    : choose_without_model(*snapshot_, client_, route_, wanted, issued);
+  const std::string asked = route_.api == Api::models ? asked_model(route_.path) : view_.model;
+  auto chosen = route_.reads_body() || !asked.empty()
+                    ? choose_by_model(*snapshot_, client_, asked, wanted, issuer)
+                    : choose_without_model(*snapshot_, client_, head_.method, route_, wanted, issued);
   if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
   destinations_ = std::move(std::get<Destinations>(chosen));
   record_.upstream = destinations_.front().upstream->name;

@@ -57,7 +57,7 @@ class Exchange {
   bool has_own_list() const;
   net::Task<MaybeRefusal> serve_probe();
   net::Task<MaybeRefusal> serve_preflight();
-  net::Task<MaybeRefusal> serve_models();
+  net::Task<bool> serve_models();
   net::Task<MaybeRefusal> serve_own();
   net::Task<MaybeRefusal> read_request();
   MaybeRefusal true_answer();

@@ -48,16 +48,14 @@ std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Share
   return write_answer(good ? 200 : 503, "text/plain; charset=utf-8", body, "cache-control: no-store\r\n", keep_alive);
 }
 
-std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
-                          std::string_view cors_origin, bool keep_alive, const std::vector<ListedModel>& asked) {
+std::vector<ListedModel> models_of(const Snapshot& snapshot, const Client& client,
+                                   const std::vector<ListedModel>& asked) {
   const Settings& settings = *snapshot.settings;
   std::set<std::string> seen;
-  std::string data;
+  std::vector<ListedModel> models;
   const auto list = [&](const std::string& model, const std::string& upstream) {
     if (model.find('*') != std::string::npos || !may_use_model(client, model) || !seen.insert(model).second) return;
-    if (!data.empty()) data += ',';
-    data += "{\"id\":" + protocol::json_quote(model) +
-            ",\"object\":\"model\",\"created\":0,\"owned_by\":" + protocol::json_quote(upstream) + "}";
+    models.push_back({model, upstream});
   };
   for (const ModelRoute& route : settings.routes) {
     if (!route.listed) continue;
@@ -73,10 +71,21 @@ std::string answer_models(const Snapshot& snapshot, const Client& client, std::s
     }
   }
   for (const ListedModel& model : asked) list(model.id, model.upstream);
-  std::string headers = "x-request-id: " + std::string(request_id) + "\r\n";
-  if (!cors_origin.empty())
-    headers += "access-control-allow-origin: " + std::string(cors_origin) + "\r\nvary: origin\r\n";
-  return write_json_answer(200, "{\"object\":\"list\",\"data\":[" + data + "]}", headers, keep_alive);
+  return models;
+}
+
+std::string model_json(const ListedModel& model) {
+  return "{\"id\":" + protocol::json_quote(model.id) +
+         ",\"object\":\"model\",\"created\":0,\"owned_by\":" + protocol::json_quote(model.upstream) + "}";
+}
+
+std::string model_list_json(const std::vector<ListedModel>& models) {
+  std::string data;
+  for (const ListedModel& model : models) {
+    if (!data.empty()) data += ',';
+    data += model_json(model);
+  }
+  return "{\"object\":\"list\",\"data\":[" + data + "]}";
 }
 
 std::string answer_preflight(std::string_view origin, bool keep_alive) {

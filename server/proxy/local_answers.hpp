@@ -17,9 +17,12 @@ namespace weir::proxy {
 std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive);
 
 // GET /v1/models: what the key may use, over all upstreams, each with the upstream that serves it.
-// `asked`: what upstreams said of themselves (upstream_models.hpp).
-std::string answer_models(const Snapshot& snapshot, const Client& client, std::string_view request_id,
-                          std::string_view cors_origin, bool keep_alive, const std::vector<ListedModel>& asked = {});
+// What a client may use, each once. `asked`: what upstreams said of themselves (upstream_models.hpp).
+std::vector<ListedModel> models_of(const Snapshot& snapshot, const Client& client,
+                                   const std::vector<ListedModel>& asked = {});
+// A model as GET /v1/models/{id} tells of it, and the list of GET /v1/models.
+std::string model_json(const ListedModel& model);
+std::string model_list_json(const std::vector<ListedModel>& models);
 
 // OPTIONS from a page of a listed origin.
 std::string answer_preflight(std::string_view origin, bool keep_alive);

@@ -146,7 +146,7 @@ Route find_route(std::string_view method, std::string_view target) {
   if (!known && !has_bare_root(route.path)) return route;
   if (method == "POST" && is_disguised_family(route.full_path)) return route;
   route.kind = Route::Kind::forward;
-  if (route.path == "/models" && method == "GET") {
+  if (under(route.path, "/models") && (method == "GET" || method == "HEAD")) {
     route.api = Api::models;
     route.canonical = true;
     return route;
@@ -164,6 +164,11 @@ Route find_route(std::string_view method, std::string_view target) {
   if (std::find(embeddings_of_ark.begin(), embeddings_of_ark.end(), route.path) != embeddings_of_ark.end())
     route.api = Api::embeddings;
   return route;
+}
+
+std::string asked_model(std::string_view path) {
+  constexpr std::string_view models = "/models/";
+  return path.starts_with(models) ? decode_escapes(path.substr(models.size())) : std::string();
 }
 
 std::string_view object_id(std::string_view path) {

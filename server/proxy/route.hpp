@@ -34,6 +34,10 @@ Route find_route(std::string_view method, std::string_view target);
 // Percent escapes undone; what is none stays.
 std::string decode_escapes(std::string_view text);
 
+// The model that a path asks about ("/models/deepseek-chat", "/models/org%2Fname"); empty: it asks for the list, or for
+// something else.
+std::string asked_model(std::string_view path);
+
 // The id of a stored object in a path without a model ("/responses/resp_1/cancel" → "resp_1"); empty: none.
 std::string_view object_id(std::string_view path);
 

@@ -36,7 +36,7 @@ class ChooseUpstream : public ::testing::Test {
     return text_of(choose_by_model(*snapshot, client, model, wanted, issuer));
   }
   std::string without_model(std::string_view target, std::string_view wanted = {}) {
-    return text_of(choose_without_model(*snapshot, client, find_route("GET", target), wanted, issued));
+    return text_of(choose_without_model(*snapshot, client, "GET", find_route("GET", target), wanted, issued));
   }
   static std::string text_of(const std::variant<Destinations, Refusal>& chosen) {
     if (const auto* refusal = std::get_if<Refusal>(&chosen))
@@ -111,8 +111,26 @@ TEST_F(ChooseUpstream, WithoutAModel) {
   EXPECT_EQ(without_model("/v1/files"), "ark");  // the only one it may use
 }
 
+TEST_F(ChooseUpstream, SendsAKeyOfSomeModelsToNoModelThatIsNotRead) {
+  const auto posted = [&](const char* path) {
+    return text_of(choose_without_model(*snapshot, client, "POST", find_route("POST", path), "ark", issued));
+  };
+  EXPECT_EQ(posted("/v1/images/generations"), "ark");
+  client.key = &key;
+  EXPECT_EQ(posted("/v1/images/generations"), "ark");
+  key.models = {"deepseek-*"};
+  for (const char* path : {"/v1/images/generations", "/v1/audio/speech", "/v1/moderations", "/v1/batches",
+                           "/v1/filesystem", "/api/v3/contents/generations/tasks"})
+    EXPECT_EQ(posted(path), "403 model_not_allowed") << path;
+  for (const char* path : {"/v1/files", "/v1/uploads/upload_1/parts", "/v1/batches/batch_1/cancel"})
+    EXPECT_EQ(posted(path), "ark") << path;
+  EXPECT_EQ(without_model("/v1/batches", "ark"), "ark");  // looking is free
+  key.models.emplace_back("*");
+  EXPECT_EQ(posted("/v1/images/generations"), "ark");
+}
+
 TEST_F(ChooseUpstream, NamesTheChoices) {
-  const auto chosen = choose_without_model(*snapshot, client, find_route("GET", "/v1/files"), "", issued);
+  const auto chosen = choose_without_model(*snapshot, client, "GET", find_route("GET", "/v1/files"), "", issued);
   EXPECT_NE(std::get<Refusal>(chosen).message.find("ark, deepseek"), std::string::npos);
   EXPECT_EQ(std::get<Refusal>(chosen).param, "x-weir-upstream");
 }

@@ -22,10 +22,7 @@ class LocalAnswers : public ::testing::Test {
   }
   std::string models() {
     const auto snapshot = make_snapshot(std::make_shared<const Settings>(settings), net::ProxyRules(), nullptr);
-    const std::string text = answer_models(*snapshot, client, "req-1", "", true);
-    const auto body = text.find("\r\n\r\n") + 4;
-    EXPECT_NE(text.find("content-length: " + std::to_string(text.size() - body) + "\r\n"), std::string::npos);
-    return text.substr(body);
+    return model_list_json(models_of(*snapshot, client));
   }
   Settings settings;
   ClientKey key;

@@ -123,6 +123,30 @@ TEST_F(Routing, ListsTheModelsOfAllUpstreams) {
   EXPECT_NE(call(get("/v1/models", "x-weir-upstream: two\r\n")).body.find("m-of-two"), std::string::npos);
 }
 
+TEST_F(Routing, TellsOfOneModel) {
+  settings.routes.insert(settings.routes.begin(),
+                         {{"alias", {{1, "real", 1}}, true}, {"org/name", {{1, "", 1}}, true}});
+  EXPECT_EQ(call(get("/v1/models/alias")).body, R"({"id":"alias","object":"model","created":0,"owned_by":"two"})");
+  EXPECT_EQ(call(get("/v1/models/org/name")).body, call(get("/v1/models/org%2Fname")).body);
+  // What no list has is for whoever would serve it to tell.
+  EXPECT_EQ(served_by(get("/v1/models/two/unheard-of")), "two");
+  EXPECT_EQ(two.requests().back().target(), "/v1/models/two/unheard-of");
+  settings.routes.pop_back();  // "*"
+  proxy.reset();
+  EXPECT_EQ(served_by(get("/v1/models/gpt-5")), "404 model_not_found");
+}
+
+TEST_F(Routing, AnswersHeadWhereItAnswersGet) {
+  for (const char* path : {"/v1/models", "/v1/models/m-of-one"}) {
+    if (!proxy) proxy.emplace(settings);
+    RawClient client(proxy->port());
+    client.send(std::string("HEAD ") + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const HttpMessage head = client.read_response("HEAD");
+    EXPECT_EQ(head.status(), 200) << path;
+    EXPECT_NE(head.field("content-length"), "0") << path;
+  }
+}
+
 TEST_F(Routing, LetsKeysUseWhatTheyMay) {
   settings.clients.mode = ClientMode::keys;
   settings.clients.keys = {key_for("alice", "a"), key_for("bob", "b")};
@@ -143,6 +167,8 @@ TEST_F(Routing, LetsKeysUseWhatTheyMay) {
   const std::string listed = call(get("/v1/models", bob)).body;
   EXPECT_NE(listed.find("two/x"), std::string::npos) << listed;
   EXPECT_EQ(listed.find("one"), std::string::npos) << listed;
+  EXPECT_EQ(call(get("/v1/models/two/x", bob)).status(), 200);
+  EXPECT_EQ(served_by(get("/v1/models/one/x", bob)), "403 model_not_allowed");
   for (const auto* upstream : {&one, &two}) {
     for (const HttpMessage& sent : upstream->requests()) {
       EXPECT_EQ(sent.count("x-api-key"), 0u);
