@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 real_row() {
   local seconds=$1 folder=build/shaping python=build/stories/python/bin/python weir=build/release/weir
-  [[ -x $python ]] || { echo "no openai-python here yet: ./dev test python installs it" >&2; exit 1; }
+  [[ -x $python ]] || { echo "no openai-python here: start this as ./dev bench shaping real, which installs it" >&2; exit 1; }
   mkdir -p "$folder"
   cat >"$folder/weir.yaml" <<'YAML'
 version: 1
