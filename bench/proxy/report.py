@@ -18,6 +18,7 @@ GOALS = {
     "waiting": ("KiB per waiting stream", 10, 5),
     "memory_start": ("MiB at start", 12, 8),
     "memory_after": ("MiB after 100,000 requests and 1,000 streams, idle again", 40, 20),
+    "size": ("MB of the stripped binary with its libraries, without glibc, libstdc++ and OpenSSL", 12, 6),
     "start_http": ("ms from start to ready, http upstream", 50, 10),
     "start_https": ("ms from start to ready, https upstream", 100, 50),
     "workers": ("two workers: CPU per request of one, twice, by that of two", 1.8, 1.95),

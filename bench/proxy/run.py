@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -186,6 +187,21 @@ class Bench:
         weir.wait()
         return taken
 
+    def size(self):
+        """The stripped binary, and what it loads beside it, less what other programs of a system have in memory anyway."""
+        stripped = self.folder / "weir"
+        subprocess.run(["strip", "-o", stripped, WEIR], check=True)
+        binary, libraries = stripped.stat().st_size / 1e6, {}
+        for line in subprocess.run(["ldd", WEIR], check=True, capture_output=True, text=True).stdout.splitlines():
+            found = re.search(r"=> (/\S+)", line)
+            if found and not re.match(r"(libc|libm|libstdc\+\+|libgcc_s|libssl|libcrypto)\.so", pathlib.Path(found[1]).name):
+                file = pathlib.Path(found[1]).resolve()
+                libraries[file.name] = file.stat().st_size / 1e6
+        total = binary + sum(libraries.values())
+        self.report.note("size", total)
+        of_libraries = ", ".join(f"{name} {size:.1f}" for name, size in sorted(libraries.items()))
+        self.report.say(f"\nOn disk: **{total:.1f} MB**: the stripped binary {binary:.1f}, {of_libraries}.")
+
     def footprint(self):
         origin = start_origin(1000, 20)
         try:
@@ -213,7 +229,7 @@ class Bench:
 
 
 def main():
-    parts = ["plain", "tls", "streams", "many_streams", "latency", "waiting", "workers", "footprint"]
+    parts = ["plain", "tls", "streams", "many_streams", "latency", "waiting", "workers", "footprint", "size"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
