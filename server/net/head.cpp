@@ -159,6 +159,9 @@ bool MessageHead::keep_alive() const {
 }
 
 std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits) {
+  if (bytes.starts_with("\x16\x03"))
+    return malformed(
+        "it begins a TLS handshake, and this port speaks plain HTTP: use http:// or configure clients.tls");
   std::size_t line_begin = 0;
   for (;;) {
     const std::size_t window = std::min(bytes.size(), limits.bytes_max) - line_begin;

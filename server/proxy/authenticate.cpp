@@ -75,7 +75,8 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
     case ClientMode::keys:
       break;
   }
-  if (credential.empty()) return refuse_key(true);
+  if (credential.empty())
+    return refuse_key(head.value_of("authorization").empty() ? KeyFault::missing : KeyFault::without_bearer);
   const Hash hash = sha256(credential);
   std::uint64_t prefix = 0;
   std::memcpy(&prefix, hash.data(), sizeof prefix);
@@ -87,7 +88,7 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
     client.name = key.name;
     return client;
   }
-  return refuse_key(false);
+  return refuse_key(KeyFault::unknown);
 }
 
 std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPolicy& policy) {

@@ -123,6 +123,12 @@ Refusal refuse_media(std::string_view content_type) {
                         (content_type.empty() ? std::string("a body without a type") : in_quotes(content_type)) + "."));
 }
 
+Refusal refuse_encoding(std::string_view encoding) {
+  return final(make(415, "weir_unsupported_media", invalid_request,
+                    "weir reads the body of this route, and takes it as it is: send it without Content-Encoding " +
+                        in_quotes(encoding) + "."));
+}
+
 Refusal refuse_host(std::string_view host) {
   return final(make(403, "origin_not_allowed", invalid_request,
                     "Host " + in_quotes(host) +
@@ -136,12 +142,12 @@ Refusal refuse_origin(std::string_view origin) {
                         " may not use this weir; list the origin under clients.origins to allow them."));
 }
 
-Refusal refuse_key(bool missing) {
-  return final(make(
-      401, "invalid_api_key", invalid_request,
-      missing
-          ? "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one)."
-          : "The API key is not one of this weir's. Check the key; weir new-key makes one."));
+Refusal refuse_key(KeyFault fault) {
+  constexpr std::string_view texts[] = {
+      "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one).",
+      "The Authorization header has no key: put the word Bearer before it, 'Authorization: Bearer <key>'.",
+      "The API key is not one of this weir's. Check the key; weir new-key makes one."};
+  return final(make(401, "invalid_api_key", invalid_request, std::string(texts[static_cast<std::size_t>(fault)])));
 }
 
 Refusal refuse_model(std::string_view model) {

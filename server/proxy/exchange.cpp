@@ -153,6 +153,8 @@ net::Task<MaybeRefusal> Exchange::read_request() {
     body_ = std::make_unique<ClientBody>(session_, framing_, settings_.limits.body_bytes_max);
     co_return std::nullopt;
   }
+  const std::string_view encoding = head_.value_of("content-encoding");
+  if (!encoding.empty() && !net::equals_ignoring_case(encoding, "identity")) co_return refuse_encoding(encoding);
   if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
   ClientBody body(session_, framing_, settings_.limits.body_bytes_max);
   body.invite();

@@ -84,7 +84,7 @@ net::Task<void> serve_operator(Session& session) {
   } else if (route.kind == Route::Kind::healthz || route.kind == Route::Kind::readyz) {
     text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
   } else if (!has_token(head, snapshot->settings->operator_token)) {
-    refusal = refuse_key(credential_of(head).empty());
+    refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
   } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
              (head.method == "GET" || head.method == "HEAD")) {

@@ -123,6 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
              ""},
         Case{"BareCr", start + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "CR"},
         Case{"BareLf", start + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
+        Case{"TlsHandshake", std::string("\x16\x03\x01\x02\x00\x01\x00", 7), 400, "invalid_parameter", "plain HTTP"},
         Case{"Nul", start + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
         Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
         Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400,

@@ -199,6 +199,8 @@ TEST_F(Routing, GuardsAnOpenDoorAgainstWebPages) {
       "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n";
   EXPECT_EQ(served_by(simple + "Content-Type: text/plain\r\n\r\n" + ask), "415 weir_unsupported_media");
   EXPECT_EQ(served_by(simple + "\r\n" + ask), "415 weir_unsupported_media");
+  EXPECT_EQ(served_by(simple + "Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n" + ask),
+            "415 weir_unsupported_media");
   EXPECT_EQ(served_by(simple + "Content-Type: Application/JSON ; charset=utf-8\r\n\r\n" + ask), "one");
   EXPECT_EQ(one.requests().size(), 2u);
 }
