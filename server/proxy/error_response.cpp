@@ -184,6 +184,14 @@ Refusal unknown_route(std::string_view method, std::string_view path) {
       "weir has no route " + std::string(method.substr(0, 16)) + " " + in_quotes(path) + "; the API is under /v1."));
 }
 
+Refusal unknown_method(std::string_view method, std::string_view allowed) {
+  Refusal refusal =
+      final(make(405, "weir_unknown_method", invalid_request,
+                 "The method " + in_quotes(method) + " is not taken here; these are: " + std::string(allowed) + "."));
+  refusal.headers.emplace_back("allow", allowed);
+  return refusal;
+}
+
 Refusal given_up_by_owner() {
   return final(make(499, "weir_given_up", invalid_request,
                     "The request was given up while it waited, by DELETE /v1/weir/requests/{id}; nothing was sent."));

@@ -64,24 +64,41 @@ int hex_value(char c) {
   return -1;
 }
 
-// The path as a lenient server may read it: escapes undone, lower case, no empty or dot segments, no ";parameters".
-std::string plain_path(std::string_view path) {
+// Escapes undone, and slashes in both directions.
+std::string spelled_out(std::string_view path) {
   std::string decoded = decode_escapes(path);
+  std::replace(decoded.begin(), decoded.end(), '\\', '/');
+  return decoded;
+}
+
+// The path's next segment, without ";parameters"; taken off `rest`.
+std::string_view take_segment(std::string_view& rest) {
+  const std::string_view segment = rest.substr(0, rest.find('/'));
+  rest.remove_prefix(std::min(segment.size() + 1, rest.size()));
+  return segment.substr(0, segment.find(';'));
+}
+
+// A path that climbs leaves the upstream's base path, with the account's key in hand: "/v1/files/../../admin".
+bool climbs(std::string_view path) {
+  if (path.find_first_of(".%") == std::string_view::npos) return false;
+  const std::string decoded = spelled_out(path);
+  for (std::string_view rest = decoded; !rest.empty();) {
+    const std::string_view segment = take_segment(rest);
+    if (segment == "." || segment == "..") return true;
+  }
+  return false;
+}
+
+// The path as a lenient server may read it: escapes undone, lower case, no empty segments, no ";parameters".
+std::string plain_path(std::string_view path) {
+  std::string decoded = spelled_out(path);
   for (char& c : decoded) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    if (c == '\\') c = '/';
   }
   std::string plain;
   for (std::string_view rest = decoded; !rest.empty();) {
-    const std::size_t slash = std::min(rest.find('/'), rest.size());
-    std::string_view segment = rest.substr(0, slash);
-    rest.remove_prefix(std::min(slash + 1, rest.size()));
-    segment = segment.substr(0, segment.find(';'));
-    if (segment == "..") {
-      plain.resize(plain.empty() ? 0 : plain.rfind('/'));
-    } else if (!segment.empty() && segment != ".") {
-      plain.append("/").append(segment);
-    }
+    const std::string_view segment = take_segment(rest);
+    if (!segment.empty()) plain.append("/").append(segment);
   }
   return plain;
 }
@@ -107,6 +124,20 @@ bool is_disguised_family(std::string_view full_path) {
                      [&](const auto& family) { return plain.ends_with(family.first); });
 }
 
+// The API whose body a POST to this path has; canonical: on the family's own path.
+Api family_of(std::string_view path, bool& canonical) {
+  for (const auto& [known, api] : families) {
+    if (path != known) continue;
+    canonical = true;
+    return api;
+  }
+  // Ark: /bots/…, /context/… and /batch/chat/completions have the family's body on a path of their own.
+  if (path.ends_with("/chat/completions")) return Api::chat;
+  const bool embeddings =
+      std::find(embeddings_of_ark.begin(), embeddings_of_ark.end(), path) != embeddings_of_ark.end();
+  return embeddings ? Api::embeddings : Api::other;
+}
+
 }  // namespace
 
 std::string decode_escapes(std::string_view text) {
@@ -129,6 +160,7 @@ Route find_route(std::string_view method, std::string_view target) {
     route.kind = route.full_path == "/healthz" ? Route::Kind::healthz : Route::Kind::readyz;
     return route;
   }
+  if (climbs(route.full_path)) return route;
   if (under(route.full_path, "/v1/weir")) {
     route.kind = Route::Kind::own;
     return route;
@@ -144,25 +176,18 @@ Route find_route(std::string_view method, std::string_view target) {
   }
   if (route.path.size() < 2) return route;
   if (!known && !has_bare_root(route.path)) return route;
-  if (method == "POST" && is_disguised_family(route.full_path)) return route;
+  const bool brings_body = method == "POST" || method == "PUT" || method == "PATCH";
+  if (brings_body && is_disguised_family(route.full_path)) return route;
   route.kind = Route::Kind::forward;
   if (under(route.path, "/models") && (method == "GET" || method == "HEAD")) {
     route.api = Api::models;
     route.canonical = true;
     return route;
   }
-  if (method != "POST") return route;
-  for (const auto& [path, api] : families) {
-    if (route.path == path) {
-      route.api = api;
-      route.canonical = true;
-      return route;
-    }
-  }
-  // Ark: /bots/…, /context/… and /batch/chat/completions have the family's body on a path of their own.
-  if (route.path.ends_with("/chat/completions")) route.api = Api::chat;
-  if (std::find(embeddings_of_ark.begin(), embeddings_of_ark.end(), route.path) != embeddings_of_ark.end())
-    route.api = Api::embeddings;
+  if (!brings_body) return route;
+  route.api = family_of(route.path, route.canonical);
+  // Its body would go upstream unread: no model checked, no cost.
+  if (route.api != Api::other && method != "POST") route.kind = Route::Kind::posted;
   return route;
 }
 

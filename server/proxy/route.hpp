@@ -15,6 +15,7 @@ struct Route {
     readyz,   // able to serve
     own,      // /v1/weir/...: reserved, never forwarded
     unknown,  // nothing weir serves
+    posted,   // a path whose body weir reads, with another method that would bring one
   };
   Kind kind = Kind::unknown;
   protocol::Api api = protocol::Api::other;

@@ -100,6 +100,34 @@ TEST(Route, KnowsNoFamilyInDisguise) {
   }
 }
 
+// A path maps below the upstream's base path, which holds the account's key.
+TEST(Route, KnowsNoPathThatClimbs) {
+  for (const char* method : {"GET", "POST", "DELETE", "PUT"}) {
+    for (const char* target :
+         {"/v1/files/../../admin", "/v1/..", "/v1/.", "/v1/files/%2e%2e/%2E%2e/admin", "/v1/files/.%2e/x",
+          "/v1/files/..%2fadmin", "/v1/files/..\\admin", "/v1/files/..%5cadmin", "/v1/files/..;a=b/admin",
+          "/v1/files/./x", "/files/../admin", "/api/v3/../../admin", "/user/..%2fadmin?x=1"}) {
+      EXPECT_EQ(find_route(method, target).kind, Kind::unknown) << method << " " << target;
+    }
+    for (const char* target :
+         {"/v1/files/a..b", "/v1/models/gpt-4.1", "/v1/files/...", "/v1/files/.well", "/v1/x%2e"}) {
+      EXPECT_EQ(find_route(method, target).kind, Kind::forward) << method << " " << target;
+    }
+  }
+}
+
+// What PUT brings there would be sent unread: neither its model checked nor its cost counted.
+TEST(Route, TakesTheBodyOfAFamilyInAPostOnly) {
+  for (const char* method : {"PUT", "PATCH"}) {
+    for (const char* target :
+         {"/v1/chat/completions", "/messages", "/api/v3/batch/chat/completions", "/v1/embeddings/multimodal"}) {
+      EXPECT_EQ(find_route(method, target).kind, Kind::posted) << method << " " << target;
+    }
+    EXPECT_EQ(find_route(method, "/v1//chat/completions").kind, Kind::unknown) << method;
+    EXPECT_EQ(find_route(method, "/v1/files/f").kind, Kind::forward) << method;
+  }
+}
+
 TEST(Route, SurvivesAnyTarget) {
   std::string target;
   for (int a = 0; a < 256; ++a) {

@@ -250,5 +250,24 @@ TEST_F(Routing, KeepsItsOwnPathsToItself) {
   EXPECT_EQ(one.connections() + two.connections(), 0u);
 }
 
+// TRACE brings back what it was sent, the account's key with it.
+TEST_F(Routing, ForwardsTheMethodsOfModelApisOnly) {
+  proxy.emplace(settings);
+  for (const char* method : {"TRACE", "post", "PROPFIND", "GET2"}) {
+    RawClient client(proxy->port());
+    client.send(std::string(method) + " /v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 405) << method;
+    EXPECT_EQ(answer.field("x-weir-error"), "weir_unknown_method");
+    EXPECT_EQ(answer.field("allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  }
+  RawClient client(proxy->port());
+  client.send("PUT " + post("/v1/chat/completions", ask).substr(5));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 405);
+  EXPECT_EQ(answer.field("allow"), "GET, HEAD, POST, DELETE, OPTIONS");
+  EXPECT_EQ(one.connections() + two.connections(), 0u);
+}
+
 }  // namespace
 }  // namespace weir::test
