@@ -1,5 +1,7 @@
 #include "proxy/error_response.hpp"
 
+#include <algorithm>
+
 #include "protocol/error_body.hpp"
 
 namespace weir::proxy {
@@ -7,6 +9,7 @@ namespace {
 
 constexpr std::string_view invalid_request = "invalid_request_error";
 constexpr std::string_view server_error = "api_error";
+constexpr std::string_view unnamed_error = "upstream_error";  // an upstream's, without a code that can be used
 
 // What comes from outside stands in a message only shortened and without control characters.
 // Not `quoted`: for a std::string that would also be std::quoted, where some other header brings it.
@@ -308,7 +311,7 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
 
 Refusal upstream_error(int status, const protocol::UpstreamError& error) {
   Refusal refusal =
-      make(status, error.code.empty() ? "upstream_error" : error.code, error.type.empty() ? server_error : error.type,
+      make(status, error.code.empty() ? unnamed_error : error.code, error.type.empty() ? server_error : error.type,
            error.message.empty() ? "The upstream answered " + std::to_string(status) + "." : error.message);
   refusal.param = error.param;
   return refusal;
@@ -339,6 +342,16 @@ std::string_view error_type(const Refusal& refusal, protocol::Api api) {
   }
 }
 
+std::string_view code_in_header(const Refusal& refusal) {
+  constexpr std::size_t size_max = 64;
+  const std::string& code = refusal.code;
+  const bool plain = std::all_of(code.begin(), code.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  });
+  return plain && !code.empty() && code.size() <= size_max ? std::string_view(code) : unnamed_error;
+}
+
 std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
                           bool head_request, std::string_view extra_headers) {
   protocol::ErrorAnswer answer;
@@ -352,7 +365,7 @@ std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string
   out += "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\nx-request-id: ";
   out += request_id;
   out += "\r\nx-weir-error: ";
-  out += refusal.code;
+  out += code_in_header(refusal);
   out += "\r\n";
   if (refusal.status == 426) {
     // RFC 9110 §15.5.22 wants to hear what to upgrade to; what weir means is plain HTTP.

@@ -21,7 +21,7 @@ namespace weir::proxy {
 // An answer that weir gives instead of an upstream.
 struct Refusal {
   int status = 500;
-  std::string code;     // stable (contract); also x-weir-error
+  std::string code;     // stable (contract); also x-weir-error, see code_in_header
   std::string type;     // OpenAI's word
   std::string message;  // what is wrong and what to do
   std::string param;    // the field at fault; empty: none
@@ -90,6 +90,10 @@ void say_pointless(Refusal& refusal);
 
 // Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
 std::string_view error_type(const Refusal& refusal, protocol::Api api);
+
+// Its code as x-weir-error and the trailer of that name may say it. An upstream's code is the upstream's text: one that
+// is no plain word stands in the body only, or its line ends would make header lines of their own.
+std::string_view code_in_header(const Refusal& refusal);
 
 // The whole HTTP response to it. `keep_alive` false adds Connection: close. HEAD requests get no body.
 std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,

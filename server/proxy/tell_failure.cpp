@@ -14,7 +14,7 @@ void tell_failure(Session& session, Downstream& downstream, FailureForm form, co
   error.message = refusal.message;
   const std::string event = protocol::write_error_event(error, api, request_id);
   const std::string_view data = event;
-  downstream.add_trailer("x-weir-error", refusal.code);
+  downstream.add_trailer("x-weir-error", code_in_header(refusal));
   downstream.send(std::span<const std::string_view>(&data, 1), Downstream::End::complete);
   // A connection whose answer ended in good order may go on, unless weir itself is the reason.
   if (session.insisted()) session.close_after_this();

@@ -134,6 +134,21 @@ TEST(ErrorResponse, IsWrittenInOpenAisShape) {
       R"("param":"p","code":"unsupported_parameter"}})");
 }
 
+TEST(ErrorResponse, AnUpstreamsCodeMakesNoHeaderLines) {
+  protocol::UpstreamError error;
+  for (const std::string& code :
+       {std::string("a\r\nset-cookie: b=c"), std::string("a\r\n\r\nHTTP/1.1 200 OK"), std::string("a\nb"),
+        std::string("a b"), std::string("a\0b", 3), std::string("\xc3\xa9"), std::string(65, 'a')}) {
+    error.code = code;
+    const std::string text = write_refusal(upstream_error(502, error), Api::chat, "req-1", true, false, "");
+    const std::string head = text.substr(0, text.find("\r\n\r\n"));
+    EXPECT_TRUE(head.ends_with("\r\nx-weir-error: upstream_error")) << head;
+    EXPECT_NE(text.find(R"("code":)" + protocol::json_quote(code)), std::string::npos) << text;
+  }
+  error.code = "Rate-Limit.of_2";
+  EXPECT_EQ(code_in_header(upstream_error(429, error)), error.code);
+}
+
 TEST(ErrorResponse, IsWrittenInAnthropicsShape) {
   const std::string text = write_refusal(unknown_model("m"), Api::messages, "req-1", true, false, "");
   EXPECT_TRUE(text.ends_with(
