@@ -78,6 +78,7 @@ net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
       for (const std::string_view piece : data) into.append(piece);
       client.consume(consumed);
     } else {
+      if (is_time_for_others()) co_await session_.let_others_run();
       // A body by length goes straight to where it will stay.
       const bool direct = framing.kind == net::BodyFraming::Kind::length;
       std::span<char> bytes = direct ? into.room(static_cast<std::size_t>(decoder_.remaining())) : std::span<char>();
@@ -119,6 +120,7 @@ net::Task<std::string_view> ClientBody::next_piece(MaybeRefusal& refusal) {
   net::Connection& client = session_.client();
   while (!decoder_.complete()) {
     if (client.unread().empty()) {
+      if (is_time_for_others()) co_await session_.let_others_run();
       const IoStep step = client.read_more();
       if (step.status == IoStep::Status::would_block) {
         begin_wait();

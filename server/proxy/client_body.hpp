@@ -52,11 +52,13 @@ class ClientBody {
  private:
   void begin_wait();
   void end_wait();
+  bool is_time_for_others() { return ++reads_ % Session::reads_at_once == 0; }
 
   Session& session_;
   net::BodyDecoder decoder_;
   std::size_t bytes_max_;
   std::uint64_t bytes_read_ = 0;
+  int reads_ = 0;
   std::chrono::milliseconds limit_;
   net::Clock::duration waited_{};  // for the client; time that an upstream took is not the client's
   net::Instant waiting_since_;

@@ -21,6 +21,9 @@ constexpr std::chrono::seconds client_stall_max{60};
 // the answer on its way. So it is read on for a moment.
 constexpr std::chrono::milliseconds linger_max{2000};
 constexpr std::size_t linger_bytes_max = 16u << 20;
+// Before a request; RFC 9112 §2.2 speaks of one, left behind by the body of the request before.
+constexpr int empty_lines_max = 4;
+constexpr int requests_at_once = 32;
 
 // No memory for a body, say: this connection is given up, the others go on.
 void give_up(WorkerContext& context, const std::exception& error) {
@@ -89,6 +92,17 @@ net::Task<net::Signal::Bits> Session::wait(net::Signal::Bits bits) {
   }
 }
 
+net::Task<void> Session::let_others_run() {
+  // The post may come when this is gone.
+  struct Place {
+    std::shared_ptr<net::Bell> bell;
+    ~Place() { *bell = net::Bell{}; }
+  };
+  const Place place{std::make_shared<net::Bell>(bell(turn))};
+  context_.worker.post([posted = place.bell] { posted->ring(); });
+  co_await signal_.wait(turn);
+}
+
 net::Task<void> Session::drain() {
   std::uint64_t seen = client_.bytes_written();
   arm(Clock::now() + client_stall_max);
@@ -119,10 +133,21 @@ net::Task<Session::HeadRead> Session::read_head() {
   const net::HeadLimits limits{sizes.header_bytes_max, sizes.header_count_max};
   bool begun = !client_.unread().empty();
   bool answered = head_read_at_ != net::Instant();  // a request before this one, on this connection
+  int empty_lines = 0, reads = 0;
+  at_once_ = begun && answered ? at_once_ + 1 : 0;
+  if (at_once_ >= requests_at_once) {
+    at_once_ = 0;
+    co_await let_others_run();
+  }
   arm(Clock::now() + (begun ? timeouts.header : timeouts.idle));
   for (;;) {
     // RFC 9112 §2.2: an empty line before a request is skipped.
-    while (client_.unread().starts_with("\r\n")) client_.consume(2);
+    for (; client_.unread().starts_with("\r\n"); client_.consume(2)) {
+      if (++empty_lines <= empty_lines_max) continue;
+      const net::HeadError error{net::HeadError::Kind::malformed, "too many empty lines before the request"};
+      co_await refuse_early(error);
+      co_return HeadRead::closed;
+    }
     if (!client_.unread().empty()) {
       const auto end = net::find_head_end(client_.unread(), limits);
       if (const auto* error = std::get_if<net::HeadError>(&end)) {
@@ -147,6 +172,7 @@ net::Task<Session::HeadRead> Session::read_head() {
     }
     // Who has just been answered has said nothing more yet: that look would be in vain.
     if (begun || !answered) {
+      if (++reads % reads_at_once == 0) co_await let_others_run();
       const IoStep step = client_.read_more();
       if (step.status == IoStep::Status::done) continue;
       if (step.status != IoStep::Status::would_block) co_return HeadRead::closed;
@@ -194,7 +220,8 @@ net::Task<void> Session::linger() {
   client_.wire().shutdown_write();
   arm(Clock::now() + linger_max);
   std::size_t read = 0;
-  while (read < linger_bytes_max) {
+  for (int reads = 1; read < linger_bytes_max; ++reads) {
+    if (reads % reads_at_once == 0) co_await let_others_run();
     std::span<char> bytes;
     const IoStep step = client_.read_scratch(bytes);
     if (step.status == IoStep::Status::done) {

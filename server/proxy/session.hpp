@@ -30,6 +30,7 @@ class Session {
     stop = 64,     // shutdown: finish what is under way, then close
     insist = 128,  // shutdown: end now
     wake = 256,    // an answer from another thread is there
+    turn = 512,    // the others of this worker had their turn
   };
 
   ~Session();
@@ -69,6 +70,11 @@ class Session {
   // Looks at bits that rang; false when there is no one to go on for.
   bool take_note(net::Signal::Bits bits);
 
+  // Really suspends, behind all that is ready now. Who can go on without waiting for as long as a client likes
+  // (pipelined requests, a body as fast as it is read) calls it now and then, or the worker is that client's alone.
+  net::Task<void> let_others_run();
+  static constexpr int reads_at_once = 16;
+
   // Writes and waits until the client has taken all of it (or left, or does not drain).
   net::Task<void> write_all(std::string_view bytes);
   net::Task<void> drain();
@@ -100,6 +106,7 @@ class Session {
   bool client_left_ = false;
   bool insisted_ = false;
   bool lingers_ = false;
+  int at_once_ = 0;  // requests that were there already when the one before them was answered, in a row
 };
 
 // Serves one accepted connection in the background; the handshake first where the listener has TLS.

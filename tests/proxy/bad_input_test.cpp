@@ -128,6 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
         Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400,
              "invalid_parameter", ""},
+        Case{"ManyEmptyLines", "\r\n\r\n\r\n\r\n\r\n", 400, "invalid_parameter", "empty lines"},
         Case{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
         Case{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter", "Host"},
         Case{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},

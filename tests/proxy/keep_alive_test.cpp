@@ -1,8 +1,10 @@
 // Connections that serve more than one request: the client's, and the pooled ones to upstreams.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
+#include "proxy/context.hpp"
 #include "proxy/proxy_support.hpp"
 
 namespace weir::test {
@@ -43,6 +45,49 @@ TEST(KeepAlive, ServesMorePipelinedRequestsThanItTakesInAtOnce) {
   EXPECT_EQ(client.read_response().body, "2");
   EXPECT_EQ(client.read_response().body, "3");
   EXPECT_EQ(upstream.connections(), 1u);
+}
+
+TEST(KeepAlive, SkipsAFewEmptyLinesBeforeARequest) {
+  TestProxy proxy(settings_for({}));
+  RawClient client(proxy.port());
+  client.send("\r\n\r\n\r\n\r\n" + get("/healthz"));
+  EXPECT_EQ(client.read_response().body, "ok\n");
+}
+
+// Whatever stands in the line at the same time is served in between.
+TEST(KeepAlive, APipeliningClientLeavesTheOthersTheirTurn) {
+  constexpr std::size_t count = 500;
+  std::size_t seen = 1, most = 0;
+  std::promise<void> all_seen;
+  std::function<void()> look;
+  TestProxy proxy(settings_for({}));
+  RawClient client(proxy.port());
+  client.send(get("/nowhere"));
+  EXPECT_EQ(client.read_response().status(), 404);
+  ASSERT_TRUE(wait_for([&] { return proxy.records().size() == seen; }));
+  proxy.on_worker([&](proxy::WorkerContext& context) {
+    std::string requests;
+    for (std::size_t i = 0; i < count; ++i) requests += get("/nowhere");
+    client.send(requests);
+    look = [&] {
+      const std::size_t now = proxy.records().size();
+      most = std::max(most, now - seen);
+      seen = now;
+      now > count ? all_seen.set_value() : context.worker.post(look);
+    };
+    context.worker.post(look);
+  });
+  ASSERT_EQ(all_seen.get_future().wait_for(20s), std::future_status::ready);
+  EXPECT_LE(most, 64u);
+}
+
+// RFC 9112 §9.3: one that wants it kept would have to be told so, and waits for the end of the answer else.
+TEST(KeepAlive, EndsAfterAnHttp10RequestThatAsksForMore) {
+  TestProxy proxy(settings_for({}));
+  RawClient client(proxy.port());
+  client.send("GET /healthz HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(client.read_response().field("connection"), "close");
+  EXPECT_TRUE(client.sees_end());
 }
 
 TEST(KeepAlive, EndsWhenTheClientSaysSo) {
