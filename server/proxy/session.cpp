@@ -262,7 +262,8 @@ net::Task<void> Session::run(WorkerContext& context, std::unique_ptr<net::Wire> 
     while (more) {
       const HeadRead read = co_await session.read_head();
       if (read != HeadRead::ready) break;
-      session.keep_alive_ = session.head_.keep_alive();
+      // HTTP/1.0 would want to be told that it is kept.
+      session.keep_alive_ = session.head_.version >= 11 && session.head_.keep_alive();
       if (door == Door::clients) {
         co_await run_exchange(session);
       } else {
