@@ -23,7 +23,7 @@ Failure UpstreamCall::failed(Failure::Kind kind, std::string detail) const {
   failure.detail = std::move(detail);
   failure.connection_reused = lease_ && lease_.reused();
   failure.request_sent = sent_;
-  failure.response_begun = first_byte_at_.has_value();
+  failure.response_begun = first_byte_at_.has_value() || interim_answers_ > 0;
   return failure;
 }
 
@@ -120,10 +120,41 @@ net::Task<Failure> UpstreamCall::upload(OutgoingRequest& request) {
   co_return Failure{};
 }
 
+UpstreamCall::Front UpstreamCall::look_at_front() {
+  net::Connection& upstream = connection();
+  while (invalid_.empty()) {
+    if (upstream.unread().empty()) return Front::incomplete;
+    const auto end = net::find_head_end(upstream.unread(), head_limits);
+    if (const auto* error = std::get_if<net::HeadError>(&end)) {
+      invalid_ = "its answer is not valid HTTP: " + error->reason;
+      break;
+    }
+    const std::size_t size = std::get<std::size_t>(end);
+    if (size == 0) return Front::incomplete;
+    head_bytes_.assign(upstream.unread().substr(0, size));
+    if (const auto error = net::parse_response_head(head_bytes_, head_limits, head_)) {
+      invalid_ = "its answer is not valid HTTP: " + error->reason;
+    } else if (head_.status == 101) {
+      invalid_ = "it switched protocols without being asked";
+    } else if (head_.status >= 200) {
+      return Front::answer;
+    } else if (++interim_answers_ > interim_answers_max) {
+      invalid_ = "too many interim answers";
+    } else {
+      upstream.consume(size);
+    }
+  }
+  return Front::invalid;
+}
+
 // That the upstream is readable says little: TLS has messages of its own, such as the session tickets after a
-// handshake. True: bytes of an answer are there, or the connection is over.
+// handshake, and 100 only says to go on. True: there is an answer to be read, or the connection is over.
 bool UpstreamCall::answer_begins() {
-  if (connection().read_more().status != IoStep::Status::would_block) return true;
+  for (;;) {
+    const IoStep step = connection().read_more();
+    if (step.status == IoStep::Status::would_block) break;
+    if (step.status != IoStep::Status::done || look_at_front() != Front::incomplete) return true;
+  }
   connection().wire().wait_readable(session_.bell(Session::upstream_in));
   return false;
 }
@@ -147,32 +178,19 @@ net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
   net::Connection& upstream = connection();
   sent_at_ = Clock::now();
   const net::Instant deadline = sent_at_ + timeouts_.first_byte;
-  for (int interim = 0;;) {
-    if (!upstream.unread().empty()) {
-      if (!first_byte_at_) first_byte_at_ = Clock::now();
-      const auto end = net::find_head_end(upstream.unread(), head_limits);
-      if (const auto* error = std::get_if<net::HeadError>(&end)) {
+  for (;;) {
+    if (!upstream.unread().empty() && !first_byte_at_) first_byte_at_ = Clock::now();
+    const Front front = look_at_front();
+    if (front == Front::invalid) co_return failed(Failure::Kind::invalid, invalid_);
+    if (front == Front::answer) {
+      upstream.consume(head_bytes_.size());
+      auto framing = net::response_framing(head_, request.method);
+      if (const auto* error = std::get_if<net::HeadError>(&framing)) {
         co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
       }
-      if (const std::size_t size = std::get<std::size_t>(end); size > 0) {
-        head_bytes_.assign(upstream.unread().substr(0, size));
-        upstream.consume(size);
-        if (const auto error = net::parse_response_head(head_bytes_, head_limits, head_)) {
-          co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
-        }
-        if (head_.status >= 100 && head_.status < 200 && head_.status != 101) {
-          if (++interim > interim_answers_max) co_return failed(Failure::Kind::invalid, "too many interim answers");
-          continue;
-        }
-        if (head_.status == 101) co_return failed(Failure::Kind::invalid, "it switched protocols without being asked");
-        auto framing = net::response_framing(head_, request.method);
-        if (const auto* error = std::get_if<net::HeadError>(&framing)) {
-          co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
-        }
-        framing_ = std::get<net::BodyFraming>(framing);
-        session_.disarm();
-        co_return Failure{};
-      }
+      framing_ = std::get<net::BodyFraming>(framing);
+      session_.disarm();
+      co_return Failure{};
     }
     // After a failed write there is only what had arrived before.
     if (!upstream.write_failed()) {

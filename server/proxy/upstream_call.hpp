@@ -58,6 +58,13 @@ class UpstreamCall {
     too_slow
   };  // interrupted: the upstream speaks or broke, or the session is gone
   net::Task<Flushed> flush();
+  // What stands at the front of what the upstream has sent, behind interim answers, which are taken in.
+  enum class Front {
+    incomplete,  // nothing, or the beginning of a head
+    answer,      // a final head, parsed and not consumed
+    invalid      // what is no answer; the reason is in `invalid_`
+  };
+  Front look_at_front();
   bool answer_begins();
   net::Task<net::Failure> read_head(OutgoingRequest& request);
   net::Failure failed(net::Failure::Kind kind, std::string detail) const;
@@ -74,6 +81,8 @@ class UpstreamCall {
   net::Instant sent_at_{};
   std::optional<net::Instant> first_byte_at_;
   MaybeRefusal refusal_;
+  std::string invalid_;
+  int interim_answers_ = 0;
   bool sent_ = false;
 };
 

@@ -101,6 +101,32 @@ TEST(Upload, RefusedWhileItIsBeingSentGivesTheUpstreamsAnswer) {
   EXPECT_TRUE(upstream.wait_done());
 }
 
+// They come while the request is still being sent, and only say to go on.
+TEST(InterimAnswers, DoNotEndAnUpload) {
+  for (const char* last : {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", "HTTP/1.1 10"}) {
+    const std::string body(8u << 20, 'x');
+    for (const bool is_json : {false, true}) {
+      ScriptedUpstream upstream;
+      const std::string rest = std::string(last).ends_with('0') ? "0 Continue\r\n\r\n" : "";
+      upstream.script()
+          .expect_until("\r\n\r\n")
+          .send("HTTP/1.1 100 Continue\r\n\r\n" + std::string(last))
+          .expect_until("x end")
+          .send(rest + json_answer("{}"));
+      TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+      RawClient client(proxy.port());
+      if (is_json) {
+        client.send(post("/v1/chat/completions", R"({"model":"m","x":")" + body + "x end\"}"));
+      } else {
+        client.send(upload_head + "Content-Length: " + std::to_string(body.size() + 5) + "\r\n\r\n" + body + "x end");
+      }
+      const HttpMessage answer = client.read_response();
+      EXPECT_EQ(answer.status(), 200) << answer.body;
+      EXPECT_EQ(answer.body, "{}");
+    }
+  }
+}
+
 TEST(Upload, WhoseClientLeavesBreaksOff) {
   ScriptedUpstream upstream;
   upstream.script().expect_until("part").expect_end();
