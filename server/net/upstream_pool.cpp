@@ -138,8 +138,8 @@ Task<std::string> open_tunnel(Worker& worker, Attempt& attempt, std::unique_ptr<
 
 }  // namespace
 
-void Lease::give_back() {
-  if (connection_) pool_->keep(*key_, std::move(connection_));
+void Lease::give_back(Trust trust) {
+  if (connection_) pool_->keep(*key_, std::move(connection_), trust);
 }
 
 UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker), resolver_(worker) {}
@@ -175,7 +175,7 @@ std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connect
       connections.clear();
       return nullptr;
     }
-    if (age > trusted_idle) {
+    if (age > trusted_idle || idle.trust == Lease::Trust::look_first) {
       char byte;
       if (idle.connection->wire().try_read(std::span<char>(&byte, 1)).status != IoStep::Status::would_block) continue;
     }
@@ -184,7 +184,7 @@ std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connect
   return nullptr;
 }
 
-void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> connection) {
+void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> connection, Lease::Trust trust) {
   // What is left over belongs to nobody: the next exchange would take it for its answer.
   if (!connection->unread().empty() || connection->has_unflushed() || connection->write_failed()) return;
   connection->wire().drop_bells();  // they ring an exchange that ends
@@ -195,7 +195,7 @@ void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> conn
          (connections.size() >= idle_per_endpoint_max || now - connections.front().since > idle_max)) {
     connections.pop_front();
   }
-  connections.push_back({std::move(connection), now});
+  connections.push_back({std::move(connection), now, trust});
   counts_.idle.set(idle_connections());
 }
 

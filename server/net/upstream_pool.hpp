@@ -43,8 +43,9 @@ class Lease {
   explicit operator bool() const { return connection_ != nullptr; }
   Connection& connection() { return *connection_; }
   bool reused() const { return reused_; }
-  // The response ended cleanly and the peer keeps the connection open.
-  void give_back();
+  // The response ended cleanly and the peer keeps the connection open. look_first: but bytes may still follow it.
+  enum class Trust { usual, look_first };
+  void give_back(Trust trust = Trust::usual);
   void discard() { connection_.reset(); }
 
  private:
@@ -87,10 +88,11 @@ class UpstreamPool {
   struct Idle {
     std::unique_ptr<Connection> connection;
     Instant since;
+    Lease::Trust trust;
   };
   std::unique_ptr<Connection> take_idle(const std::string& key);
   std::unique_ptr<Connection> take_idle_of(std::deque<Idle>& connections);
-  void keep(const std::string& key, std::unique_ptr<Connection> connection);
+  void keep(const std::string& key, std::unique_ptr<Connection> connection, Lease::Trust trust);
   Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
 
   Worker& worker_;

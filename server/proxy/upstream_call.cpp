@@ -189,6 +189,7 @@ net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
         co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);
       }
       framing_ = std::get<net::BodyFraming>(framing);
+      to_head_ = request.method == "HEAD";
       session_.disarm();
       co_return Failure{};
     }
@@ -214,11 +215,24 @@ net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
   }
 }
 
+// An answer that has no body whatever its head says (HEAD, 204, 304) may be followed by one all the same, by an
+// upstream that does not know that.
+UpstreamCall::Rest UpstreamCall::rest_on_the_wire() const {
+  const bool no_content = head_.status == 204;
+  if (!to_head_ && !no_content && head_.status != 304) return Rest::none;
+  if (to_head_) return Rest::unlikely;  // what it tells is what a GET would get
+  const std::string_view length = head_.value_of("content-length");
+  const bool told = head_.find("transfer-encoding") || (no_content && !length.empty() && length != "0");
+  return told ? Rest::announced : Rest::unlikely;
+}
+
 void UpstreamCall::give_back() {
-  const bool reusable = sent_ && head_.keep_alive() && framing_.kind != net::BodyFraming::Kind::until_close &&
-                        connection().unread().empty() && !connection().has_unflushed() && !connection().write_failed();
+  const Rest rest = rest_on_the_wire();
+  const bool reusable = sent_ && rest != Rest::announced && head_.keep_alive() &&
+                        framing_.kind != net::BodyFraming::Kind::until_close && connection().unread().empty() &&
+                        !connection().has_unflushed() && !connection().write_failed();
   if (reusable) {
-    lease_.give_back();
+    lease_.give_back(rest == Rest::none ? net::Lease::Trust::usual : net::Lease::Trust::look_first);
   } else {
     lease_.discard();
   }

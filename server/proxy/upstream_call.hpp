@@ -67,6 +67,8 @@ class UpstreamCall {
   Front look_at_front();
   bool answer_begins();
   net::Task<net::Failure> read_head(OutgoingRequest& request);
+  enum class Rest { none, unlikely, announced };
+  Rest rest_on_the_wire() const;
   net::Failure failed(net::Failure::Kind kind, std::string detail) const;
   net::Failure broken() const;
 
@@ -84,6 +86,7 @@ class UpstreamCall {
   std::string invalid_;
   int interim_answers_ = 0;
   bool sent_ = false;
+  bool to_head_ = false;  // the request was HEAD
 };
 
 }  // namespace weir::proxy

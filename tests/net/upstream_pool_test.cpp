@@ -142,6 +142,17 @@ TEST(UpstreamPool, KeepsNoConnectionWithSomethingLeftOver) {
 }
 
 // The bug: a bell that was still asked for rang the signal of an exchange that had ended.
+// Taken again at once, a connection is believed to be clean: but not behind an answer that had no body by its status.
+TEST(UpstreamPool, LooksAtAConnectionThatMayHoldMore) {
+  Bench bench;
+  const Endpoint endpoint = plain(test::refusing_port());
+  Given doubtful(bench, endpoint.key);
+  doubtful.lease.give_back(Lease::Trust::look_first);
+  doubtful.peer.send("stray");
+  EXPECT_EQ(bench.failure(endpoint).kind, Kind::connect) << "a new one was opened";
+  EXPECT_TRUE(doubtful.peer.wire_gone());
+}
+
 TEST(UpstreamPool, RingsNobodyOnceTheLeaseIsGivenBack) {
   const std::string key = "k";
   Bench bench;

@@ -221,6 +221,23 @@ TEST(KeepAlive, ForgetsAnUpstreamThatSaysMoreThanItsAnswer) {
   EXPECT_TRUE(upstream.wait_done());
 }
 
+// A body where there can be none comes behind its head, perhaps a little later.
+TEST(KeepAlive, ForgetsAnUpstreamThatSendsABodyWhereThereIsNone) {
+  for (const char* head : {"204 No Content\r\nContent-Length: 6", "204 No Content\r\nTransfer-Encoding: chunked",
+                           "304 Not Modified\r\nTransfer-Encoding: chunked"}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send("HTTP/1.1 " + std::string(head) + "\r\n\r\n").expect_end();
+    upstream.next_connection().expect_request().send(json_answer("{}"));
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(get("/v1/files/f"));
+    EXPECT_LT(client.read_response().status(), 400) << head;
+    client.send(post("/v1/chat/completions", ask));
+    EXPECT_EQ(client.read_response().body, "{}") << head;
+    EXPECT_TRUE(upstream.wait_done());
+  }
+}
+
 class Stale : public ::testing::TestWithParam<bool> {};
 
 TEST_P(Stale, ConnectionIsReplacedOnceByAFreshOne) {
