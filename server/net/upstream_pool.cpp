@@ -142,7 +142,8 @@ void Lease::give_back(Trust trust) {
   if (connection_) pool_->keep(*key_, std::move(connection_), trust);
 }
 
-UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker), resolver_(worker) {}
+UpstreamPool::UpstreamPool(Worker& worker, Clock::duration idle_max)
+    : worker_(worker), idle_max_(idle_max), resolver_(worker), sweeping_(worker.io()) {}
 
 UpstreamPool::~UpstreamPool() = default;
 
@@ -171,7 +172,7 @@ std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connect
     Idle idle = std::move(connections.back());
     connections.pop_back();
     const auto age = Clock::now() - idle.since;
-    if (age > idle_max) {
+    if (age > idle_max_) {
       connections.clear();
       return nullptr;
     }
@@ -192,11 +193,33 @@ void UpstreamPool::keep(const std::string& key, std::unique_ptr<Connection> conn
   const Instant now = Clock::now();
   // The oldest are at the front: those past their time go whenever one comes.
   while (!connections.empty() &&
-         (connections.size() >= idle_per_endpoint_max || now - connections.front().since > idle_max)) {
+         (connections.size() >= idle_per_endpoint_max || now - connections.front().since > idle_max_)) {
     connections.pop_front();
   }
   connections.push_back({std::move(connection), now, trust});
   counts_.idle.set(idle_connections());
+  if (!sweeps_) sweep_at(now + idle_max_);
+}
+
+void UpstreamPool::sweep_at(Instant due) {
+  sweeps_ = true;
+  sweeping_.expires_at(due);
+  sweeping_.async_wait([this, alive = std::weak_ptr<UpstreamPool*>(self_)](const boost::system::error_code& error) {
+    if (!error && !alive.expired()) sweep();
+  });
+}
+
+void UpstreamPool::sweep() {
+  sweeps_ = false;
+  const Instant now = Clock::now();
+  Instant oldest = Instant::max();
+  for (auto& [key, connections] : idle_) {
+    while (!connections.empty() && now - connections.front().since >= idle_max_) connections.pop_front();
+    if (!connections.empty()) oldest = std::min(oldest, connections.front().since);
+  }
+  std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
+  counts_.idle.set(idle_connections());
+  if (!idle_.empty()) sweep_at(oldest + idle_max_);
 }
 
 Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoint, OpenContext context, Choice choice) {

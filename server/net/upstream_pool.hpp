@@ -2,6 +2,7 @@
 // by a Lease. Knows HTTP/1.1 only as far as CONNECT; knows no model API and no budgets. Single-threaded.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -68,9 +69,9 @@ class UpstreamPool {
   // Idle connections beyond these are closed: more are never useful at once, and providers close idle ones at 60 s or
   // so.
   static constexpr std::size_t idle_per_endpoint_max = 512;
-  static constexpr std::chrono::seconds idle_max{50};
+  static constexpr std::chrono::seconds default_idle_max{50};
 
-  explicit UpstreamPool(Worker& worker);
+  explicit UpstreamPool(Worker& worker, Clock::duration idle_max = default_idle_max);
   ~UpstreamPool();
 
   enum class Choice { any, fresh_only };
@@ -95,10 +96,18 @@ class UpstreamPool {
   void keep(const std::string& key, std::unique_ptr<Connection> connection, Lease::Trust trust);
   Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
 
+  void sweep_at(Instant due);
+  void sweep();
+
   Worker& worker_;
+  const Clock::duration idle_max_;
   Resolver resolver_;
   std::unordered_map<std::string, std::deque<Idle>> idle_;
   PoolCounts counts_;
+  // Upstreams that nobody calls any more, or that a reload took away, keep no connections either.
+  boost::asio::steady_timer sweeping_;
+  bool sweeps_ = false;
+  std::shared_ptr<UpstreamPool*> self_ = std::make_shared<UpstreamPool*>(this);  // the timer may ring when this is gone
 };
 
 }  // namespace weir::net

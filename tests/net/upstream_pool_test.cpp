@@ -182,6 +182,31 @@ TEST(UpstreamPool, KeepsABoundedNumberOfIdleConnections) {
   EXPECT_TRUE(given.back().peer.wire_gone());
 }
 
+// Nobody asks for that upstream again: a reload took it away, say.
+TEST(UpstreamPool, SweepsConnectionsThatNobodyUses) {
+  Bench bench;
+  UpstreamPool pool(bench.worker, 20ms);
+  const std::string first = "a", second = "b";
+  test::MemoryPeer one(bench.worker), two(bench.worker);
+  Lease(pool, first, std::make_unique<Connection>(bench.worker, one.take_wire()), false).give_back();
+  Lease(pool, second, std::make_unique<Connection>(bench.worker, two.take_wire()), false).give_back();
+  EXPECT_TRUE(test::run_until(bench.worker, [&] { return one.wire_gone() && two.wire_gone(); }));
+  EXPECT_EQ(pool.idle_connections(), 0u);
+  EXPECT_EQ(pool.counts().idle.value(), 0u);
+}
+
+TEST(UpstreamPool, MayGoBeforeItsConnectionsAreSwept) {
+  Bench bench;
+  {
+    UpstreamPool pool(bench.worker, 1ms);
+    const std::string key = "k";
+    test::MemoryPeer peer(bench.worker);
+    Lease(pool, key, std::make_unique<Connection>(bench.worker, peer.take_wire()), false).give_back();
+  }
+  std::this_thread::sleep_for(5ms);
+  test::run_ready(bench.worker);
+}
+
 // Failures.
 
 TEST(UpstreamPoolFailure, SaysThatTheConnectionWasRefused) {
