@@ -39,6 +39,7 @@ using asio::ip::tcp;
 constexpr std::chrono::milliseconds insist_max{2000};
 constexpr std::chrono::milliseconds poll_every{20};
 constexpr std::chrono::milliseconds watch_every{1000};
+constexpr std::size_t operator_sessions_max = 64;
 
 std::string hex(std::uint64_t value, int digits) {
   std::string out(static_cast<std::size_t>(digits), '0');
@@ -211,8 +212,12 @@ class Server {
     for (const tcp::endpoint& endpoint : endpoints) {
       listeners.push_back(
           std::make_unique<net::Listener>(thread.worker, endpoint, [&context, door, sessions_max](net::Socket socket) {
-            if (context.sessions.size() >= sessions_max)
-              return;  // closed: its descriptor is worth more to those that are here
+            // Closed: its descriptor is worth more to those that are here. Operators have room of their own, to see
+            // why clients have none.
+            const auto clients = static_cast<std::size_t>(context.clients.value());
+            const bool full = door == proxy::Door::clients ? clients >= sessions_max
+                                                           : context.sessions.size() - clients >= operator_sessions_max;
+            if (full) return;
             const net::SslContextPtr tls = door == proxy::Door::clients ? context.snapshot->client_tls : nullptr;
             proxy::serve_connection(context, std::move(socket), tls, door);
           }));

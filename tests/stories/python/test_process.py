@@ -123,6 +123,20 @@ def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(simulator):
     server.stop()
 
 
+def test_operators_get_in_when_clients_have_all_connections(simulator):
+    server = Weir("--workers", "1", settings={
+        "limits": {"connections_max": 2},
+        "upstreams": [{"name": "simulated", "base_url": simulator.origin + "/v1"}],
+    })
+    clients = [socket.create_connection(("127.0.0.1", server.port), WAIT_SECONDS_MAX) for _ in range(3)]
+    assert clients[2].recv(1) == b"", "one more than there may be"
+    for _ in range(3):
+        assert httpx.get(server.operator_origin + "/weir/queue", trust_env=False).status_code == 200
+    for client in clients:
+        client.close()
+    server.stop()
+
+
 # --- Memory ----------------------------------------------------------------------------------------------------------
 
 
