@@ -29,6 +29,12 @@ bool is_loopback_name(std::string_view host) {
          (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
+bool is_address(std::string_view host) {
+  const bool v4 =
+      host.find_first_not_of("0123456789.") == std::string_view::npos && std::count(host.begin(), host.end(), '.') == 3;
+  return v4 || (host.starts_with('[') && host.ends_with(']'));
+}
+
 // Empty when what follows the name is no port: nobody sends that by accident.
 std::string_view without_port(std::string_view host) {
   const bool bracketed = !host.empty() && host.front() == '[';
@@ -104,6 +110,19 @@ std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPo
     if (!listed) return refuse_origin(origin->value);
   }
   return std::nullopt;
+}
+
+std::optional<Refusal> check_operators_host(const net::RequestHead& head) {
+  const net::Field* field = head.find("host");
+  if (!field) return std::nullopt;  // HTTP/1.0, which no browser speaks
+  const std::string_view host = without_port(field->value);
+  if (is_loopback_name(host) || is_address(host)) return std::nullopt;
+  Refusal refusal = refuse_host(field->value);
+  refusal.message =
+      "Without operator.token the operators' listener is reached by 'localhost' or an address only, so that no web "
+      "page "
+      "reaches it by a name of its own.";
+  return refusal;
 }
 
 bool may_use_model(const Client& client, std::string_view model) {

@@ -26,6 +26,10 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
 // Host and Origin of the request in the light of the client policy; nullopt: fine.
 std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPolicy& policy);
 
+// The same for the operators' listener where it wants no token, which is on loopback only: a web page reaches it by a
+// name of its own that it points there. Pages have no way to do so by "localhost" or an address.
+std::optional<Refusal> check_operators_host(const net::RequestHead& head);
+
 bool may_use_model(const Client& client, std::string_view model);
 bool may_use_upstream(const Client& client, std::string_view upstream);
 

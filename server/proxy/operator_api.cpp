@@ -65,6 +65,10 @@ bool has_token(const net::RequestHead& head, const std::string& token) {
   return token.empty() || equal_secrets(credential_of(head), token);
 }
 
+std::optional<Refusal> check_host(const net::RequestHead& head, const std::string& token) {
+  return token.empty() ? check_operators_host(head) : std::nullopt;
+}
+
 }  // namespace
 
 net::Task<void> serve_operator(Session& session) {
@@ -83,6 +87,8 @@ net::Task<void> serve_operator(Session& session) {
     refusal = refuse_head(*target_error);
   } else if (route.kind == Route::Kind::healthz || route.kind == Route::Kind::readyz) {
     text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
+  } else if (auto host_refused = check_host(head, snapshot->settings->operator_token)) {
+    refusal = std::move(host_refused);
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";

@@ -106,6 +106,19 @@ TEST(Origin, HostMustBeLoopbackInOpenMode) {
   EXPECT_EQ(verdict({}, policy), "403 origin_not_allowed");
 }
 
+TEST(Origin, OperatorsWithoutATokenComeByALoopbackNameOrAnAddress) {
+  const auto host = [](const char* text) {
+    const auto refusal = check_operators_host(head_with({{"host", text}}));
+    return refusal ? refusal->code : "fine";
+  };
+  for (const char* good : {"localhost", "LocalHost:8081", "127.0.0.1:8081", "10.0.0.1", "[::1]:8081", "[fd00::1]"})
+    EXPECT_EQ(host(good), "fine") << good;
+  for (const char* bad : {"", "evil.com", "evil.com:8081", "localhost.evil.com", "127.0.0.1.evil.com", "1.2.3", "weir",
+                          "[::1].evil.com", "127.0.0.1:8081.evil.com"})
+    EXPECT_EQ(host(bad), "origin_not_allowed") << bad;
+  EXPECT_FALSE(check_operators_host(head_with({}))) << "HTTP/1.0";
+}
+
 TEST(Origin, OfAPageMustBeListedInOpenMode) {
   ClientPolicy policy;
   policy.origins = {"http://localhost:3000"};

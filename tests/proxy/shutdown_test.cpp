@@ -204,6 +204,23 @@ TEST(Operators, ReloadOnRequest) {
   EXPECT_TRUE(upstream.requests().empty());
 }
 
+// A web page that points a name of its own at loopback (DNS rebinding) says that name.
+TEST(Operators, AreNotAskedByANameOfAPageWithoutAToken) {
+  proxy::Settings settings = settings_for({});
+  TestProxy proxy(settings);
+  const auto ask_by = [&](const std::string& host, const std::string& token) {
+    RawClient client(proxy.operators_port());
+    client.send("GET /weir/queue HTTP/1.1\r\nHost: " + host + "\r\n" + token + "\r\n");
+    return client.read_response().status();
+  };
+  EXPECT_EQ(ask_by("page.example:8081", ""), 403);
+  EXPECT_EQ(ask_by("localhost:8081", ""), 200);
+  EXPECT_EQ(ask_by("10.1.2.3", ""), 200);
+  settings.operator_token = "secret";
+  proxy.reload(settings);
+  EXPECT_EQ(ask_by("weir.example", "Authorization: Bearer secret\r\n"), 200);
+}
+
 TEST(Operators, MayLeaveBeforeTheReloadIsOver) {
   std::promise<void> go_on;
   ScriptedUpstream upstream;
