@@ -23,6 +23,7 @@ struct SocketState : boost::intrusive_ref_counter<SocketState, boost::thread_uns
   explicit SocketState(Socket s) : socket(std::move(s)) {}
   Socket socket;
   Bell readable, writable;
+  Bell read_goes_on;  // rung beside `writable`: a read that has to write first
   bool read_armed = false, write_armed = false;
   HangupWatch::Place hangup;
 };
@@ -41,6 +42,11 @@ class SocketBase {
 
   void arm_readable(Bell bell) { arm<Socket::wait_read>(state_->readable, state_->read_armed, bell); }
   void arm_writable(Bell bell) { arm<Socket::wait_write>(state_->writable, state_->write_armed, bell); }
+  // TLS may have to write (a key update) before it can read.
+  void arm_readable_by_writing(Bell bell) {
+    state_->read_goes_on = bell;
+    arm_writable(state_->writable);
+  }
   void watch_hangup(Bell bell) {
     if (fd_ >= 0) hangups().watch(state_->hangup, fd_, bell);
   }
@@ -49,7 +55,7 @@ class SocketBase {
     return ::poll(&asked, 1, 0) == 1 && (asked.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
   }
   void disarm() {
-    state_->readable = state_->writable = Bell{};
+    state_->readable = state_->writable = state_->read_goes_on = Bell{};
     if (state_->hangup.fd >= 0) hangups().unwatch(state_->hangup);
   }
 
@@ -107,6 +113,8 @@ class SocketBase {
       armed = false;
       const Bell ready = std::exchange(slot, Bell{});
       ready.ring();
+      // Taken after that: whoever was rung may have disarmed it.
+      if constexpr (Direction == Socket::wait_write) std::exchange(state->read_goes_on, Bell{}).ring();
     });
   }
 
