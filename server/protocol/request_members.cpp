@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "protocol/json_scan.hpp"
@@ -170,6 +172,65 @@ const Member* find_repeated(const std::vector<Member>& members) {
   return first;
 }
 
+// Every name of a top-level member that is read here, of all APIs.
+constexpr std::array<std::string_view, 17> names_read{"model",
+                                                      "stream",
+                                                      "stream_options",
+                                                      "messages",
+                                                      "input",
+                                                      "prompt",
+                                                      "max_tokens",
+                                                      "max_completion_tokens",
+                                                      "max_output_tokens",
+                                                      "n",
+                                                      "best_of",
+                                                      "user",
+                                                      "safety_identifier",
+                                                      "previous_response_id",
+                                                      "store",
+                                                      "background",
+                                                      "conversation"};
+
+// Lower case as lenient readers of JSON see it (Go's encoding/json): letters, the long s and the Kelvin sign.
+std::string folded(std::string_view name) {
+  std::string out;
+  while (!name.empty()) {
+    const bool long_s = name.starts_with("\xc5\xbf"), kelvin = name.starts_with("\xe2\x84\xaa");
+    const char c = name.front();
+    out += long_s ? 's' : kelvin ? 'k' : c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    name.remove_prefix(long_s ? 2 : kelvin ? 3 : 1);
+  }
+  return out;
+}
+
+// Certainly its own folded form, as nearly all names are.
+bool is_plain(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x80 && (c < 'A' || c > 'Z');
+  });
+}
+
+// Readers that do not mind the case of a name take the last member of those that differ in it only. So none may stand
+// beside another, nor alone for one that weir reads.
+Fault find_disguised(const std::vector<Member>& members) {
+  if (std::all_of(members.begin(), members.end(), [](const Member& member) { return is_plain(member.name); }))
+    return {};
+  std::unordered_set<std::string> seen;
+  for (const Member& member : members) {
+    if (!seen.insert(folded(member.name)).second) {
+      return BodyError{BodyError::Kind::duplicate_key, member.name, member.key.begin,
+                       "the member stands twice in the body, in letters of another case"};
+    }
+  }
+  for (const Member& member : members) {
+    const std::string name = folded(member.name);
+    if (name == member.name || std::find(names_read.begin(), names_read.end(), name) == names_read.end()) continue;
+    return BodyError{BodyError::Kind::invalid_parameter, member.name, member.key.begin, "write it '" + name + "'"};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<BodyError> read_members(std::string_view body, RequestView& view) {
@@ -177,6 +238,7 @@ std::optional<BodyError> read_members(std::string_view body, RequestView& view) 
     return BodyError{BodyError::Kind::duplicate_key, repeated->name, repeated->key.begin,
                      "the member stands twice in the body; weir and the upstream could read different ones"};
   }
+  if (auto fault = find_disguised(view.members)) return fault;
   bool stores = true;  // OpenAI's default
   for (const Member& member : view.members) {
     const std::size_t length = member.value.end - member.value.begin;

@@ -58,6 +58,21 @@ TEST(RequestMembers, OfAWrongTypeAreRefusedByName) {
   for (const Case& c : cases) EXPECT_EQ(outcome_of(c.body, c.api), c.outcome) << c.body;
 }
 
+// Lenient readers (Go's encoding/json) take the last of them, weir the one it knows.
+TEST(RequestMembers, OfAnotherCaseStandForNoneOfThoseRead) {
+  EXPECT_EQ(outcome_of(R"({"model":"a","Model":"b"})"), "duplicate Model@13");
+  EXPECT_EQ(outcome_of(R"({"MODEL":"b","model":"a"})"), "duplicate model@13");
+  EXPECT_EQ(outcome_of(R"({"model":"a","\u004dodel":"b"})"), "duplicate Model@13");
+  EXPECT_EQ(outcome_of(R"({"model":"a","max_token\u017f":1,"max_tokens":2})"), "duplicate max_tokens@33");
+  EXPECT_EQ(outcome_of("{\"model\":\"a\",\"max_to\xe2\x84\xaa"
+                       "ens\":1,\"max_tokens\":2}"),
+            "duplicate max_tokens@30");
+  EXPECT_EQ(outcome_of(R"({"model":"a","Tools":[],"tools":[]})"), "duplicate tools@24");
+  EXPECT_EQ(outcome_of(R"({"model":"a","Max_Tokens":1})"), "parameter Max_Tokens@13");
+  EXPECT_EQ(outcome_of(R"({"Model":"a"})"), "parameter Model@1");
+  EXPECT_EQ(outcome_of(R"({"model":"a","topK":1,"enableThinking":true,"\u00e9":1})"), "valid");
+}
+
 TEST(RequestMembers, ThatStandTwiceAreRefusedHoweverTheyAreWritten) {
   EXPECT_EQ(outcome_of(R"({"model":"a","model":"a"})"), "duplicate model@13");
   EXPECT_EQ(outcome_of(R"({"model":"a","mod\u0065l":"b"})"), "duplicate model@13");
