@@ -1,11 +1,74 @@
 #include "net/resolver.hpp"
 
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
 #include "net/head.hpp"
 
 namespace weir::net {
 
+// What the threads of look-ups know of the resolver: where to bring an answer, as long as there is somebody to take it.
+struct Resolver::Mailbox {
+  std::mutex mutex;
+  Resolver* resolver;  // nullptr: gone, and perhaps the worker with it
+
+  explicit Mailbox(Resolver& owner) : resolver(&owner) {}
+  void close() {
+    const std::lock_guard lock(mutex);
+    resolver = nullptr;
+  }
+  // On the worker's thread, where it goes too.
+  Resolver* owner() {
+    const std::lock_guard lock(mutex);
+    return resolver;
+  }
+  static void bring(const std::shared_ptr<Mailbox>& mailbox, const Key& key, LookedUp found) {
+    const std::lock_guard lock(mailbox->mutex);
+    if (!mailbox->resolver) return;
+    mailbox->resolver->worker_.post([mailbox, key, found = std::move(found)] {
+      if (Resolver* const owner = mailbox->owner()) owner->answer(key, found);
+    });
+  }
+};
+
+LookedUp look_up_name(const std::string& host, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_protocol = IPPROTO_TCP;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  LookedUp found;
+  const int failed = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
+  if (failed != 0) {
+    found.error = failed == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(failed);
+    return found;
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(list, ::freeaddrinfo);
+  for (const addrinfo* entry = list; entry; entry = entry->ai_next) {
+    boost::asio::ip::tcp::endpoint endpoint;
+    if (entry->ai_addrlen > endpoint.capacity()) continue;
+    std::memcpy(endpoint.data(), entry->ai_addr, entry->ai_addrlen);
+    found.endpoints.push_back(endpoint);
+  }
+  if (found.endpoints.empty()) found.error = "it has no address";
+  return found;
+}
+
+Resolver::Resolver(Worker& worker, ResolverOptions options)
+    : worker_(worker), options_(std::move(options)), mailbox_(std::make_shared<Mailbox>(*this)) {}
+
+Resolver::~Resolver() {
+  mailbox_->close();
+}
+
 Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell)
-    : resolver_(resolver), key_(std::move(host), port), bell_(bell) {
+    : resolver_(resolver), key_(std::move(host), port), bell_(bell), old_does_(resolver.worker_.timers(), bell) {
   boost::system::error_code not_an_address;
   const auto address = boost::asio::ip::make_address(key_.first, not_an_address);
   if (!not_an_address) {
@@ -21,13 +84,19 @@ Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, B
     return;
   }
   Entry& entry = resolver_.entries_[key_];
-  if (!entry.endpoints.empty() && Clock::now() < entry.fresh_until) {
-    endpoints_ = entry.endpoints;
+  endpoints_ = entry.endpoints;
+  const Instant now = Clock::now();
+  if (!endpoints_.empty() && now < entry.fresh_until) {
+    ready_ = true;
+    return;
+  }
+  if (!entry.under_way && !resolver_.look_up(key_)) {
+    error_ = "there is no thread to look it up";
     ready_ = true;
     return;
   }
   entry.waiters.push_back(this);
-  if (!entry.under_way) resolver_.look_up(key_);
+  if (!endpoints_.empty()) old_does_.arm(old_does_from_ = now + resolver_.options_.refresh_max);
 }
 
 Resolver::Wait::~Wait() {
@@ -37,25 +106,31 @@ Resolver::Wait::~Wait() {
   std::erase(entry.settling, this);
 }
 
-void Resolver::look_up(const Key& key) {
+bool Resolver::look_up(const Key& key) {
+  try {
+    // Not joined by anybody: it holds all that it touches.
+    std::thread([mailbox = mailbox_, key, ask = options_.look_up] {
+      LookedUp found;
+      try {
+        found = ask(key.first, key.second);
+      } catch (const std::exception& error) {
+        found.error = error.what();
+      }
+      Mailbox::bring(mailbox, key, std::move(found));
+    }).detach();
+  } catch (const std::system_error&) {
+    return false;
+  }
   entries_[key].under_way = true;
-  resolver_.async_resolve(
-      key.first, std::to_string(key.second), boost::asio::ip::tcp::resolver::numeric_service,
-      [this, key, alive = std::weak_ptr<Resolver*>(self_)](
-          const boost::system::error_code& error, const boost::asio::ip::tcp::resolver::results_type& results) {
-        if (alive.expired() || error == boost::asio::error::operation_aborted) return;
-        Endpoints endpoints;
-        for (const auto& result : results) endpoints.push_back(result.endpoint());
-        answer(key, std::move(endpoints), error ? error.message() : std::string());
-      });
+  return true;
 }
 
-void Resolver::answer(const Key& key, Endpoints endpoints, const std::string& error) {
+void Resolver::answer(const Key& key, LookedUp found) {
   Entry& entry = entries_[key];
   entry.under_way = false;
-  if (!endpoints.empty()) {
-    entry.endpoints = std::move(endpoints);
-    entry.fresh_until = Clock::now() + keep_for_;
+  if (!found.endpoints.empty()) {
+    entry.endpoints = std::move(found.endpoints);
+    entry.fresh_until = Clock::now() + options_.keep_for;
   }
   // Ringing a waiter may remove others and add new ones, which wait for the next look-up.
   entry.settling = std::move(entry.waiters);
@@ -63,8 +138,9 @@ void Resolver::answer(const Key& key, Endpoints endpoints, const std::string& er
   while (!entry.settling.empty()) {
     Wait& wait = *entry.settling.back();
     entry.settling.pop_back();
+    wait.old_does_.disarm();
     wait.endpoints_ = entry.endpoints;
-    wait.error_ = error;
+    wait.error_ = found.error;
     wait.ready_ = true;
     wait.bell_.ring();
   }

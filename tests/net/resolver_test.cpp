@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -12,8 +14,16 @@
 namespace weir::net {
 namespace {
 
+using namespace std::chrono_literals;
+
+ResolverOptions keeping_for(std::chrono::milliseconds time) {
+  ResolverOptions options;
+  options.keep_for = time;
+  return options;
+}
+
 struct Bench {
-  explicit Bench(std::chrono::milliseconds keep_for = std::chrono::hours(1)) : resolver(worker, keep_for) {}
+  explicit Bench(ResolverOptions options = keeping_for(1h)) : resolver(worker, std::move(options)) {}
 
   Worker worker;
   Resolver resolver;
@@ -64,13 +74,71 @@ TEST(Resolver, RingsEverybodyWhoWaitsForAName) {
 }
 
 TEST(Resolver, AsksAgainForANameWhoseAnswerIsOld) {
-  Bench bench(std::chrono::milliseconds(0));
+  Bench bench(keeping_for(0ms));
   for (int i = 0; i < 2; ++i) {
     const Resolver::Wait wait(bench.resolver, "127.1", 8080, bench.bell);
     EXPECT_FALSE(wait.ready()) << "from memory";
     test::run_until(bench.worker, [&] { return wait.ready(); });
     EXPECT_FALSE(wait.endpoints().empty()) << wait.error();
   }
+}
+
+// A name server that answers for one domain and not for another.
+struct NameServer {
+  std::promise<void> go_on;
+  // Shared with look-ups that outlive the test.
+  std::shared_future<void> released = go_on.get_future().share();
+  std::shared_ptr<std::atomic<bool>> hangs = std::make_shared<std::atomic<bool>>(true);
+
+  ResolverOptions options() const {
+    ResolverOptions made = keeping_for(0ms);
+    made.look_up = [hold = released, hanging = hangs](const std::string& host, std::uint16_t port) {
+      if (host == "hangs.test" && *hanging) hold.wait();
+      LookedUp found;
+      found.endpoints.emplace_back(boost::asio::ip::address_v4::loopback(), port);
+      return found;
+    };
+    return made;
+  }
+  ~NameServer() { go_on.set_value(); }
+};
+
+TEST(Resolver, ANameThatHangsHoldsUpNoOther) {
+  NameServer server;
+  Bench bench(server.options());
+  const Resolver::Wait stuck(bench.resolver, "hangs.test", 80, bench.bell);
+  const Resolver::Wait wait(bench.resolver, "answers.test", 81, bench.bell);
+  test::run_until(bench.worker, [&] { return wait.ready(); });
+  EXPECT_EQ(wait.endpoints().at(0).port(), 81);
+  EXPECT_FALSE(stuck.ready());
+}
+
+TEST(Resolver, ANameThatHangsHoldsUpNoEndOfTheWorker) {
+  NameServer server;
+  {
+    Bench bench(server.options());
+    const Resolver::Wait stuck(bench.resolver, "hangs.test", 80, bench.bell);
+    test::run_ready(bench.worker);
+  }
+  // Here already, though the look-up goes on.
+}
+
+TEST(Resolver, AnOldAnswerDoesWhenANewOneTakesLong) {
+  NameServer server;
+  ResolverOptions options = server.options();
+  options.refresh_max = 10ms;
+  Bench bench(options);
+  *server.hangs = false;
+  {
+    const Resolver::Wait first(bench.resolver, "hangs.test", 80, bench.bell);
+    test::run_until(bench.worker, [&] { return first.ready(); });
+  }
+  *server.hangs = true;
+  Signal signal;
+  const Resolver::Wait second(bench.resolver, "hangs.test", 80, Bell{&signal, 1});
+  test::run_until(bench.worker, [&] { return signal.raised() != 0; });
+  EXPECT_TRUE(second.ready());
+  EXPECT_EQ(second.endpoints().at(0).port(), 80);
 }
 
 TEST(Resolver, SaysWhyANameHasNoAddressAndAsksAgainNextTime) {
