@@ -185,6 +185,17 @@ std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const
   }
 }
 
+void mend_response_head(std::string& head) {
+  constexpr std::size_t status_ends = std::string_view("HTTP/1.1 200").size();
+  if (head.find("\r\n") == status_ends) head.insert(status_ends, 1, ' ');
+  for (std::size_t line = head.find("\r\n") + 2; line + 2 < head.size(); line = head.find("\r\n", line) + 2) {
+    const std::size_t colon = head.find_first_of(":\r", line);
+    std::size_t name_ends = colon;
+    while (name_ends > line && (head[name_ends - 1] == ' ' || head[name_ends - 1] == '\t')) --name_ends;
+    if (head[colon] == ':') head.erase(name_ends, colon - name_ends);
+  }
+}
+
 std::optional<HeadError> parse_request_head(std::string_view bytes, const HeadLimits& limits, RequestHead& head) {
   return parse_head<true>(bytes, limits, head);
 }

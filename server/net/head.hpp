@@ -81,6 +81,10 @@ struct HeadLimits {
 // Returns the size of the head with its empty line, 0 while incomplete, or the error.
 std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits);
 
+// What RFC 9112 mends in a response before it is understood: white space before a colon goes (§5.1), and the space
+// comes that some leave out with the reason (§4). REQUIRES: `head` is a complete head.
+void mend_response_head(std::string& head);
+
 // REQUIRES: `bytes` is a complete head, as find_head_end measured it.
 std::optional<HeadError> parse_request_head(std::string_view bytes, const HeadLimits& limits, RequestHead& head);
 std::optional<HeadError> parse_response_head(std::string_view bytes, const HeadLimits& limits, ResponseHead& head);

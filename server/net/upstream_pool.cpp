@@ -119,7 +119,8 @@ Task<std::string> open_tunnel(Worker& worker, Attempt& attempt, std::unique_ptr<
       co_return std::string("the proxy's answer is not HTTP");
     } else if (*size > 0) {
       ResponseHead head;
-      const std::string bytes(connection.unread().substr(0, *size));
+      std::string bytes(connection.unread().substr(0, *size));
+      mend_response_head(bytes);
       if (parse_response_head(bytes, limits, head)) co_return std::string("the proxy's answer is not HTTP");
       if (head.status < 200 || head.status > 299) {
         co_return "the proxy refused the tunnel with status " + std::to_string(head.status);

@@ -132,6 +132,8 @@ UpstreamCall::Front UpstreamCall::look_at_front() {
     const std::size_t size = std::get<std::size_t>(end);
     if (size == 0) return Front::incomplete;
     head_bytes_.assign(upstream.unread().substr(0, size));
+    head_size_ = size;
+    net::mend_response_head(head_bytes_);
     if (const auto error = net::parse_response_head(head_bytes_, head_limits, head_)) {
       invalid_ = "its answer is not valid HTTP: " + error->reason;
     } else if (head_.status == 101) {
@@ -183,7 +185,7 @@ net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
     const Front front = look_at_front();
     if (front == Front::invalid) co_return failed(Failure::Kind::invalid, invalid_);
     if (front == Front::answer) {
-      upstream.consume(head_bytes_.size());
+      upstream.consume(head_size_);
       auto framing = net::response_framing(head_, request.method);
       if (const auto* error = std::get_if<net::HeadError>(&framing)) {
         co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: " + error->reason);

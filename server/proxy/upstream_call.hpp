@@ -78,6 +78,7 @@ class UpstreamCall {
   Heartbeat& heartbeat_;
   net::Lease lease_;
   std::string head_bytes_;
+  std::size_t head_size_ = 0;  // on the wire
   net::ResponseHead head_;
   net::BodyFraming framing_;
   net::Instant sent_at_{};

@@ -311,6 +311,18 @@ TEST(ResponseHead, NeedsNoReason) {
   EXPECT_EQ(framing_of("HTTP/1.1 200 \r\nContent-Length: 3\r\n\r\n"), "length 3");
 }
 
+TEST(ResponseHead, IsMendedWhereTheStandardSaysSo) {
+  const auto mended = [](std::string head) {
+    mend_response_head(head);
+    return head;
+  };
+  EXPECT_EQ(mended("HTTP/1.1 200\r\n\r\n"), "HTTP/1.1 200 \r\n\r\n");
+  EXPECT_EQ(mended("HTTP/1.1 200\r\nA : 1\r\nB\t \t: 2 : 3\r\nC\r\nD:\r\n: e\r\n\r\n"),
+            "HTTP/1.1 200 \r\nA: 1\r\nB: 2 : 3\r\nC\r\nD:\r\n: e\r\n\r\n");
+  for (const char* fine : {"HTTP/1.1 200 \r\nA: b : c\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "x\r\n\r\n"})
+    EXPECT_EQ(mended(fine), fine);
+}
+
 TEST(ResponseHead, ForgetsTheOneBefore) {
   ResponseHead head;
   const std::string first = ok("A: 1\r\nB: 2\r\n"), second = "HTTP/1.0 500 No\r\nC: 3\r\n\r\n";

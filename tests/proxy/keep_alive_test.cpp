@@ -158,6 +158,21 @@ TEST(InterimAnswers, OfTheUpstreamEndHere) {
   }
 }
 
+TEST(KeepAlive, UnderstandsAHeadThatItMends) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 200\r\nContent-Type : application/json\r\nContent-Length\t: 2\r\n\r\n{}");
+  upstream.script().expect_request().send(json_answer("{}"));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const std::string head = client.read_head();
+  EXPECT_NE(head.find("\r\nContent-Type: application/json\r\n"), std::string::npos) << head;
+  EXPECT_EQ(client.read_exactly(2), "{}");
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  EXPECT_EQ(upstream.connections(), 1u);
+}
+
 TEST(KeepAlive, AnswersWithoutABodyKeepBothConnections) {
   ScriptedUpstream upstream;
   upstream.expect_request().send("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n");
