@@ -62,6 +62,7 @@ std::optional<Instant> AccountHealth::note_failure(const std::string& upstream, 
   if (++state.failures < failures_max) return std::nullopt;
   const unsigned doublings = std::min(state.failures - failures_max, 10u);
   state.rests_until = now + std::min<Duration>(retry.pause_max, first_rest * (1 << doublings));
+  state.failing_until = state.rests_until;
   return state.rests_until;
 }
 

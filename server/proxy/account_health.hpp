@@ -33,6 +33,9 @@ class AccountHealth {
     unsigned failures = 0;  // in a row
     bool without_money = false;
     net::Instant rests_until = net::Instant::min();
+    // Whose end is that of a rest for the reason named: a refusal's rest is waited for as long as any other wait.
+    net::Instant failing_until = net::Instant::min();
+    net::Instant no_money_until = net::Instant::min();
     Symptom last;
     net::Instant last_at = net::Instant::min();
   };

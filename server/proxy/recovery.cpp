@@ -46,13 +46,14 @@ std::optional<Refusal> Recovery::no_use() const {
 
 Instant Recovery::patience_ends(Instant now) const {
   const auto state = health_of(session_).state(account_);
-  return state && state->failures > 0 && now < state->rests_until ? now + settings_.breaker_wait_max : Instant::max();
+  return state && now < state->failing_until ? now + settings_.breaker_wait_max : Instant::max();
 }
 
 std::optional<Refusal> Recovery::why_not() const {
   const auto state = health_of(session_).state(account_);
   const auto now = Clock::now();
-  if (!state || state->failures == 0 || state->rests_until == Instant::min()) return std::nullopt;
+  if (!state || state->failing_until == Instant::min() || state->failing_until < state->rests_until)
+    return std::nullopt;
   const auto rest = std::max(Duration(1000), std::chrono::ceil<Duration>(state->rests_until - now));
   const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(rest).count());
   Refusal refusal =

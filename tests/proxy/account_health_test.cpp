@@ -31,6 +31,16 @@ TEST(AccountHealth, FailuresOfCallsThatWereOnTheirWayAreNotCountedAgain) {
   EXPECT_EQ(health.state("up")->failures, 5u);
 }
 
+TEST(AccountHealth, ARefusalAfterAFailureDoesNotMakeItAFailingAccount) {
+  AccountHealth health;
+  RetrySettings retry;
+  health.note_failure("up", symptom, retry, start);
+  health.note_refusal("up", symptom, start);
+  health.note_rest("up", start + 60s);
+  EXPECT_EQ(health.state("up")->rests_until, start + 60s);
+  EXPECT_EQ(health.state("up")->failing_until, net::Instant::min());
+}
+
 TEST(AccountHealth, ASuccessForgetsEverything) {
   AccountHealth health;
   RetrySettings retry;

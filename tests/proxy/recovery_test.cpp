@@ -243,6 +243,27 @@ TEST_F(Recovery, AnAccountThatFailsIsNotWaitedForLongerThanTheSettingSays) {
   EXPECT_EQ(calls(), 5u);
 }
 
+TEST_F(Recovery, AnAccountThatFailedOnceAndThenTurnsAwayIsWaitedForAsLongAsItSays) {
+  upstream.expect_request().send(failure);
+  upstream.expect_request().send(refusal("retry-after-ms: 300\r\n"));
+  upstream.expect_request().send(good);
+  proxy::Settings made = settings();
+  made.breaker_wait_max = proxy::Duration(20);
+  TestProxy proxy(made);
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  EXPECT_EQ(calls(), 3u);
+}
+
+TEST_F(Recovery, WithoutRetriesAndBreakersNobodyIsHeldBack) {
+  upstream.expect_request().send(refusal("retry-after: 60\r\n")).expect_request().send(good);
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  made.breaker_enabled = false;
+  TestProxy proxy(made);
+  EXPECT_EQ(answer_to_call(proxy).status(), 429);
+  EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
+}
+
 TEST_F(Recovery, ACallersOwnFaultSaysNothingAboutTheAccount) {
   always(answer_with("400 Bad Request\r\nContent-Type: application/json\r\n", R"({"error":{"message":"your fault"}})"));
   TestProxy proxy(settings());
