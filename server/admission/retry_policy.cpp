@@ -48,9 +48,10 @@ NextTry next_try(const Attempted& attempted, const RetryRules& rules, RetryBudge
       trouble == Trouble::refused ? attempted.refusals >= rules.refusals_max : attempted.in_vain >= rules.tries_max;
   if (spent) return {Verdict::pointless, {}};
   const Instant when = now + pause_before_next(attempted, rules, rng);
-  if (attempted.deadline != never && when >= attempted.deadline) return {Verdict::out_of_time, {}};
+  const bool too_late = attempted.deadline != never && when >= attempted.deadline;
+  if (too_late && !attempted.elsewhere) return {Verdict::out_of_time, {}};
   if (accepted && !budget.take()) return {Verdict::pointless, {}};
-  return {Verdict::again, when};
+  return {Verdict::again, too_late ? attempted.deadline : when};
 }
 
 }  // namespace weir::admission

@@ -50,6 +50,7 @@ struct Attempted {
   std::optional<Duration> hint;      // what the upstream said
   bool side_effects = false;         // repeating could do something twice
   Instant deadline = never;          // of the request's waiting
+  bool elsewhere = false;            // another account can take it now: there it need not wait
 };
 
 struct NextTry {

@@ -129,12 +129,8 @@ Recovery::Verdict Recovery::next(Trouble trouble, std::optional<Duration> hint, 
   rules.pause_min = settings_.retry.pause_min;
   rules.pause_max = settings_.retry.pause_max;
   const admission::NextTry next = session_.context().shared.retries.next_try(upstream_, attempted, rules, Clock::now());
-  if (next.verdict == Verdict::again) {
-    not_before_ = next.not_before;
-  } else if (next.verdict == Verdict::out_of_time && elsewhere_()) {
-    not_before_ = attempted.deadline;
-    return Verdict::again;
-  }
+  attempted.elsewhere = elsewhere_(By::now);
+  if (next.verdict == Verdict::again) not_before_ = next.not_before;
   return next.verdict;
 }
 

@@ -36,6 +36,13 @@ Attempted with_side_effects(Trouble trouble) {
   return one;
 }
 
+Attempted too_late_here(Trouble trouble) {
+  Attempted one = attempted(trouble, 1, 1);
+  one.deadline = start;
+  one.elsewhere = true;
+  return one;
+}
+
 Attempted hinted(Duration hint, Instant deadline) {
   Attempted one = attempted(Trouble::refused, 1, 0);
   one.hint = hint;
@@ -68,6 +75,8 @@ std::vector<Row> rows() {
       {"a hint within the deadline", hinted(10s, start + 12s), {}, Verdict::again},
       {"a hint beyond the deadline", hinted(10s, start + 9s), {}, Verdict::out_of_time},
       {"a deadline that has passed", hinted(0s, start - 1s), {}, Verdict::out_of_time},
+      {"a refusal without time to wait, but another account", too_late_here(Trouble::refused), {}, Verdict::again},
+      {"a failure without time to wait, but another account", too_late_here(Trouble::failed), {}, Verdict::again},
   };
 }
 
@@ -78,6 +87,15 @@ TEST(RetryPolicy, DecidesByTroubleTriesAndTime) {
     Rng rng(1);
     EXPECT_EQ(next_try(row.attempted, row.rules, budget, start, rng).verdict, row.verdict);
   }
+}
+
+TEST(RetryPolicy, AFailureTakenToAnotherAccountCountsAgainstTheBudget) {
+  RetryBudget budget;
+  Rng rng(1);
+  for (int i = 0; i < 10; ++i)
+    ASSERT_EQ(next_try(too_late_here(Trouble::failed), {}, budget, start, rng).verdict, Verdict::again);
+  EXPECT_EQ(next_try(too_late_here(Trouble::failed), {}, budget, start, rng).verdict, Verdict::pointless);
+  EXPECT_EQ(next_try(too_late_here(Trouble::refused), {}, budget, start, rng).verdict, Verdict::again);
 }
 
 TEST(RetryPolicy, ObeysAHintAndAddsAtMostATenth) {
