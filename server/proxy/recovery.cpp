@@ -90,7 +90,8 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
       verdict == Verdict::again && !hinted_too_late ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
   // Too many at once: the cap has come down, so that nobody knocks in vain afterwards.
   const bool capped = diagnosis.cause == Cause::concurrency && settings_.learn.enabled;
-  turn_.pause(until, diagnosis.of_model, capped ? Turn::Afterwards::all : Turn::Afterwards::one_first);
+  if (settings_.retry.enabled || settings_.breaker_enabled)
+    turn_.pause(until, diagnosis.of_model, capped ? Turn::Afterwards::all : Turn::Afterwards::one_first);
   health.note_rest(account_, until);
   return verdict;
 }
