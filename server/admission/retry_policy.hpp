@@ -61,7 +61,7 @@ struct NextTry {
     out_of_time,  // another try would come after its deadline
   };
   Verdict verdict = Verdict::not_ours;
-  Instant not_before{};  // `again` only
+  Instant not_before{};  // `again` only: at this account
 };
 
 NextTry next_try(const Attempted& attempted, const RetryRules& rules, RetryBudget& budget, Instant now, Rng& rng);

@@ -24,13 +24,15 @@ double lot_of(std::string_view account, std::uint64_t likeness) {
 
 std::size_t choose_account(std::span<const AccountOffer> offers, net::Clock::duration as_good, std::uint64_t likeness) {
   net::Instant first = net::Instant::max();
-  for (const AccountOffer& offer : offers) first = std::min(first, offer.start);
+  for (const AccountOffer& offer : offers) {
+    if (!offer.left_out) first = std::min(first, offer.start);
+  }
   // Weighted rendezvous hashing: when an account is left out, only its own calls go elsewhere.
   std::size_t best = offers.size();
   double best_score = 0;
   for (std::size_t i = 0; i < offers.size(); ++i) {
     const AccountOffer& offer = offers[i];
-    if (offer.start > first && offer.start - first > as_good) continue;
+    if (offer.left_out || (offer.start > first && offer.start - first > as_good)) continue;
     const double score = -std::log(lot_of(offer.account, likeness)) / offer.weight;
     const bool better = best == offers.size() || offer.order < offers[best].order ||
                         (offer.order == offers[best].order && score < best_score);

@@ -14,12 +14,13 @@ namespace weir::proxy {
 struct AccountOffer {
   std::string_view account;
   unsigned weight = 1;
-  unsigned order = 1;    // the lower, the sooner it is asked
-  net::Instant start{};  // when a call could start there
+  unsigned order = 1;     // the lower, the sooner it is asked
+  net::Instant start{};   // when a call could start there
+  bool left_out = false;  // not to be asked
 };
 
 // Index of an offer. A start at most `as_good` after the first one is as good as that. `likeness`: the same for calls
-// that should meet at one account. REQUIRES: there are offers.
+// that should meet at one account. REQUIRES: there are offers that are not left out.
 std::size_t choose_account(std::span<const AccountOffer> offers, net::Clock::duration as_good, std::uint64_t likeness);
 
 // What a body has in common with others that begin alike; nothing for a short one, which no provider would cache.

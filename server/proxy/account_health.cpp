@@ -70,7 +70,8 @@ Instant AccountHealth::note_no_money(const std::string& upstream, const Symptom&
   const std::lock_guard lock(mutex_);
   State& state = touch(upstream, symptom, now);
   state.without_money = true;
-  state.rests_until = std::max(state.rests_until, now + rest_without_money);
+  state.no_money_until = now + rest_without_money;
+  state.rests_until = std::max(state.rests_until, state.no_money_until);
   return state.rests_until;
 }
 

@@ -46,36 +46,47 @@ net::Task<MaybeRefusal> Exchange::choose_and_prepare() {
   estimate_prompt(destinations_.front());
   configure_heartbeat();
   if (!route_.reads_body()) body_->invite();
-  recovery_.begin(route_.reads_body(), view_.has_side_effects, [this] { return can_go_elsewhere(); });
+  recovery_.begin(route_.reads_body(), view_.has_side_effects,
+                  [this](Recovery::By by) { return can_go_elsewhere(by); });
   co_return go_to(destinations_[best_destination()]);
 }
 
-// Where it can start first.
+// Where it can start first, of those that have money; of all if none has.
 std::size_t Exchange::best_destination() {
   if (destinations_.size() == 1) return 0;
   std::vector<AccountOffer> offers;
   offers.reserve(destinations_.size());
+  bool any_has_money = false;
   for (const Destination& each : destinations_) {
     const std::string& name = each.upstream->name;
-    net::Instant start = turn_.predicted_start(turn_request(each));
+    const Turn::Request request = turn_request(each);
+    net::Instant start = turn_.predicted_start(request);
     const net::Instant again = recovery_.not_before(name);
     if (again > net::Instant::min()) start = std::max({start, again, Clock::now() + in_vain_there});
-    offers.push_back({name, each.weight, each.order, start});
+    const bool has_money = !recovery_.without_money(request.names.account);
+    any_has_money = any_has_money || has_money;
+    offers.push_back({name, each.weight, each.order, start, !has_money});
+  }
+  if (!any_has_money) {
+    for (AccountOffer& offer : offers) offer.left_out = false;
   }
   const std::string_view body = body_bytes_.view();
   return choose_account(offers, is_long(body) ? as_good_for_long : as_good, likeness_of(body, record_.request_id));
 }
 
-bool Exchange::can_go_elsewhere() {
+bool Exchange::can_go_elsewhere(Recovery::By by) {
   if (destinations_.size() == 1) return false;
   const net::Instant soon = Clock::now() + as_good;
   return std::any_of(destinations_.begin(), destinations_.end(), [&](const Destination& each) {
-    return each.upstream != destination_.upstream && turn_.predicted_start(turn_request(each)) <= soon;
+    if (each.upstream == destination_.upstream) return false;
+    const Turn::Request request = turn_request(each);
+    if (recovery_.without_money(request.names.account)) return false;
+    return by == Recovery::By::sometime || turn_.predicted_start(request) <= soon;
   });
 }
 
 bool Exchange::may_start_sooner_elsewhere() {
-  return turn_.starts_at() > Clock::now() + worth_moving && can_go_elsewhere();
+  return turn_.starts_at() > Clock::now() + worth_moving && can_go_elsewhere(Recovery::By::now);
 }
 
 // From here on the call belongs to this account: its rules, its prices, its place in line.

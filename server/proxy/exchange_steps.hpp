@@ -74,7 +74,7 @@ class Exchange {
   // Where it goes, and what it is there.
   net::Task<MaybeRefusal> choose_and_prepare();
   std::size_t best_destination();
-  bool can_go_elsewhere();
+  bool can_go_elsewhere(Recovery::By by);
   bool may_start_sooner_elsewhere();
   MaybeRefusal go_to(const Destination& destination);
   MaybeRefusal prepare();

@@ -30,7 +30,11 @@ Symptom symptom_of(const Refusal& refusal) {
 net::Task<MaybeRefusal> Exchange::call_upstream() {
   Shared& shared = session_.context().shared;
   for (;;) {
-    if (MaybeRefusal refusal = recovery_.no_use()) co_return refusal;
+    if (MaybeRefusal refusal = recovery_.no_use()) {
+      if (!can_go_elsewhere(Recovery::By::sometime)) co_return refusal;
+      turn_.withdraw();
+      if (MaybeRefusal unfit = go_to(destinations_[best_destination()])) co_return unfit;
+    }
     turn_.bound_wait(recovery_.patience_ends(Clock::now()));
     const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
     auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);

@@ -19,7 +19,7 @@ AccountHealth& health_of(Session& session) {
 
 }  // namespace
 
-void Recovery::begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere) {
+void Recovery::begin(bool repeatable, bool side_effects, std::function<bool(By)> elsewhere) {
   repeatable_ = repeatable;
   side_effects_ = side_effects;
   elsewhere_ = std::move(elsewhere);
@@ -31,10 +31,17 @@ void Recovery::go_to(const std::string& upstream, const std::string& account) {
   not_before_ = Instant::min();
 }
 
+bool Recovery::without_money(const std::string& account) const {
+  if (std::find(without_money_.begin(), without_money_.end(), account) != without_money_.end()) return true;
+  if (!settings_.breaker_enabled) return false;
+  const auto state = health_of(session_).state(account);
+  return state && Clock::now() < state->no_money_until;
+}
+
 std::optional<Refusal> Recovery::no_use() const {
-  if (!settings_.breaker_enabled) return std::nullopt;
+  if (!without_money(account_)) return std::nullopt;
   const auto state = health_of(session_).state(account_);
-  if (!state || !state->without_money || Clock::now() >= state->rests_until) return std::nullopt;
+  if (!state) return std::nullopt;
   protocol::UpstreamError error;
   error.type = state->last.type;
   error.code = state->last.code;
@@ -74,8 +81,8 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
   if (diagnosis.cause == Cause::quota) {
     const Instant until = health.note_no_money(account_, symptom, now);
     if (settings_.breaker_enabled) turn_.pause(until, false);
-    not_before_ = until;
-    return settings_.retry.enabled && repeatable_ && elsewhere_() ? Verdict::again : Verdict::pointless;
+    without_money_.push_back(account_);
+    return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::pointless;
   }
   if (diagnosis.cause == Cause::caller) {
     taken_in();
@@ -122,6 +129,7 @@ Recovery::Verdict Recovery::next(Trouble trouble, std::optional<Duration> hint, 
   attempted.hint = hint;
   attempted.side_effects = side_effects_;
   attempted.deadline = turn_.deadline();
+  attempted.elsewhere = elsewhere_(By::now);
   admission::RetryRules rules;
   rules.enabled = settings_.retry.enabled;
   rules.after_send = settings_.retry.after_send;
@@ -130,7 +138,6 @@ Recovery::Verdict Recovery::next(Trouble trouble, std::optional<Duration> hint, 
   rules.pause_min = settings_.retry.pause_min;
   rules.pause_max = settings_.retry.pause_max;
   const admission::NextTry next = session_.context().shared.retries.next_try(upstream_, attempted, rules, Clock::now());
-  attempted.elsewhere = elsewhere_(By::now);
   if (next.verdict == Verdict::again) not_before_ = next.not_before;
   return next.verdict;
 }

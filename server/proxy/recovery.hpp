@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admission/retry_policy.hpp"
 #include "proxy/account_health.hpp"
@@ -22,13 +23,16 @@ class Recovery {
       : session_(session), turn_(turn), settings_(settings) {}
 
   // What may be done with the call; `repeatable`: its body is here; `side_effects`: doing it twice could matter.
-  // `elsewhere`: whether another account could take it now.
-  void begin(bool repeatable, bool side_effects, std::function<bool()> elsewhere);
+  // `elsewhere`: whether another account that has money could take it by then.
+  enum class By { now, sometime };
+  void begin(bool repeatable, bool side_effects, std::function<bool(By)> elsewhere);
   // Its body is not here any more.
   void forget_body() { repeatable_ = false; }
   // The upstream that the next tries go to, and the account there: where callers bring their own, theirs.
   void go_to(const std::string& upstream, const std::string& account);
 
+  // An account that need not be asked: it has no money, as it told this call or, lately, another one.
+  bool without_money(const std::string& account) const;
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
   // An account that fails call after call is not waited for as long as one that is merely busy.
@@ -59,7 +63,8 @@ class Recovery {
   const Settings& settings_;
   std::string upstream_, account_;
   bool repeatable_ = false, side_effects_ = false;
-  std::function<bool()> elsewhere_;
+  std::function<bool(By)> elsewhere_;
+  std::vector<std::string> without_money_;  // told so: asked once, or without breakers this would never end
   unsigned refusals_ = 0, in_vain_ = 0;
   net::Instant not_before_ = net::Instant::min();
 };

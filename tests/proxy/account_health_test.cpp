@@ -73,6 +73,7 @@ TEST(AccountHealth, WithoutMoneyItRestsForAMinuteAndKnowsWhatWasSaid) {
   const auto state = health.state("up");
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->without_money);
+  EXPECT_EQ(state->no_money_until, start + 60s);
   EXPECT_EQ(state->last.message, "It broke.");
   EXPECT_EQ(state->last_at, start);
 }

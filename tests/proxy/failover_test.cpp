@@ -1,6 +1,9 @@
 // Several accounts behind one model: where calls go when one of them is full, out of money, failing or gone.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <vector>
+
 #include "proxy/proxy_support.hpp"
 
 namespace weir::test {
@@ -86,6 +89,80 @@ TEST_F(Failover, WithoutMoneyEverywhereTheErrorIsTheProvidersOwn) {
   EXPECT_EQ(call(proxy).field("x-should-retry"), "false");
   EXPECT_EQ(first.requests().size(), 1u);
   EXPECT_EQ(second.requests().size(), 1u);
+}
+
+TEST_F(Failover, WithoutBreakersTooEachAccountWithoutMoneyIsAskedOnceByACall) {
+  first.answer_always(refusal("insufficient_quota"));
+  second.answer_always(refusal("insufficient_quota"));
+  proxy::Settings made = settings();
+  made.breaker_enabled = false;
+  TestProxy proxy(made);
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(first.requests().size(), 1u);
+  EXPECT_EQ(second.requests().size(), 1u);
+}
+
+TEST_F(Failover, WithoutMoneyACallWaitsForTheOtherAccountAlthoughThatIsBusy) {
+  first.answer_always(refusal("insufficient_quota"));
+  second.expect_request().hold().send(answer_of("second"));
+  for (int i = 0; i < 4; ++i) second.expect_request().send(answer_of("second"));
+  proxy::Settings made = settings();
+  made.upstreams[1].limits.concurrency = 1;
+  TestProxy proxy(made);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(std::make_unique<RawClient>(proxy.port()));
+    clients.back()->send(post("/v1/chat/completions", ask));
+  }
+  ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
+  ASSERT_TRUE(wait_for([&] { return !first.requests().empty(); }));
+  second.release();
+  for (const auto& client : clients) EXPECT_EQ(client->read_response().field("x-weir-upstream"), "second");
+}
+
+TEST_F(Failover, ACallThatWaitsForAnAccountLeavesItWhenThatIsFoundWithoutMoney) {
+  first.expect_request().hold().send(refusal("insufficient_quota"));
+  second.expect_request().hold().send(answer_of("second"));
+  for (int i = 0; i < 2; ++i) second.expect_request().send(answer_of("second"));
+  proxy::Settings made = settings();
+  for (proxy::Upstream& each : made.upstreams) each.limits.concurrency = 1;
+  TestProxy proxy(made);
+  RawClient one(proxy.port()), two(proxy.port()), three(proxy.port());
+  one.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
+  two.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
+  three.send(post("/v1/chat/completions", ask));
+  first.release();
+  second.release();
+  for (RawClient* client : {&one, &two, &three}) EXPECT_EQ(client->read_response().field("x-weir-upstream"), "second");
+}
+
+TEST_F(Failover, WithoutRetriesTheNextCallStillLeavesOutAnAccountWithoutMoney) {
+  first.answer_always(refusal("insufficient_quota"));
+  second.answer_always(answer_of("second"));
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  TestProxy proxy(made);
+  EXPECT_EQ(call(proxy).status(), 429);
+  EXPECT_EQ(call(proxy).field("x-weir-upstream"), "second");
+}
+
+TEST_F(Failover, WithoutTimeToWaitFailuresGoOnElsewhereWithinTheRetryBudget) {
+  for (ScriptedUpstream* each : {&first, &second}) {
+    each->answer_always(answer_with("500 Internal Server Error\r\nContent-Type: application/json\r\n",
+                                    R"({"error":{"message":"broken"}})"));
+  }
+  proxy::Settings made = settings();
+  made.breaker_enabled = false;
+  made.queue.wait_max = proxy::Duration(0);
+  TestProxy proxy(made);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(call(proxy).status(), 500);
+  const std::size_t calls = first.requests().size() + second.requests().size();
+  EXPECT_GT(calls, 60u);             // ten of each account's
+  EXPECT_LE(calls, 50u + 5u + 20u);  // and a tenth
 }
 
 TEST_F(Failover, AStreamThatFailedBeforeItsFirstWordIsSpokenByTheSecond) {
