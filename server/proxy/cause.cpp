@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "protocol/rate_limit_headers.hpp"
+#include "protocol/wait_in_words.hpp"
 #include "proxy/settings.hpp"
 
 namespace weir::proxy {
@@ -22,26 +23,11 @@ bool fits(const std::string& pattern, const std::string& text) {
   return pattern.empty() || matches_pattern(pattern, text);
 }
 
-// "Please try again in 1.798s", "Please retry in 36.9s.", "in 496ms": what some say only in words.
-std::optional<milliseconds> hint_in_words(const std::string& message) {
-  for (const std::string_view marker : {"try again in ", "retry in ", "retry after "}) {
-    const auto at = message.find(marker);
-    if (at == std::string::npos) continue;
-    std::string_view rest = std::string_view(message).substr(at + marker.size());
-    std::size_t size = 0;
-    while (size < rest.size() && (std::isdigit(static_cast<unsigned char>(rest[size])) || rest[size] == '.' ||
-                                  rest[size] == 'h' || rest[size] == 'm' || rest[size] == 's')) {
-      ++size;
-    }
-    rest = rest.substr(0, size);
-    while (rest.ends_with('.')) rest.remove_suffix(1);
-    if (const auto duration = protocol::parse_duration(rest)) return duration;
-    // "try again in 20 seconds"
-    if (message.find("second", at) != std::string::npos) {
-      if (const auto duration = protocol::parse_duration(std::string(rest) + "s")) return duration;
-    }
-  }
-  return std::nullopt;
+// The status that an error inside a 200 carries as its code, as OpenRouter's and vLLM's do; 0: none.
+int status_in(const std::string& code) {
+  const bool is_status = code.size() == 3 && (code[0] == '4' || code[0] == '5') &&
+                         std::all_of(code.begin(), code.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  return is_status ? std::stoi(code) : 0;
 }
 
 }  // namespace
@@ -55,9 +41,10 @@ Diagnosis diagnose(int status, const net::MessageHead& head, const protocol::Ups
                    const std::vector<ErrorRule>& rules, std::chrono::system_clock::time_point now) {
   Diagnosis diagnosis;
   const std::string message = lower(error.message);
+  if (const int told = status_in(error.code); status == 200 && told != 0) status = told;
   diagnosis.cause = status == 200 ? Cause::fault : status >= 400 && status < 500 ? Cause::caller : Cause::fault;
   for (const ErrorRule& rule : rules) {
-    // An error inside a 200 has no status of its own: its code and words have to tell.
+    // An error inside a 200 without a status of its own: its code and words have to tell.
     const bool told_by_body = !rule.code.empty() || !rule.type.empty() || !rule.words.empty() || !rule.source.empty();
     if (status == 200 ? !told_by_body : rule.status && *rule.status != status) continue;
     if (!fits(rule.code, error.code) || !fits(rule.type, error.type) || !fits(rule.source, error.limit_source))
@@ -74,7 +61,7 @@ Diagnosis diagnose(int status, const net::MessageHead& head, const protocol::Ups
   diagnosis.hint = headers.retry_after;
   if (!diagnosis.hint) diagnosis.hint = headers.next_window;
   if (!diagnosis.hint && !error.retry_delay.empty()) diagnosis.hint = protocol::parse_duration(error.retry_delay);
-  if (!diagnosis.hint) diagnosis.hint = hint_in_words(message);
+  if (!diagnosis.hint) diagnosis.hint = protocol::wait_in_words(message);
   // An upstream that says itself that coming back is pointless is believed.
   if (headers.should_retry == false && diagnosis.cause != Cause::quota) diagnosis.cause = Cause::caller;
   return diagnosis;

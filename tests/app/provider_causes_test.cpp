@@ -206,6 +206,19 @@ const ErrorRow of_ark[] = {
      429,
      ARK_ERROR("ModelAccountIpmRateLimitExceeded"),
      Cause::minute_budget,
+// Errors inside a 200, whole or as an event: a status that stands in them counts as theirs.
+const ErrorRow inside_a_200[] = {
+    {"NoCredits", "openrouter", 200, R"({"error":{"code":402,"message":"Insufficient credits"}})", Cause::quota},
+    {"BadRequest", "vllm", 200, R"({"error":{"code":400,"type":"BadRequestError","message":"bad"}})", Cause::caller},
+    {"BadRequestFlat", "generic", 200, R"({"object":"error","message":"bad","type":"BadRequestError","code":400})",
+     Cause::caller},
+    {"TooOften", "openrouter", 200, R"({"error":{"code":429,"message":"m"}})", Cause::minute_budget},
+    {"ServerFault", "generic", 200, R"({"error":{"code":500,"message":"m"}})", Cause::fault},
+    {"NoStatus", "generic", 200, R"({"error":{"code":"1234","message":"m"}})", Cause::fault},
+    {"MoneyInWords", "generic", 200, R"({"error":{"message":"You exceeded your current quota"}})", Cause::quota},
+};
+INSTANTIATE_TEST_SUITE_P(InsideA200, ProviderError, ::testing::ValuesIn(inside_a_200), name_of_row);
+
      {},
      "",
      true},
@@ -305,3 +318,9 @@ INSTANTIATE_TEST_SUITE_P(EveryForm, ProviderHint, ::testing::ValuesIn(hints),
 
 }  // namespace
 }  // namespace weir::app
+    {"WordsInMinutesAndSeconds", {}, IN_WORDS("Please try again in 5 minutes and 30 seconds."), 330s},
+    {"WordsInMinutes", {}, IN_WORDS("Try again in 2 minutes"), 2min},
+    {"WordsInHoursAndMinutes", {}, IN_WORDS("Retry in 1 hour, 5 min."), 65min},
+    {"WordsAfter", {}, IN_WORDS("Please try again after 1 seconds."), 1s},
+    {"WordsWithoutAUnit", {}, IN_WORDS("Please retry after 20."), {}},
+    {"WordsWithoutANumber", {}, IN_WORDS("Please try again in some minutes."), {}},
