@@ -76,8 +76,10 @@ struct Decision {
 struct UpstreamReport {
   BudgetId budget = no_budget;
   std::optional<Instant> pause_until;  // a 429 or 503 holds up the whole budget
-  bool probe = false;                  // and afterwards one call goes first, then more and more
-  Duration jitter{0};                  // added at random, so that not all come back at once
+  // Who may go there afterwards. Too many calls at once bring the cap down, and nobody needs to look: as long as the
+  // upstream takes some in. One that turns away everything is asked by one call first.
+  enum class Afterwards : std::uint8_t { all, one_first, all_if_it_serves } afterwards = Afterwards::all;
+  Duration jitter{0};  // added at random, so that not all come back at once
 };
 
 // Why a call was turned away, where its calls at once are the reason.
@@ -221,6 +223,7 @@ class Scheduler {
     std::deque<Parking> parkings;      // of a key, team or model, by account
     std::unique_ptr<FairQueue> queue;  // of an account
     Instant paused_until = Instant::min();
+    Instant served_at = Instant::min(), turned_away_at = Instant::min();  // last
     Breaker breaker;
     Instant wake = never;
     std::uint32_t wake_place = not_in_heap;
@@ -294,6 +297,7 @@ class Scheduler {
   void unplan(Call& call);
   void give_up(Call& call, Instant now);
   void came_to_nothing(Call& call);
+  void open_or_pause(Place& at, const UpstreamReport& report, Instant until, Instant now);
   Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now,
                     Budget::Basis basis = Budget::Basis::guesses);
   Rejection predict(const Call& call, Instant now, Budget::Basis basis = Budget::Basis::guesses) {

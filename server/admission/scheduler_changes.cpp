@@ -14,15 +14,26 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
     Instant until = *report.pause_until;
     if (report.jitter > Duration::zero())
       until += Duration(static_cast<Duration::rep>(rng() % static_cast<std::uint64_t>(report.jitter.count())));
-    if (report.probe) {
-      at.breaker.open(until);
-    } else {
-      at.paused_until = std::max(at.paused_until, until);
-    }
+    open_or_pause(at, report, until, now);
   }
   // Whoever stands first at an account may have to wait here now, and let others pass.
   mark(at);
   for (Place* account : accounts_) mark(*account);
+}
+
+void Scheduler::open_or_pause(Place& at, const UpstreamReport& report, Instant until, Instant now) {
+  using Afterwards = UpstreamReport::Afterwards;
+  // Calls that were on their way together are turned away together: the first decides.
+  const bool paused = now < at.paused_until;
+  const bool serves = paused || at.served_at > at.turned_away_at;
+  if (!paused) at.turned_away_at = now;
+  const bool one_first =
+      report.afterwards == Afterwards::one_first || (report.afterwards == Afterwards::all_if_it_serves && !serves);
+  if (one_first) {
+    at.breaker.open(until);
+  } else {
+    at.paused_until = std::max(at.paused_until, until);
+  }
 }
 
 void Scheduler::reconfigure(Limits limits, Instant now) {

@@ -96,6 +96,7 @@ void Scheduler::taken_in(Ticket ticket, Instant now) {
   if (call.taken_in) return;
   call.taken_in = true;
   each_budget(call, [&](Place& each, const Cost&, const Expectation&) {
+    each.served_at = now;
     if (each.breaker.state(now) == Breaker::State::closed) return;
     each.breaker.taken_in(call.admitted_at);
     mark(each);
@@ -118,6 +119,7 @@ void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
   if (call.produced == 0) call.first_output_at = now;
   call.produced = produced;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    each.served_at = now;
     each.budget.advance(now);
     if (cost.later == LaterCharge::as_produced) each.budget.charge(0, more, now);
   });
@@ -173,6 +175,7 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
         budget.charge(0, output - call.produced, now);
     }
     if (ending == Ending::refused && &cost == &s.own) budget.uncount(call.sent_at, now);
+    if (ending == Ending::complete) each.served_at = now;
     const bool ours = ending == Ending::cut_off || ending == Ending::lost;
     if (ours && &cost == &s.upstream) {
       budget.cut_off(now - call.admitted_at, now);

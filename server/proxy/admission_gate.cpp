@@ -167,7 +167,7 @@ void AdmissionGate::assume_spent(Duration time) {
 
 void AdmissionGate::observe(const admission::UpstreamReport& report) {
   const std::unique_lock lock(mutex_);
-  if (report.probe) probing_ = true;
+  if (report.afterwards != admission::UpstreamReport::Afterwards::all) probing_ = true;
   scheduler_.observe(report, Clock::now(), rng_);
   pump();
 }

@@ -95,10 +95,10 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
   const bool hinted_too_late = diagnosis.hint && now + *diagnosis.hint > not_before_;
   const Instant until =
       verdict == Verdict::again && !hinted_too_late ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
-  // Too many at once: the cap has come down, so that nobody knocks in vain afterwards.
+  // Too many at once: the cap has come down, so that nobody knocks in vain afterwards. Unless nothing at all is served.
   const bool capped = diagnosis.cause == Cause::concurrency && settings_.learn.enabled;
   if (settings_.retry.enabled || settings_.breaker_enabled)
-    turn_.pause(until, diagnosis.of_model, capped ? Turn::Afterwards::all : Turn::Afterwards::one_first);
+    turn_.pause(until, diagnosis.of_model, capped ? Turn::Afterwards::all_if_it_serves : Turn::Afterwards::one_first);
   health.note_rest(account_, until);
   return verdict;
 }

@@ -101,7 +101,7 @@ void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {
     return of_model && budgets.model != admission::no_budget ? budgets.model : budgets.account;
   });
   report.pause_until = until;
-  report.probe = afterwards == Afterwards::one_first;
+  report.afterwards = afterwards;
   gate.observe(report);
 }
 

@@ -70,7 +70,7 @@ class Turn {
   // It turned the call away for what is under way there.
   void crowded(bool of_model, const admission::Crowding& crowding) { admission_.crowded(scope(of_model), crowding); }
   // The upstream is to be left alone until then; `of_model`: with this model only.
-  enum class Afterwards { one_first, all };  // who may go there then
+  using Afterwards = admission::UpstreamReport::Afterwards;  // who may go there then
   void pause(net::Instant until, bool of_model, Afterwards afterwards = Afterwards::one_first);
 
   // Nothing is waited for beyond this instant.

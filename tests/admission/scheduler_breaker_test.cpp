@@ -8,11 +8,12 @@ namespace {
 
 class AfterTrouble : public ::testing::Test {
  protected:
-  void open(Scope scope, const std::string& name, Instant until) {
+  using Afterwards = UpstreamReport::Afterwards;
+  void open(Scope scope, const std::string& name, Instant until, Afterwards afterwards = Afterwards::one_first) {
     UpstreamReport report;
     report.budget = desk.scheduler.budget(scope, name);
     report.pause_until = until;
-    report.probe = true;
+    report.afterwards = afterwards;
     desk.scheduler.observe(report, desk.now, rng);
     desk.check();
   }
@@ -22,6 +23,28 @@ class AfterTrouble : public ::testing::Test {
   Desk desk{all_of({})};
   Rng rng{1};
 };
+
+TEST_F(AfterTrouble, WhereNothingWasServedOneCallGoesFirstAlsoWhenTheCapHasComeDown) {
+  for (const char* name : {"a", "b"}) desk.submit(name, {});
+  EXPECT_EQ(desk.pass(), "a b");
+  for (int i = 0; i < 2; ++i) open(Scope::account, "up", start + 1s, Afterwards::all_if_it_serves);
+  EXPECT_EQ(state(), Breaker::State::open);
+}
+
+TEST_F(AfterTrouble, WhereCallsAreServedAllGoOnWhenTheCapHasComeDown) {
+  for (const char* name : {"a", "b", "c"}) desk.submit(name, {});
+  EXPECT_EQ(desk.pass(), "a b c");
+  taken_in("a");
+  desk.now += 1ms;
+  for (int i = 0; i < 2; ++i) open(Scope::account, "up", start + 1s, Afterwards::all_if_it_serves);
+  EXPECT_EQ(state(), Breaker::State::closed);
+  for (const char* name : {"d", "e", "f"}) desk.submit(name, {});
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.pass_when_woken(), "d e f");
+  // Nothing was served since.
+  open(Scope::account, "up", start + 3s, Afterwards::all_if_it_serves);
+  EXPECT_EQ(state(), Breaker::State::open);
+}
 
 TEST_F(AfterTrouble, OneCallGoesFirstThenTwiceAsMany) {
   open(Scope::account, "up", start + 7s);

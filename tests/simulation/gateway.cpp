@@ -212,7 +212,8 @@ void Gateway::take_failure(Id id, Trouble trouble, const Reply& reply) {
     // It holds for all who want to go there.
     admission::UpstreamReport report;
     report.budget = scheduler_->budget(Scope::account, account_budget);
-    report.probe = !reply.crowded;  // the cap has come down: nobody knocks
+    using Afterwards = admission::UpstreamReport::Afterwards;
+    report.afterwards = reply.crowded ? Afterwards::all_if_it_serves : Afterwards::one_first;
     report.pause_until = again ? next.not_before : loop_.now() + reply.hint.value_or(std::chrono::seconds(1));
     paused_until_ = std::max(paused_until_, *report.pause_until);
     scheduler_->observe(report, loop_.now(), rng_);

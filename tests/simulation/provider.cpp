@@ -57,7 +57,7 @@ void Provider::arrive(Id id) {
     ++books_.turned_away;
     const Instant first = first_turned_away_.try_emplace(trouble, loop_.now()).first->second;
     if (trouble->share >= 1 && loop_.now() > first + word_gets_round) ++books_.knocks;
-    tell(answer, {Reply::Kind::turned_away, 0, 0, std::nullopt});
+    tell(answer, {Reply::Kind::turned_away, 0, 0, std::nullopt, trouble->crowded});
     answers_.erase(found);
     return;
   }

@@ -22,7 +22,8 @@ struct Outage {
   };
   Kind kind = Kind::turns_away;
   Instant begin{}, end{};
-  double share = 1;  // of the calls
+  double share = 1;      // of the calls
+  bool crowded = false;  // turns_away: "too many at once" is what it says
 };
 
 struct ProviderSettings {

@@ -73,7 +73,7 @@ void add_outages(Scenario& scenario, Duration lasts, Rng& rng) {
   auto& outages = scenario.provider.outages;
   switch (up_to(3, rng)) {
     case 0:  // all of it, for a while
-      outages.push_back({kind(), begin, begin + lasts / 8, 1});
+      outages.push_back({kind(), begin, begin + lasts / 8, 1, chance(0.5, rng)});
       break;
     case 1:  // part of it, for longer
       outages.push_back({kind(), begin, begin + lasts / 3, between(0.05, 0.6, rng)});
