@@ -82,6 +82,13 @@ class LineWriter {
   std::string& line_;
 };
 
+// Tries that may have been billed and were followed by another.
+std::uint64_t possible_double_charges(const std::vector<UpstreamTry>& tries) {
+  if (tries.size() < 2) return 0;
+  return static_cast<std::uint64_t>(
+      std::count_if(tries.begin(), tries.end() - 1, [](const UpstreamTry& each) { return each.unanswered; }));
+}
+
 void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat format) {
   LineWriter line(format, out);
   line.text("request_id", record.request_id);
@@ -97,6 +104,7 @@ void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat f
   line.text("detail", record.detail);
   if (record.stream) line.yes("stream");
   line.number("attempts", record.attempts);
+  if (const auto twice = possible_double_charges(record.tries)) line.number("possible_double_charges", twice);
   line.milliseconds("duration_ms", record.duration);
   line.milliseconds("queue_ms", record.queued);
   if (record.queued_upstream.count() > 0) line.milliseconds("upstream_queue_ms", record.queued_upstream);

@@ -16,8 +16,9 @@ namespace weir::observe {
 // One call to an upstream and what came of it.
 struct UpstreamTry {
   std::string upstream;
-  int status = 0;     // 0: no answer
-  std::string cause;  // why it failed: a word of the provider files or weir's own code; empty: it did not
+  int status = 0;           // 0: no answer
+  std::string cause;        // why it failed: a word of the provider files or weir's own code; empty: it did not
+  bool unanswered = false;  // it was sent in full, and no answer came or none that was whole: may have been billed
 };
 
 struct ExchangeRecord {

@@ -146,7 +146,7 @@ struct Metrics::Impl {
   Family<Counter>& retries = counter("weir_upstream_retries_total", "Calls to upstreams that repeated a failed one.");
   Family<Counter>& double_charges =
       counter("weir_upstream_possible_double_charges_total",
-              "Repeated calls whose first try was sent and never answered: the upstream may have billed both.");
+              "Repeated calls of which a try was sent and not answered in full: the upstream may have billed both.");
   Family<Histogram>& durations =
       histogram("weir_request_duration_seconds", "From the request's head to the end of its answer.");
   Family<Histogram>& first_contents =
@@ -240,8 +240,7 @@ struct Metrics::Impl {
       if (i == 0) continue;
       retries.Add({{"upstream", each.upstream}}).Increment();
       const UpstreamTry& before = record.tries[i - 1];
-      if (before.status == 0 && before.cause == "weir_upstream_reset")
-        double_charges.Add({{"upstream", before.upstream}}).Increment();
+      if (before.unanswered) double_charges.Add({{"upstream", before.upstream}}).Increment();
     }
   }
 

@@ -13,8 +13,8 @@ namespace weir::proxy {
 
 using net::Clock;
 
-void Exchange::note_try(int status, std::string_view cause) {
-  record_.tries.push_back({destination_.upstream->name, status, std::string(cause)});
+void Exchange::note_try(int status, std::string_view cause, bool unanswered) {
+  record_.tries.push_back({destination_.upstream->name, status, std::string(cause), unanswered});
 }
 
 // What the upstream said of its trouble.

@@ -103,7 +103,7 @@ class Exchange {
   std::string downstream_fields(const net::ResponseHead& answer_head, const RelayOptions& options);
 
   // What is known of it.
-  void note_try(int status, std::string_view cause);
+  void note_try(int status, std::string_view cause, bool unanswered = false);
   void note_words(const protocol::UpstreamError& error, Cause cause, int status);
   void note_error_event(const Relay& relay, const net::ResponseHead& answer_head);
   void note_relayed(Relay& relay);

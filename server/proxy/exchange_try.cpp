@@ -73,9 +73,11 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
 net::Task<Exchange::Tried> Exchange::try_once() {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
-  // An upload cannot be sent twice, so it never goes on a connection that may have gone stale.
+  // What cannot be sent twice, or must not, never goes on a connection that may have gone stale: nobody can tell
+  // whether the upstream had begun with it.
   const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
-  Choice choice = uploads ? Choice::fresh_only : Choice::any;
+  const bool once_only = uploads || view_.has_side_effects || !settings_.retry.after_send;
+  Choice choice = once_only ? Choice::fresh_only : Choice::any;
   for (;;) {
     // What was made of the body for the try before is gone.
     if (route_.reads_body() && body_pieces_.empty()) {
@@ -134,7 +136,7 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   } else {
     tried.refusal = upstream_failed(failure, upstream.name);
   }
-  note_try(0, tried.refusal->code);
+  note_try(0, tried.refusal->code, failure.request_sent);
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
   decide(tried, timeout ? recovery_.timed_out(symptom_of(*tried.refusal))
                         : recovery_.failed(trouble, symptom_of(*tried.refusal)));
@@ -179,7 +181,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     note_try(answer_head.status, record_.cause);
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
   } else if (refusal) {
-    note_try(answer_head.status, refusal->code);
+    note_try(answer_head.status, refusal->code, answer_head.status < 400);
     const bool early = !relay.opened() && !session_.gone();
     tried.refusal = std::move(refusal);
     if (early) take_break(tried);

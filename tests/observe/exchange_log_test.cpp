@@ -68,6 +68,14 @@ TEST(ExchangeLine, AsJsonHasTheSameNamesAndTypedValues) {
             R"("trace_id":"4bf92f3577b34da6a3ce929d0e0e4736")");
 }
 
+TEST(ExchangeLine, CountsWhatMayHaveBeenBilledTwice) {
+  ExchangeRecord record = full();
+  record.tries = {{"a", 0, "weir_upstream_reset", true}, {"a", 500, "fault"}, {"a", 200, "", false}};
+  EXPECT_NE(format_exchange(record, LogFormat::json).find(R"(,"possible_double_charges":1,)"), std::string::npos);
+  record.tries = {{"a", 0, "weir_upstream_reset", true}};  // and not repeated
+  EXPECT_EQ(format_exchange(record, LogFormat::json).find("possible_double_charges"), std::string::npos);
+}
+
 TEST(ExchangeLine, LeavesOutWhatIsNotKnown) {
   ExchangeRecord record;
   record.request_id = "req_1";

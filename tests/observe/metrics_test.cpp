@@ -78,7 +78,7 @@ TEST(Metrics, CountEachTryAndWhatMayHaveBeenBilledTwice) {
   Metrics metrics;
   ExchangeRecord record = answered();
   record.attempts = 3;
-  record.tries = {{"ds", 429, "rate_limit"}, {"other", 0, "weir_upstream_reset"}, {"ds", 200, ""}};
+  record.tries = {{"ds", 429, "rate_limit"}, {"other", 0, "weir_upstream_reset", true}, {"ds", 200, ""}};
   metrics.exchange(record);
   const std::string text = metrics.text({});
   EXPECT_TRUE(says(text, R"(weir_upstream_responses_total{cause="rate_limit",status="429",upstream="ds"} 1)"));
@@ -247,10 +247,24 @@ TEST(Metrics, SayWhatWasLearnedOfAnUpstreamAndWhereFrom) {
                    R"(weir_upstream_learned_limit{upstream="ds",meter="concurrency",source="outcome"} 46)"));
 }
 
+TEST(Metrics, WhatWasSentAndNotAnsweredInFullMayHaveBeenBilledTwice) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.tries = {{"a", 0, "weir_upstream_reset"},          // before the request was through
+                  {"b", 200, "weir_upstream_reset", true},  // after the head
+                  {"b", 200, "weir_upstream_truncated", true},
+                  {"c", 0, "weir_upstream_reset", true}};  // the last one: nothing was repeated
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="b"} 2)"));
+  EXPECT_FALSE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="a"} 1)"));
+  EXPECT_FALSE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="c"} 1)"));
+}
+
 TEST(Metrics, AreThoseOfTheDocument) {
   Metrics metrics;
   ExchangeRecord record = answered();
-  record.tries = {{"ds", 0, "weir_upstream_reset"}, {"ds", 200, ""}};
+  record.tries = {{"ds", 0, "weir_upstream_reset", true}, {"ds", 200, ""}};
   record.input_tokens = record.output_tokens = record.estimated_input_tokens = record.reserved_tokens = 10;
   record.first_byte = record.first_content = record.queued = 1s;
   record.content_gaps.note(1s);

@@ -306,6 +306,49 @@ TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
   EXPECT_TRUE(proxy.wait_sessions(0));
   EXPECT_EQ(proxy.record().outcome, "client_left");
   EXPECT_EQ(calls(), 1u);
+TEST_F(Recovery, ACallWithSideEffectsNeverGoesOnAConnectionThatMayHaveGoneStale) {
+  const std::string with_side_effects = R"({"model":"m","input":"x"})";
+  upstream.expect_request().send(good).expect_request().send(good);  // not asked a second time
+  upstream.next_connection().expect_request().reset();
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(post("/v1/responses", with_side_effects));
+  EXPECT_EQ(client.read_response().status(), 200);
+  ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  client.send(post("/v1/responses", with_side_effects));
+  EXPECT_EQ(client.read_response().status(), 502);
+  EXPECT_EQ(calls(), 2u);
+}
+
+TEST_F(Recovery, NorDoesAnyCallWhereNothingMayBeSentTwice) {
+  upstream.expect_request().send(good).expect_request().send(good);  // not asked a second time
+  upstream.next_connection().expect_request().reset();
+  proxy::Settings made = settings();
+  made.retry.after_send = false;
+  TestProxy proxy(made);
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  EXPECT_EQ(answer_to_call(proxy).status(), 502);
+  EXPECT_EQ(calls(), 2u);
+}
+
+TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
+  upstream.expect_request().reset();
+  upstream.next_connection()
+      .expect_request()
+      .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n")
+      .reset();
+  upstream.next_connection().expect_request().send(failure).expect_request().send(good);
+  TestProxy proxy(settings());
+  EXPECT_EQ(answer_to_call(proxy).status(), 200);
+  const auto tries = proxy.record().tries;
+  ASSERT_EQ(tries.size(), 4u);
+  EXPECT_TRUE(tries[0].unanswered);
+  EXPECT_TRUE(tries[1].unanswered);
+  EXPECT_FALSE(tries[2].unanswered);  // answered, with a failure
+  EXPECT_FALSE(tries[3].unanswered);
+}
+
 }
 
 // White space has gone out before the JSON, and with it status 200.
