@@ -71,7 +71,10 @@ bool tells_of_meters(const net::MessageHead& head) {
                      [](const net::Field& field) { return protocol::tells_of_a_meter(field.name); });
 }
 
-// Calls each(meter, reading) for the meters with a window that a head tells of, as far as it is believed.
+// Whether a meter is one of the window: what is full again only later is one of a day.
+enum class Span { window, day };
+
+// Calls each(meter, reading, span) for the meters that a head tells of, as far as it is believed.
 template <typename Each>
 void each_reading(const Upstream& upstream, const net::MessageHead& head, Each each) {
   std::array<protocol::HeaderField, fields_max> fields;
@@ -85,7 +88,7 @@ void each_reading(const Upstream& upstream, const net::MessageHead& head, Each e
       protocol::parse_rate_limit_headers(std::span<const protocol::HeaderField>(fields.data(), count), now);
   const auto tell = [&](Meter meter, const MeterReading& reading) {
     const bool of_a_day = reading.reset && *reading.reset > upstream.limits.window + rounding;
-    if (reading.any() && !of_a_day) each(meter, reading);
+    if (reading.any()) each(meter, reading, of_a_day ? Span::day : Span::window);
   };
   if (upstream.limit_headers == LimitHeaders::all) tell(Meter::requests, read.requests);
   tell(Meter::input, read.input_tokens);
@@ -100,7 +103,9 @@ void each_reading(const Upstream& upstream, const net::MessageHead& head, Each e
 void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& head) {
   if (upstream.limit_headers == LimitHeaders::none) return;
   Said said(upstream);
-  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading) { said.add(meter, reading); });
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Span span) {
+    if (span == Span::window) said.add(meter, reading);
+  });
   if (!said.all().empty()) turn.hear(true, said.all());  // they count per model
 }
 
@@ -108,13 +113,15 @@ std::optional<milliseconds> wait_for_room(const Upstream& upstream, const net::M
                                           std::uint64_t tokens) {
   if (upstream.limit_headers == LimitHeaders::none) return std::nullopt;
   std::optional<milliseconds> wait;
-  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading) {
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Span span) {
     if (!reading.limit || *reading.limit == 0 || !reading.remaining) return;
     const std::uint64_t needed = std::min(meter == Meter::requests ? 1 : tokens, *reading.limit);
     if (*reading.remaining >= needed) return;
     const double part = static_cast<double>(needed - *reading.remaining) / static_cast<double>(*reading.limit);
-    const std::chrono::duration<double, std::milli> window = upstream.limits.window;
-    wait = std::max(wait.value_or(milliseconds(0)), std::chrono::ceil<milliseconds>(window * part));
+    const Duration length = span == Span::day ? Duration(std::chrono::hours(24)) : upstream.limits.window;
+    auto lacks = std::chrono::ceil<milliseconds>(std::chrono::duration<double, std::milli>(length) * part);
+    if (span == Span::day) lacks = std::min(lacks, *reading.reset);
+    wait = std::max(wait.value_or(milliseconds(0)), lacks);
   });
   return wait;
 }

@@ -52,11 +52,14 @@ TEST_F(WaitForRoom, IsNotKnownWhereNothingIsShortOrSaid) {
       << "Azure does not know";
 }
 
-TEST_F(WaitForRoom, IsNotThatOfAMeterOfTheDay) {
-  EXPECT_EQ(wait({{"x-ratelimit-limit-requests", "14400"},
-                  {"x-ratelimit-remaining-requests", "0"},
-                  {"x-ratelimit-reset-requests", "2m59.56s"}}),
-            std::nullopt);
+TEST_F(WaitForRoom, OfAMeterOfTheDayIsThePartOfADayUntilItIsFullAtTheMost) {
+  const auto wait_of = [this](const char* limit) {
+    return wait({{"x-ratelimit-limit-requests", limit},
+                 {"x-ratelimit-remaining-requests", "0"},
+                 {"x-ratelimit-reset-requests", "2m59.56s"}});
+  };
+  EXPECT_EQ(wait_of("14400"), 6s);
+  EXPECT_EQ(wait_of("100"), 179560ms);
 }
 
 TEST_F(WaitForRoom, IsNotBelievedOfEverybody) {
