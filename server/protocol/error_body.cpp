@@ -39,7 +39,19 @@ std::string first_text_of(dom::object object, std::initializer_list<std::string_
   return {};
 }
 
-// Google's list of details, of which one may be a RetryInfo; Anthropic's object.
+// The ids of the quotas that Google finds exceeded, "GenerateRequestsPerMinutePerProjectPerModel-FreeTier".
+void read_quota_failure(dom::object detail, UpstreamError& out) {
+  dom::array violations;
+  if (detail["violations"].get(violations) != simdjson::SUCCESS) return;
+  for (dom::element each : violations) {
+    dom::object violation;
+    if (each.get(violation) != simdjson::SUCCESS) continue;
+    const std::string id = text_of(violation, "quotaId");
+    if (!id.empty()) out.limit_source += (out.limit_source.empty() ? "" : " ") + id;
+  }
+}
+
+// Google's list of details, of which one may be a RetryInfo and one a QuotaFailure; Anthropic's object.
 void read_details(dom::object error, UpstreamError& out) {
   dom::object object;
   if (error["details"].get(object) == simdjson::SUCCESS) out.limit_source = text_of(object, "error_code");
@@ -47,7 +59,9 @@ void read_details(dom::object error, UpstreamError& out) {
   if (error["details"].get(details) != simdjson::SUCCESS) return;
   for (dom::element detail : details) {
     if (detail.get(object) != simdjson::SUCCESS) continue;
-    if (text_of(object, "@type").ends_with("google.rpc.RetryInfo")) out.retry_delay = text_of(object, "retryDelay");
+    const std::string type = text_of(object, "@type");
+    if (type.ends_with("google.rpc.RetryInfo")) out.retry_delay = text_of(object, "retryDelay");
+    if (type.ends_with("google.rpc.QuotaFailure")) read_quota_failure(object, out);
   }
 }
 

@@ -34,8 +34,9 @@ struct UpstreamError {
   std::string type;     // also Google's `status`
   std::string message;  // HTML or text: its first 512 bytes
   std::string param;
-  std::string retry_delay;   // google.rpc.RetryInfo retryDelay, e.g. "37s"
-  std::string limit_source;  // OpenRouter's error.metadata.limit_source; Anthropic's details.error_code
+  std::string retry_delay;  // google.rpc.RetryInfo retryDelay, e.g. "37s"
+  // OpenRouter's error.metadata.limit_source; Anthropic's details.error_code; Google's quotaIds, with a space between
+  std::string limit_source;
 };
 UpstreamError read_error_body(std::string_view body);
 

@@ -23,7 +23,7 @@ struct ErrorRule {
   std::optional<int> status;
   std::string code, type;  // patterns over the error body's fields
   std::string words;       // lower case, somewhere in the message
-  std::string source;      // OpenRouter's metadata.limit_source, Anthropic's details.error_code
+  std::string source;      // OpenRouter's metadata.limit_source, Anthropic's details.error_code, Google's quotaId
   Cause cause = Cause::fault;
   std::string meter;  // a limit word, when the code names one
   std::string scope;  // "account" or "model", when the code names one

@@ -63,7 +63,7 @@ std::size_t Exchange::best_destination() {
     net::Instant start = turn_.predicted_start(request);
     const net::Instant again = recovery_.not_before(name);
     if (again > net::Instant::min()) start = std::max({start, again, Clock::now() + in_vain_there});
-    const bool has_money = !recovery_.without_money(request.names.account);
+    const bool has_money = !recovery_.without_money(request.names);
     any_has_money = any_has_money || has_money;
     offers.push_back({name, each.weight, each.order, start, !has_money});
   }
@@ -80,7 +80,7 @@ bool Exchange::can_go_elsewhere(Recovery::By by) {
   return std::any_of(destinations_.begin(), destinations_.end(), [&](const Destination& each) {
     if (each.upstream == destination_.upstream) return false;
     const Turn::Request request = turn_request(each);
-    if (recovery_.without_money(request.names.account)) return false;
+    if (recovery_.without_money(request.names)) return false;
     return by == Recovery::By::sometime || turn_.predicted_start(request) <= soon;
   });
 }
@@ -98,7 +98,7 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
   Turn::Request request = turn_request(destination_);
   record_.reserved_tokens = reserved_tokens(request.upstream);
   record_.priority = word_of(request.priority);
-  recovery_.go_to(record_.upstream, request.names.account);
+  recovery_.go_to(record_.upstream, request.names);
   turn_.prepare(std::move(request));
   return std::nullopt;
 }

@@ -25,22 +25,28 @@ void Recovery::begin(bool repeatable, bool side_effects, std::function<bool(By)>
   elsewhere_ = std::move(elsewhere);
 }
 
-void Recovery::go_to(const std::string& upstream, const std::string& account) {
+void Recovery::go_to(const std::string& upstream, const BudgetNames& names) {
   upstream_ = upstream;
-  account_ = account;
+  account_ = names.account;
+  model_ = names.model;
   not_before_ = Instant::min();
 }
 
-bool Recovery::without_money(const std::string& account) const {
-  if (std::find(without_money_.begin(), without_money_.end(), account) != without_money_.end()) return true;
+bool Recovery::without_money(const BudgetNames& names) const {
+  return said_no_money(names.account) || (!names.model.empty() && said_no_money(names.model));
+}
+
+bool Recovery::said_no_money(const std::string& name) const {
+  if (std::find(without_money_.begin(), without_money_.end(), name) != without_money_.end()) return true;
   if (!settings_.breaker_enabled) return false;
-  const auto state = health_of(session_).state(account);
+  const auto state = health_of(session_).state(name);
   return state && Clock::now() < state->no_money_until;
 }
 
 std::optional<Refusal> Recovery::no_use() const {
-  if (!without_money(account_)) return std::nullopt;
-  const auto state = health_of(session_).state(account_);
+  const bool of_account = said_no_money(account_);
+  if (!of_account && (model_.empty() || !said_no_money(model_))) return std::nullopt;
+  const auto state = health_of(session_).state(of_account ? account_ : model_);
   if (!state) return std::nullopt;
   protocol::UpstreamError error;
   error.type = state->last.type;
@@ -72,16 +78,18 @@ std::optional<Refusal> Recovery::why_not() const {
 
 void Recovery::taken_in() {
   turn_.taken_in();
-  health_of(session_).note_success(account_);
+  turn_.note_content();
 }
 
 Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& symptom) {
   AccountHealth& health = health_of(session_);
   const auto now = Clock::now();
   if (diagnosis.cause == Cause::quota) {
-    const Instant until = health.note_no_money(account_, symptom, now);
-    if (settings_.breaker_enabled) turn_.pause(until, false);
-    without_money_.push_back(account_);
+    const bool of_model = diagnosis.of_model && !model_.empty();
+    const std::string& name = of_model ? model_ : account_;
+    const Instant until = health.note_no_money(name, symptom, now);
+    if (settings_.breaker_enabled) turn_.pause(until, of_model);
+    without_money_.push_back(name);
     return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::pointless;
   }
   if (diagnosis.cause == Cause::caller) {

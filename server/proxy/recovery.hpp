@@ -28,11 +28,12 @@ class Recovery {
   void begin(bool repeatable, bool side_effects, std::function<bool(By)> elsewhere);
   // Its body is not here any more.
   void forget_body() { repeatable_ = false; }
-  // The upstream that the next tries go to, and the account there: where callers bring their own, theirs.
-  void go_to(const std::string& upstream, const std::string& account);
+  // The upstream that the next tries go to, and the account there with its model: where callers bring their own,
+  // theirs.
+  void go_to(const std::string& upstream, const BudgetNames& names);
 
-  // An account that need not be asked: it has no money, as it told this call or, lately, another one.
-  bool without_money(const std::string& account) const;
+  // An account that need not be asked: it has no money (for the model), as it told this call or, lately, another one.
+  bool without_money(const BudgetNames& names) const;
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
   // An account that fails call after call is not waited for as long as one that is merely busy.
@@ -55,6 +56,7 @@ class Recovery {
   }
 
  private:
+  bool said_no_money(const std::string& name) const;
   Verdict next(admission::Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account);
   void rest_if_failing(const Symptom& symptom);
 
@@ -62,6 +64,7 @@ class Recovery {
   Turn& turn_;
   const Settings& settings_;
   std::string upstream_, account_;
+  std::string model_;  // the account's budget for it; empty: there is none
   bool repeatable_ = false, side_effects_ = false;
   std::function<bool(By)> elsewhere_;
   std::vector<std::string> without_money_;  // told so: asked once, or without breakers this would never end

@@ -56,8 +56,12 @@ class Turn {
   }
   // The upstream has begun to answer, and not by turning the call away.
   void taken_in() { admission_.taken_in(); }
-  // And there is content in the answer.
-  void note_content() { session_.context().shared.health.note_success(request_.names.account); }
+  // And there is content in the answer: all is well with the account, and its model.
+  void note_content() {
+    AccountHealth& health = session_.context().shared.health;
+    health.note_success(request_.names.account);
+    if (!request_.names.model.empty()) health.note_success(request_.names.model);
+  }
   void progress(std::uint64_t output_tokens);
   // The upstream has said how much input it counts.
   void measured(std::uint64_t input_tokens, std::uint64_t cached_tokens);

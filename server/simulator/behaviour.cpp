@@ -105,6 +105,7 @@ constexpr std::array headers{
     Header{"status", [](std::string_view t, Behaviour& b) { return read(t, b.faults.status); }},
     Header{"error-code", [](std::string_view t, Behaviour& b) { return read(t, b.error_code); }},
     Header{"error-message", [](std::string_view t, Behaviour& b) { return read(t, b.error_message); }},
+    Header{"error-body", [](std::string_view t, Behaviour& b) { return read(t, b.error_body); }},
     Header{"retry-after", [](std::string_view t, Behaviour& b) { return read(t, b.retry_after); }},
     Header{"stall-after", [](std::string_view t, Behaviour& b) { return read(t, b.faults.stall_after); }},
     Header{"drop-after", [](std::string_view t, Behaviour& b) { return read_drop(t, b.faults); }},

@@ -54,6 +54,7 @@ struct Behaviour {
   // Of scripted errors.
   std::string error_code;     // empty: what fits the status
   std::string error_message;  // the same
+  std::string error_body;     // not empty: all of it, whatever the voice
   std::string retry_after;    // "2" or "150ms", or any other value of the field retry-after
 
   Cutting cutting;

@@ -184,6 +184,7 @@ std::optional<Reply> Responder::scripted(Context& context) {
     Problem made = failure(context.voice, status, behaviour.error_code);
     if (!behaviour.error_message.empty()) made.message = behaviour.error_message;
     Reply reply = problem(context, made, cause);
+    if (!behaviour.error_body.empty()) reply.body = behaviour.error_body;
     const std::string_view wait = behaviour.retry_after;
     if (wait.ends_with("ms")) {
       put(reply.headers, "retry-after-ms: ", wait.substr(0, wait.size() - 2), "\r\n");

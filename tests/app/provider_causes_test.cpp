@@ -57,6 +57,14 @@ std::string name_of_row(const ::testing::TestParamInfo<ErrorRow>& info) {
 
 #define OPENAI_ERROR(type, code) R"({"error":{"message":"m","type":")" type R"(","param":null,"code":")" code R"("}})"
 
+#define GEMINI(quota)                                                                                                 \
+  R"([{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details. )" \
+  R"(Please retry in 1.5s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.)"      \
+  R"(QuotaFailure","violations":[{"quotaMetric":"generativelanguage.googleapis.com/generate_content_free_tier_)"      \
+  R"(requests","quotaId":")" quota                                                                                    \
+  R"("}]},{"@type":"type.googleapis.com/google.rpc.Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo",)"      \
+  R"("retryDelay":"1s"}]}}])"
+
 // What a status means wherever it comes from.
 const ErrorRow by_status[] = {
     {"BadRequest", "generic", 400, OPENAI_ERROR("invalid_request_error", "x"), Cause::caller},
@@ -76,7 +84,22 @@ const ErrorRow by_status[] = {
      {{"Retry-After", "3"}}},
     {"RequestTimeout", "generic", 408, "", Cause::fault},
     {"Conflict", "generic", 409, "", Cause::fault},
-    {"RateLimitExceeded", "openai", 429, OPENAI_ERROR("rate_limit_error", "rate_limit_exceeded"), Cause::minute_budget},
+    {"RateLimitExceeded",
+     "openai",
+     429,
+     OPENAI_ERROR("rate_limit_error", "rate_limit_exceeded"),
+     Cause::minute_budget,
+     {},
+     "",
+     true},
+    {"GroqsDayOfOneModel",
+     "generic",
+     429,
+     OPENAI_ERROR("tokens", "rate_limit_exceeded"),
+     Cause::minute_budget,
+     {},
+     "",
+     true},
     {"RateLimitExceededOfRequests",
      "openai",
      429,
@@ -117,13 +140,58 @@ const ErrorRow by_status[] = {
      429,
      R"({"type":"error","error":{"type":"rate_limit_error","message":"m"}})",
      Cause::minute_budget,
-     {{"retry-after", "12"}}},
+     {{"retry-after", "12"}},
+     "",
+     true},
     {"AnthropicAcceleration", "anthropic", 429,
      R"({"type":"error","error":{"type":"rate_limit_error","message":"You hit an acceleration limit"}})", Cause::ramp},
     {"MoonshotQuota", "generic", 429, R"({"error":{"message":"m","type":"exceeded_current_quota_error"}})",
      Cause::quota},
     {"MoonshotRateLimit", "generic", 429, R"({"error":{"message":"m","type":"rate_limit_reached_error"}})",
      Cause::minute_budget},
+    {"MoonshotConcurrency",
+     "generic",
+     429,
+     R"({"error":{"message":"Your account reached max concurrency: 3","type":"rate_limit_reached_error"}})",
+     Cause::concurrency,
+     {},
+     "concurrency"},
+    {"ZhipuArrears", "generic", 429, R"({"error":{"code":"1113","message":"m"}})", Cause::quota},
+    {"ZhipuUsedUp", "generic", 429, R"({"error":{"code":"1308","message":"m"}})", Cause::quota},
+    {"ZhipuAtOnce",
+     "generic",
+     429,
+     R"({"error":{"code":"1302","message":"m"}})",
+     Cause::concurrency,
+     {},
+     "concurrency",
+     true},
+    {"ZhipuTooOften", "generic", 429, R"({"error":{"code":"1303","message":"m"}})", Cause::minute_budget},
+    {"ZhipuOverload", "generic", 429, R"({"error":{"code":"1305","message":"m"}})", Cause::overload},
+    {"GeminisMinute",
+     "generic",
+     429,
+     GEMINI("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"),
+     Cause::minute_budget,
+     {},
+     "",
+     true},
+    {"GeminisDay",
+     "generic",
+     429,
+     GEMINI("GenerateRequestsPerDayPerProjectPerModel-FreeTier"),
+     Cause::quota,
+     {},
+     "",
+     true},
+    {"GeminiWithoutAnId",
+     "generic",
+     429,
+     R"([{"error":{"code":429,"message":"You exceeded your current quota. Please retry in 1.5s."}}])",
+     Cause::minute_budget,
+     {},
+     "",
+     true},
     {"MoonshotOverload", "generic", 429, R"({"error":{"message":"m","type":"engine_overloaded_error"}})",
      Cause::overload},
     {"ServerFault", "generic", 500, "", Cause::fault},
@@ -137,6 +205,19 @@ const ErrorRow by_status[] = {
     {"OverloadedBehindAnUnknownServer", "generic", 529, "", Cause::overload},
 };
 INSTANTIATE_TEST_SUITE_P(ByStatus, ProviderError, ::testing::ValuesIn(by_status), name_of_row);
+
+// Errors inside a 200, whole or as an event: a status that stands in them counts as theirs.
+const ErrorRow inside_a_200[] = {
+    {"NoCredits", "openrouter", 200, R"({"error":{"code":402,"message":"Insufficient credits"}})", Cause::quota},
+    {"BadRequest", "vllm", 200, R"({"error":{"code":400,"type":"BadRequestError","message":"bad"}})", Cause::caller},
+    {"BadRequestFlat", "generic", 200, R"({"object":"error","message":"bad","type":"BadRequestError","code":400})",
+     Cause::caller},
+    {"TooOften", "openrouter", 200, R"({"error":{"code":429,"message":"m"}})", Cause::minute_budget},
+    {"ServerFault", "generic", 200, R"({"error":{"code":500,"message":"m"}})", Cause::fault},
+    {"NoStatus", "generic", 200, R"({"error":{"code":"1234","message":"m"}})", Cause::fault},
+    {"MoneyInWords", "generic", 200, R"({"error":{"message":"You exceeded your current quota"}})", Cause::quota},
+};
+INSTANTIATE_TEST_SUITE_P(InsideA200, ProviderError, ::testing::ValuesIn(inside_a_200), name_of_row);
 
 const ErrorRow of_deepseek[] = {
     {"BadBody", "deepseek", 400, OPENAI_ERROR("invalid_request_error", "invalid_request_error"), Cause::caller},
@@ -206,19 +287,6 @@ const ErrorRow of_ark[] = {
      429,
      ARK_ERROR("ModelAccountIpmRateLimitExceeded"),
      Cause::minute_budget,
-// Errors inside a 200, whole or as an event: a status that stands in them counts as theirs.
-const ErrorRow inside_a_200[] = {
-    {"NoCredits", "openrouter", 200, R"({"error":{"code":402,"message":"Insufficient credits"}})", Cause::quota},
-    {"BadRequest", "vllm", 200, R"({"error":{"code":400,"type":"BadRequestError","message":"bad"}})", Cause::caller},
-    {"BadRequestFlat", "generic", 200, R"({"object":"error","message":"bad","type":"BadRequestError","code":400})",
-     Cause::caller},
-    {"TooOften", "openrouter", 200, R"({"error":{"code":429,"message":"m"}})", Cause::minute_budget},
-    {"ServerFault", "generic", 200, R"({"error":{"code":500,"message":"m"}})", Cause::fault},
-    {"NoStatus", "generic", 200, R"({"error":{"code":"1234","message":"m"}})", Cause::fault},
-    {"MoneyInWords", "generic", 200, R"({"error":{"message":"You exceeded your current quota"}})", Cause::quota},
-};
-INSTANTIATE_TEST_SUITE_P(InsideA200, ProviderError, ::testing::ValuesIn(inside_a_200), name_of_row);
-
      {},
      "",
      true},
@@ -298,6 +366,12 @@ const HintRow hints[] = {
     {"WordsOfOpenAiInMinutes", {}, IN_WORDS("Please try again in 7m12s."), 432s},
     {"WordsOfGoogle", {}, IN_WORDS("Please retry in 36.9s."), 36900ms},
     {"WordsInFull", {}, IN_WORDS("Please retry after 20 seconds."), 20s},
+    {"WordsInMinutesAndSeconds", {}, IN_WORDS("Please try again in 5 minutes and 30 seconds."), 330s},
+    {"WordsInMinutes", {}, IN_WORDS("Try again in 2 minutes"), 2min},
+    {"WordsInHoursAndMinutes", {}, IN_WORDS("Retry in 1 hour, 5 min."), 65min},
+    {"WordsAfter", {}, IN_WORDS("Please try again after 1 seconds."), 1s},
+    {"WordsWithoutAUnit", {}, IN_WORDS("Please retry after 20."), {}},
+    {"WordsWithoutANumber", {}, IN_WORDS("Please try again in some minutes."), {}},
     {"TheTimeToFullIsNone",
      {{"x-ratelimit-reset-requests", "1s"},
       {"x-ratelimit-reset-tokens", "6m0s"},
@@ -318,9 +392,3 @@ INSTANTIATE_TEST_SUITE_P(EveryForm, ProviderHint, ::testing::ValuesIn(hints),
 
 }  // namespace
 }  // namespace weir::app
-    {"WordsInMinutesAndSeconds", {}, IN_WORDS("Please try again in 5 minutes and 30 seconds."), 330s},
-    {"WordsInMinutes", {}, IN_WORDS("Try again in 2 minutes"), 2min},
-    {"WordsInHoursAndMinutes", {}, IN_WORDS("Retry in 1 hour, 5 min."), 65min},
-    {"WordsAfter", {}, IN_WORDS("Please try again after 1 seconds."), 1s},
-    {"WordsWithoutAUnit", {}, IN_WORDS("Please retry after 20."), {}},
-    {"WordsWithoutANumber", {}, IN_WORDS("Please try again in some minutes."), {}},

@@ -212,6 +212,18 @@ TEST_F(Recovery, AnAccountWithoutMoneyIsAskedOnce) {
   EXPECT_EQ(calls(), 1u);
 }
 
+TEST_F(Recovery, AQuotaOfOneModelStopsNoOther) {
+  upstream.expect_request().send(refusal({}, "insufficient_quota")).expect_request().send(good);
+  proxy::Settings made = settings();
+  made.upstreams[0].error_rules[0].scope = "model";
+  TestProxy proxy(made);
+  EXPECT_EQ(answer_to_call(proxy).status(), 429);
+  const HttpMessage told = answer_to_call(proxy);
+  EXPECT_EQ(told.field("x-weir-error"), "insufficient_quota");
+  EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"another","messages":[]})").status(), 200);
+  EXPECT_EQ(calls(), 2u);
+}
+
 TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
   always(failure);
   proxy::Settings made = settings();
@@ -294,18 +306,6 @@ TEST_F(Recovery, ACallWithSideEffectsThatMayHaveBeenTakenInIsNotRepeated) {
   EXPECT_EQ(calls(), 1u);
 }
 
-TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
-  upstream.expect_request().send(refusal("retry-after-ms: 60000\r\n"));
-  TestProxy proxy(settings());
-  {
-    RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
-    ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
-    ASSERT_TRUE(proxy.wait_idle_upstreams(1));
-  }
-  EXPECT_TRUE(proxy.wait_sessions(0));
-  EXPECT_EQ(proxy.record().outcome, "client_left");
-  EXPECT_EQ(calls(), 1u);
 TEST_F(Recovery, ACallWithSideEffectsNeverGoesOnAConnectionThatMayHaveGoneStale) {
   const std::string with_side_effects = R"({"model":"m","input":"x"})";
   upstream.expect_request().send(good).expect_request().send(good);  // not asked a second time
@@ -349,6 +349,18 @@ TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
   EXPECT_FALSE(tries[3].unanswered);
 }
 
+TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
+  upstream.expect_request().send(refusal("retry-after-ms: 60000\r\n"));
+  TestProxy proxy(settings());
+  {
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
+    ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  }
+  EXPECT_TRUE(proxy.wait_sessions(0));
+  EXPECT_EQ(proxy.record().outcome, "client_left");
+  EXPECT_EQ(calls(), 1u);
 }
 
 // White space has gone out before the JSON, and with it status 200.

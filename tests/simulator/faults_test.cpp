@@ -51,6 +51,7 @@ TEST_F(Faulty, AnswersTheStatusItIsTold) {
   EXPECT_EQ(at(quota.body, "/error/type"), "insufficient_quota");
   EXPECT_EQ(at(quota.body, "/error/code"), "insufficient_quota");
   EXPECT_EQ(quota.header("retry-after-ms"), "150");
+  EXPECT_EQ(whole("x-sim-status: 429\r\nx-sim-error-body: [1]\r\n").body, "[1]");
   EXPECT_EQ(client_.get("/v1/models", "x-sim-status: 500\r\n").status, 500);
   EXPECT_EQ(simulator_.stats().accepted, 0u);
 }
