@@ -142,6 +142,7 @@ class Server {
 
   ~Server() {
     stop_workers();
+    shared_.gate.stop();  // its timer posts to workers
     if (state_file_) state_file_->write(StateFile::Occasion::end);
     log_.info("stopped");
   }

@@ -109,18 +109,22 @@ AdmissionGate::AdmissionGate()
     : scheduler_({}, Clock::now()), rng_(std::random_device{}()), timer_([this] { run_timer(); }) {}
 
 AdmissionGate::~AdmissionGate() {
+  stop();
+}
+
+void AdmissionGate::stop() {
   {
     const std::unique_lock lock(mutex_);
     stopping_ = true;
+    for (std::shared_ptr<Admission::Wait>& each : waits_) each.reset();
   }
   changed_.notify_all();
-  timer_.join();
+  if (timer_.joinable()) timer_.join();
 }
 
 void AdmissionGate::reconfigure(const Settings& settings) {
-  const auto now = Clock::now();
-  admission::Limits limits = admission_limits(settings, now, std::chrono::system_clock::now());
-  with([&](admission::Scheduler& scheduler) { scheduler.reconfigure(std::move(limits), now); });
+  admission::Limits limits = admission_limits(settings, Clock::now(), std::chrono::system_clock::now());
+  with([&](admission::Scheduler& scheduler) { scheduler.reconfigure(std::move(limits), Clock::now()); });
 }
 
 Admission AdmissionGate::enter(net::Worker& worker, net::Bell bell, const Owner& owner,
@@ -201,6 +205,7 @@ void AdmissionGate::each_waiting(
 }
 
 void AdmissionGate::pump(net::Instant now, AtOnce* at_once) {
+  if (stopping_) return;
   for (const admission::Decision& decision : scheduler_.dispatch(now)) {
     if (at_once && decision.ticket.index == at_once->index) {
       at_once->decided = true;

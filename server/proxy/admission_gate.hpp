@@ -82,6 +82,9 @@ class AdmissionGate {
   AdmissionGate(const AdmissionGate&) = delete;
   AdmissionGate& operator=(const AdmissionGate&) = delete;
 
+  // No decision is posted to a worker any more: workers are about to go. What still waits is let go of.
+  void stop();
+
   void reconfigure(const Settings& settings);
 
   // The submission is made with the scheduler at hand, since it names budgets by id. The answer may be waiting,
