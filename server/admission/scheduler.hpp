@@ -286,6 +286,7 @@ class Scheduler {
   void wake_at(Place& place, Instant when);
   void mark(Place& place);
   void mark_budgets_of(Call& call);
+  void mark_with_accounts(Place& place);
   Place& upstream_place(const Submission& submission, Scope scope);
   void expire_learned(Instant now);
   void change_limits(const std::function<void()>& change, Instant now);

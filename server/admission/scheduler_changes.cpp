@@ -16,9 +16,7 @@ void Scheduler::observe(const UpstreamReport& report, Instant now, Rng& rng) {
       until += Duration(static_cast<Duration::rep>(rng() % static_cast<std::uint64_t>(report.jitter.count())));
     open_or_pause(at, report, until, now);
   }
-  // Whoever stands first at an account may have to wait here now, and let others pass.
-  mark(at);
-  for (Place* account : accounts_) mark(*account);
+  mark_with_accounts(at);
 }
 
 void Scheduler::open_or_pause(Place& at, const UpstreamReport& report, Instant until, Instant now) {

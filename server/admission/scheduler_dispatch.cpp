@@ -260,6 +260,17 @@ void Scheduler::mark(Place& place) {
   (place.queue ? marked_accounts_ : marked_).push_back(&place);
 }
 
+// There may be less room than there was: whoever stands first at an account may have to wait here now, and let others
+// pass.
+void Scheduler::mark_with_accounts(Place& place) {
+  mark(place);
+  if (place.queue) return;  // nobody waits for an account but in its own order
+  for (Place* account : accounts_) {
+    const Lane* lane = account->queue->order().first(now_, limits_.age_step);
+    if (lane && (lane->share->key == place.id || lane->team == place.id || lane->model == place.id)) mark(*account);
+  }
+}
+
 void Scheduler::mark_budgets_of(Call& call) {
   each_budget(call, [&](Place& each, const Cost&, const Expectation&) { mark(each); });
 }

@@ -36,8 +36,7 @@ void Scheduler::hear(Ticket ticket, Scope scope, const SaidOfMeter& said, Instan
     change_limits([&] { at.budget.apply_learned(now); }, now);
     at.budget.advance(now);
     learned_expires_ = std::min(learned_expires_, at.budget.learned().next_expiry());
-    mark(at);
-    for (Place* account : accounts_) mark(*account);
+    mark_with_accounts(at);
   }
   if (!said.used || !limits_.learn.enabled) return;
   // What it showed was true when the call came there; since then some has left again.

@@ -540,6 +540,22 @@ TEST(Scheduler, ARefusalOfTheUpstreamHoldsUpTheBudgetItNames) {
   EXPECT_EQ(desk.now, start + 7s);
 }
 
+TEST(Scheduler, NewsOfAModelLetsThoseBehindItsFirstPass) {
+  Desk desk(all_of({account({{Meter::tokens, 100}})}));
+  desk.submit("a", {.tokens = 100});
+  desk.pass();
+  desk.submit("first", {.key = "k", .model = "m", .tokens = 100});
+  desk.submit("second", {.key = "l", .tokens = 100});
+  EXPECT_EQ(desk.pass(), "");
+  UpstreamReport report;
+  report.budget = desk.scheduler.budget(Scope::model, "m");
+  report.pause_until = start + 5min;
+  Rng rng;
+  desk.scheduler.observe(report, desk.now, rng);
+  EXPECT_EQ(desk.pass_when_woken(), "second");
+  EXPECT_LT(desk.now, start + 61s);
+}
+
 TEST(Scheduler, APauseIsNotShortenedByALaterOne) {
   Desk desk(all_of({}));
   Rng rng(1);
