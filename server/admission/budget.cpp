@@ -18,8 +18,12 @@ constexpr std::size_t index_of(Meter meter) {
 Budget::Budget(BudgetLimits limits) : configured_(std::move(limits)), limits_(configured_) {
   // Those without a limit remember too, coarsely: one may be set while what passed still counts.
   for (const Meter meter : window_meters) windows_.emplace_back(window_limit(meter));
-  requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
-  tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
+  configure_days(Instant::min());
+}
+
+void Budget::configure_days(Instant now) {
+  requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard, now);
+  tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard, now);
 }
 
 void Budget::configure(BudgetLimits limits, Instant now) {
@@ -29,8 +33,7 @@ void Budget::configure(BudgetLimits limits, Instant now) {
   if (limits.limit(Meter::in_flight) != configured_.limit(Meter::in_flight)) cap_.forget();
   configured_ = std::move(limits);
   apply_learned(now);
-  requests_day_.configure(limits_.limit(Meter::requests_day), limits_.day_resets, limits_.guard);
-  tokens_day_.configure(limits_.limit(Meter::tokens_day), limits_.day_resets, limits_.guard);
+  configure_days(now);
 }
 
 bool Budget::note_limit(const SaidOfMeter& said, std::optional<Tokens> whole, const LearnRules& rules, Instant now) {
@@ -127,10 +130,19 @@ std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* late
   return std::nullopt;
 }
 
-std::optional<Meter> Budget::oversize(const Cost& cost) const {
-  for (const Meter meter : {Meter::tokens, Meter::input, Meter::output, Meter::tokens_day}) {
-    const auto limit = limits_.limit(meter);
-    if (limit && on_arrival(meter == Meter::tokens_day ? Meter::tokens : meter, cost) > *limit) return meter;
+std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
+  if (beyond == Beyond::limit) {
+    for (const Meter meter : {Meter::tokens, Meter::input, Meter::output, Meter::tokens_day}) {
+      const auto limit = limits_.limit(meter);
+      if (limit && on_arrival(meter == Meter::tokens_day ? Meter::tokens : meter, cost) > *limit) return meter;
+    }
+    return std::nullopt;
+  }
+  // By what is configured: what was learned expires. Of days nothing is owed.
+  const Tokens windows_max = std::max<Tokens>(10, std::chrono::minutes(10) / limits_.window);
+  for (const Meter meter : {Meter::tokens, Meter::input, Meter::output}) {
+    const auto limit = configured_.limit(meter);
+    if (limit && on_arrival(meter, cost) / std::max<Tokens>(1, *limit) > windows_max) return meter;
   }
   return std::nullopt;
 }
@@ -182,6 +194,15 @@ void Budget::send(const Cost& cost, Instant now) {
   tokens_day_.charge(cost.tokens, now);
 }
 
+void Budget::unsend(const Cost& cost, Instant sent_at, Instant now) {
+  next_change_ = Instant::min();
+  for (const Meter meter : window_meters) window(meter).unsend(on_arrival(meter, cost), sent_at, now);
+  requests_day_.correct(sent_at, -1);
+  requests_day_.reserve(1);
+  tokens_day_.correct(sent_at, -cost.tokens);
+  tokens_day_.reserve(cost.tokens);
+}
+
 void Budget::finish(Duration held) {
   --in_flight_;
   held_ = held_ == Duration::zero() ? held : held_ + (held - held_) / 8;
@@ -225,6 +246,19 @@ void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) 
   window(Meter::tokens).correct(sent_at, tokens, now);
   window(Meter::input).correct(sent_at, input, now);
   tokens_day_.correct(sent_at, tokens);
+}
+
+void Budget::forgive(const Cost& cost, Instant sent_at) {
+  for (WindowMeter& each : windows_) each.forgive(sent_at);
+  const auto day = limits_.limit(Meter::tokens_day);
+  if (day && cost.tokens > *day) tokens_day_.correct(sent_at, -cost.tokens);
+  next_change_ = Instant::min();
+}
+
+Tokens Budget::at_most_a_window(Tokens output) const {
+  Tokens most = 0;
+  for (const Meter meter : {Meter::tokens, Meter::output}) most = std::max(most, limits_.limit(meter).value_or(0));
+  return std::min(output, most);
 }
 
 void Budget::uncount(Instant sent_at, Instant now) {
@@ -271,6 +305,8 @@ std::vector<Budget::Charge> Budget::charges(Instant now) const {
     for (const WindowLog::Entry& entry : window(meter).log().entries()) {
       if (entry.amount > 0) list.push_back({meter, entry.leaves - now, entry.amount});
     }
+    for (const Debts::Debt& debt : window(meter).debts().all())
+      list.push_back({meter, debt.due - now, debt.rest, true});
     // What is on its way counts as if it were sent now.
     if (const Tokens open = window(meter).reserved(); open > 0)
       list.push_back({meter, limits_.window + limits_.guard, open});
@@ -284,6 +320,11 @@ std::vector<Budget::Charge> Budget::charges(Instant now) const {
 }
 
 void Budget::restore(const Charge& charge, Instant now) {
+  if (charge.debt) {
+    if (index_of(charge.meter) < windows) window(charge.meter).restore_debt(now + charge.leaves_in, charge.amount);
+    next_change_ = Instant::min();
+    return;
+  }
   if (charge.leaves_in <= Duration::zero()) return;
   if (charge.meter == Meter::requests_day) return requests_day_.charge(charge.amount, now);
   if (charge.meter == Meter::tokens_day) return tokens_day_.charge(charge.amount, now);

@@ -75,8 +75,10 @@ class Budget {
   // `spread`: for the layout of what is expected, whatever it holds; as in plan() and unplan(). With one for all
   // budgets of a call it is laid out once.
   std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Spread& spread, Instant now) const;
-  // A meter whose limit the cost alone exceeds; nullopt: none.
-  std::optional<Meter> oversize(const Cost& cost) const;
+  // A meter whose limit the cost alone exceeds; nullopt: none. Or, by so much that it would be in debt for too long:
+  // for ten windows, and for ten minutes.
+  enum class Beyond : std::uint8_t { limit, all_debt };
+  std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
   // When this many more requests and tokens would have passed, and which meter takes longest: a prediction. How long
   // calls stay in flight is not known before one has ended: that is guessed, or counts as nothing.
   enum class Basis : std::uint8_t { guesses, knowledge };
@@ -85,6 +87,8 @@ class Budget {
   void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent
   void send(const Cost& cost, Instant now);
+  // What was sent then did not arrive, and is to be sent again: as it was before.
+  void unsend(const Cost& cost, Instant sent_at, Instant now);
   void finish(Duration held);  // a sent call is over
   // The same, when the upstream has yet to learn of it: its slot is free a guard later.
   void cut_off(Duration held, Instant now);
@@ -94,6 +98,10 @@ class Budget {
   void charge(Tokens input, Tokens output, Instant now);
   // The charge on arrival was another by so much.
   void correct(Instant sent_at, Tokens tokens, Tokens input, Instant now);
+  // The upstream turned it away: what it was charged beyond a whole limit cannot have been taken.
+  void forgive(const Cost& cost, Instant sent_at);
+  // Of output that nobody saw: as much of it as the limits let through in one window.
+  Tokens at_most_a_window(Tokens output) const;
   // A call of then did not count as a request after all.
   void uncount(Instant sent_at, Instant now);
   void assume_spent(Instant until, Instant now);
@@ -107,15 +115,16 @@ class Budget {
   // What is charged, for a file that outlives the process.
   struct Charge {
     Meter meter = Meter::requests;
-    Duration leaves_in{0};  // of a day: until midnight
+    Duration leaves_in{0};  // of a day: until midnight; of a debt: until a limit's worth of it falls due
     Tokens amount = 0;
+    bool debt = false;
   };
   std::vector<Charge> charges(Instant now) const;
   void restore(const Charge& charge, Instant now);
 
  private:
   static constexpr std::size_t windows = 4;  // requests, tokens, input, output
-  void configure_windows(Instant now);
+  void configure_days(Instant now);
   static Tokens on_arrival(Meter meter, const Cost& cost);
   static std::optional<Outlook> later_of(Meter meter, const Expectation& expectation);
   template <typename Each>

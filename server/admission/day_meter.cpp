@@ -4,10 +4,15 @@
 
 namespace weir::admission {
 
-void DayMeter::configure(std::optional<Tokens> limit, Instant resets, Duration guard) {
+void DayMeter::configure(std::optional<Tokens> limit, Instant resets, Duration guard, Instant now) {
+  advance(now);  // a midnight that has passed unseen
   limit_ = limit;
-  resets_ = resets;
   guard_ = guard;
+  if (resets == never) return;
+  // Within the guard after a midnight the old day is not over yet, though the next one is known.
+  const bool goes_on = resets_ <= now;
+  after_ = goes_on ? resets : never;
+  if (!goes_on) resets_ = resets;
 }
 
 void DayMeter::advance(Instant now) {
@@ -16,7 +21,8 @@ void DayMeter::advance(Instant now) {
     used_ = late_;
     late_ = 0;
     began_ = resets_;
-    resets_ += std::chrono::hours(24);
+    resets_ = after_ == never ? resets_ + std::chrono::hours(24) : after_;
+    after_ = never;
   }
 }
 

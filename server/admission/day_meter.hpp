@@ -9,8 +9,8 @@ namespace weir::admission {
 
 class DayMeter {
  public:
-  // `resets`: the next midnight; `never`: it does not start again.
-  void configure(std::optional<Tokens> limit, Instant resets, Duration guard);
+  // `resets`: the next midnight; `never`: the old ones go on, and without any it does not start again.
+  void configure(std::optional<Tokens> limit, Instant resets, Duration guard, Instant now);
   std::optional<Tokens> limit() const { return limit_; }
 
   void advance(Instant now);
@@ -33,6 +33,7 @@ class DayMeter {
   Duration guard_{};
   Instant began_ = Instant::min();
   Instant resets_ = never;
+  Instant after_ = never;  // the midnight after it, where that is not a day later
   Tokens used_ = 0;
   Tokens late_ = 0;  // charged within the guard before midnight: the provider may count it in the new day
   Tokens reserved_ = 0;

@@ -101,6 +101,13 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     });
     if (oversize) return reject(*oversize, Refusal::oversize);
   }
+  std::optional<Rejection> oversize;
+  const bool refuses = limits_.oversize == Oversize::refuse;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    const auto meter = each.budget.oversize(cost, refuses ? Budget::Beyond::limit : Budget::Beyond::all_debt);
+    if (meter && !oversize) oversize = Rejection{Refusal::oversize, each.id, *meter, never, 0};
+  });
+  if (oversize) return reject(*oversize, Refusal::oversize);
   ++queued_;
   queued_bytes_ += s.bytes;
   if (s.deadline != never) deadlines_.push(timed(call));

@@ -39,7 +39,7 @@ struct Limits {
   std::size_t requests_max = 10'000;             // waiting
   std::size_t bytes_max = 256u << 20;            // of their bodies
   Duration age_step = std::chrono::seconds(30);  // waiting that long lifts a request by one class
-  Oversize oversize = Oversize::alone;
+  Oversize oversize = Oversize::alone;           // refused all the same: what would be in debt for too long
   LearnRules learn;
 };
 

@@ -37,6 +37,15 @@ Expectation expectation_of(const Cost& cost, const OutputPace& pace, Tokens prod
   return expectation;
 }
 
+// What an upstream says is not to be trusted with the books: more of the input cached than there was would be paid for
+// by others.
+Usage plausible(Usage usage) {
+  usage.input = std::clamp<Tokens>(usage.input, 0, tokens_of_call_max);
+  usage.cached = std::clamp<Tokens>(usage.cached, 0, usage.input);
+  usage.output = std::clamp<Tokens>(usage.output, 0, tokens_of_call_max);
+  return usage;
+}
+
 }  // namespace
 
 // What is expected of a call from now on.
@@ -113,6 +122,7 @@ void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
   now_ = std::max(now_, now);
   Call& call = call_of(ticket);
   assert(call.state == Call::State::sent);
+  produced = std::min(produced, tokens_of_call_max);
   const Tokens more = produced - call.produced;
   if (more <= 0) return;
   unplan(call);
@@ -132,9 +142,10 @@ void Scheduler::measured(Ticket ticket, Tokens input, Tokens cached, Instant now
   Call& call = call_of(ticket);
   assert(call.state == Call::State::sent);
   Submission& s = call.submission;
+  const Usage said = plausible({true, input, cached, 0});
   const auto counted = [&](const Cost& cost) {
     const bool corrects = cost.corrects && cost.later != LaterCharge::at_end;
-    return corrects ? input - (cost.cached_input_free ? cached : 0) : cost.input;
+    return corrects ? said.input - (cost.cached_input_free ? said.cached : 0) : cost.input;
   };
   if (counted(s.own) == s.own.input && counted(s.upstream) == s.upstream.input) return;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -147,11 +158,12 @@ void Scheduler::measured(Ticket ticket, Tokens input, Tokens cached, Instant now
   mark_budgets_of(call);
 }
 
-void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant now) {
+void Scheduler::settle(Ticket ticket, const Usage& said, Ending ending, Instant now) {
   now_ = std::max(now_, now);
   Call& call = call_of(ticket);
   if (call.state != Call::State::sent) return withdraw(ticket, now);
   const Submission& s = call.submission;
+  const Usage usage = plausible(said);
   unplan(call);
   Tokens fair_size = 0;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -159,13 +171,14 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
     budget.advance(now);
     Tokens input = cost.later == LaterCharge::at_end ? cost.later_input : cost.input;
     Tokens output = std::max(call.produced, cost.later_output);
-    if (ending == Ending::lost) output = std::max(output, cost.output_max);
     if (ending == Ending::refused) input = output = 0;
     if (usage.known) {
       input = usage.input - (cost.cached_input_free ? usage.cached : 0);
       output = usage.output;
     }
+    // The turn of the key goes by what was likely used; what the worst would be is for the limits only.
     if (each.id == s.key) fair_size = input + output;
+    if (ending == Ending::lost && !usage.known) output = std::max(output, budget.at_most_a_window(cost.output_max));
     if (cost.later == LaterCharge::at_end) {
       budget.charge(input, output, now);
     } else {
@@ -174,7 +187,10 @@ void Scheduler::settle(Ticket ticket, const Usage& usage, Ending ending, Instant
       if (cost.later == LaterCharge::as_produced && output > call.produced)
         budget.charge(0, output - call.produced, now);
     }
-    if (ending == Ending::refused && &cost == &s.own) budget.uncount(call.sent_at, now);
+    if (ending == Ending::refused) {
+      if (!cost.corrects) budget.forgive(cost, call.sent_at);
+      if (&cost == &s.own) budget.uncount(call.sent_at, now);
+    }
     if (ending == Ending::complete) each.served_at = now;
     const bool ours = ending == Ending::cut_off || ending == Ending::lost;
     if (ours && &cost == &s.upstream) {

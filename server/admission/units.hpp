@@ -19,6 +19,11 @@ using Tokens = std::int64_t;                            // signed: a budget may 
 using Rng = std::mt19937_64;
 
 constexpr Instant never = Instant::max();
+// Of one call. Counts come from outside, and sums of them have to fit.
+constexpr Tokens tokens_of_call_max = 1'000'000'000;
+constexpr Tokens tokens_of(std::uint64_t count) {
+  return count < std::uint64_t{tokens_of_call_max} ? static_cast<Tokens>(count) : tokens_of_call_max;
+}
 
 // Whose budget it is. A request counts against one of each, as far as they exist.
 enum class Scope : std::uint8_t { key, team, account, model };  // model: an account's share of one model

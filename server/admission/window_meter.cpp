@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
+#include <utility>
 
 namespace weir::admission {
 namespace {
@@ -9,6 +11,8 @@ namespace {
 // 8,192 entries of 16 bytes at most for a meter with a limit: rounding costs a hundredth of a percent of use.
 constexpr int slots_fine = 8192;
 constexpr int slots_coarse = 64;
+// No debt is as long; an instant beyond it would not fit.
+constexpr Duration time_max = std::chrono::hours(24 * 3650);
 
 WindowShape shape_of(const WindowLimit& limit) {
   WindowShape shape;
@@ -36,17 +40,16 @@ WindowMeter::WindowMeter(const WindowLimit& limit) : limit_(limit), log_(shape_o
 
 void WindowMeter::configure(const WindowLimit& limit, Instant now) {
   advance(now);
-  const bool slices = limit.limit && limit.pacing > Duration::zero();
-  if (!slices) {
-    slices_.reset();
-  } else if (slices_) {
-    slices_->reshape(slice_shape(limit), now);
-  } else {
-    slices_.emplace(slice_shape(limit));
-  }
-  limit_ = limit;
+  const WindowLimit before = std::exchange(limit_, limit);
+  const Duration span = log_.shape().window + guard();
   log_.reshape(shape_of(limit), now);
-  log_.expire(now, [](const WindowLog::Entry&) {});
+  const Duration longer = log_.shape().window + guard() - span;
+  last_gone_ += longer;
+  log_.expire(now, [this](const WindowLog::Entry& entry) { gone(entry.leaves, entry.amount); });
+  if (longer > Duration::zero()) assume_past(now);
+  seed_slices(now);
+  const bool same_rate = before.burst && before.limit == limit.limit && before.window == limit.window;
+  if (!same_rate) seed_even_rate();
   horizon_.reset();
   next_change_ = Instant::min();
   if (!limit.limit) return;
@@ -60,19 +63,53 @@ void WindowMeter::advance(Instant now) {
   // What leaves has to be taken out of the forecast before the forecast moves on.
   log_.expire(now, [this](const WindowLog::Entry& entry) {
     if (horizon_) horizon_->remove_leaving(entry.leaves, entry.amount);
+    gone(entry.leaves, entry.amount);
   });
   if (horizon_) horizon_->advance(now);
-  while (!debts_.empty() && debts_.front().due <= now) {
-    const Debt due = debts_.front();
-    debts_.pop_front();
-    debt_ -= due.amount;
-    if (log_.leaves_after(due.due) > now) book(due.due, due.amount);  // else it has left again
+  debts_.fall_due(now, limit_.window, [&](Instant due, Tokens part) {
+    const Instant leaves = log_.leaves_after(due);
+    if (leaves <= now) return gone(leaves, part);  // while nobody looked
+    book_until(leaves, part);
+    if (slices_) book_slices(due, part);
+  });
+  if (slices_) {
+    slice_debts_.fall_due(now, limit_.pacing, [&](Instant due, Tokens part) { slices_->book(due, part); });
+    slices_->expire(now, [](const WindowLog::Entry&) {});
   }
-  if (slices_) slices_->expire(now, [](const WindowLog::Entry&) {});
-  next_change_ = log_.next_leaving();
+  next_change_ = std::min({log_.next_leaving(), debts_.next_due(), slice_debts_.next_due()});
   if (horizon_) next_change_ = std::min(next_change_, horizon_->end_of_bin());
-  if (!debts_.empty()) next_change_ = std::min(next_change_, debts_.front().due);
   if (slices_) next_change_ = std::min(next_change_, slices_->next_leaving());
+}
+
+void WindowMeter::gone(Instant left, Tokens amount) {
+  if (amount == 0) return;
+  gone_ += amount;
+  last_gone_ = std::max(last_gone_, left);
+}
+
+// What has left a shorter window would still stand in this one. When each of it was sent is forgotten: it may all have
+// been as late as the last of it.
+void WindowMeter::assume_past(Instant now) {
+  if (gone_ == 0 || last_gone_ <= now) return;
+  log_.book_until(last_gone_, limit_.limit ? std::clamp<Tokens>(*limit_.limit - log_.used(), 0, gone_) : gone_);
+}
+
+// Slices are new, or others: what was sent within them stands in the log too.
+void WindowMeter::seed_slices(Instant now) {
+  slices_.reset();
+  if (!limit_.limit || limit_.pacing <= Duration::zero()) return slice_debts_.clear();
+  slices_.emplace(slice_shape(limit_));
+  for (const WindowLog::Entry& entry : log_.entries()) {
+    if (const Instant sent = sent_at(entry.leaves); slices_->leaves_after(sent) > now)
+      slices_->book(sent, entry.amount);
+  }
+}
+
+// The even rate is new, or another: goes through what is in the window once more.
+void WindowMeter::seed_even_rate() {
+  even_until_ = {};
+  for (const WindowLog::Entry& entry : log_.entries()) spend_evenly(entry.amount, sent_at(entry.leaves));
+  if (debts_.sum() > 0) spend_evenly(debts_.sum(), even_until_);
 }
 
 std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const {
@@ -83,7 +120,7 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
     // What is too much has to leave first. A forecast moves too: ask again a bin later at the latest; and what is
     // reserved becomes a charge without notice.
     Instant when = log_.used() > 0 ? log_.when_at_most(std::max<Tokens>(0, log_.used() - missing)) : never;
-    if (!debts_.empty()) when = std::min(when, debts_.front().due);
+    when = std::min(when, debts_.next_due());
     if (forecast) when = std::min(when, now + horizon_->bin_width());
     return when == never ? now + horizon_->bin_width() : when;
   }
@@ -96,9 +133,12 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
     if (level > Duration::zero() && over > Duration::zero())
       return std::max(now + std::min(level, over), earliest_retry(now));
   }
-  if (slices_ && slices_->used() + reserved_ > 0) {
-    if (const Tokens missing = slices_->used() + reserved_ + arrival - slice_limit(); missing > 0) {
-      const Instant when = slices_->when_at_most(std::max<Tokens>(0, slices_->used() - missing));
+  const Tokens in_slice = slices_ ? slices_->used() + slice_debts_.sum() + reserved_ : 0;
+  if (in_slice > 0) {
+    if (const Tokens missing = in_slice + arrival - slice_limit(); missing > 0) {
+      Instant when =
+          slices_->used() > 0 ? slices_->when_at_most(std::max<Tokens>(0, slices_->used() - missing)) : never;
+      when = std::min(when, slice_debts_.next_due());
       return std::max(when == never ? now + limit_.pacing : when, now + slices_->shape().slot);
     }
   }
@@ -145,18 +185,11 @@ void WindowMeter::send(Tokens arrival, Instant now) {
   // A call that is larger than the limit pays for as many windows as it takes.
   if (limit_.limit && *limit_.limit > 0 && arrival > *limit_.limit) {
     rest = *limit_.limit;
-    Instant due = now;
-    for (Tokens more = arrival - rest; more > 0;) {
-      const Tokens part = std::min(more, *limit_.limit);
-      due += limit_.window;
-      debts_.push_back({due, part});
-      next_change_ = std::min(next_change_, due);
-      debt_ += part;
-      more -= part;
-    }
+    debts_.add({now + limit_.window, arrival - rest, rest, now});
+    next_change_ = std::min(next_change_, now + limit_.window);
   }
   book(now, rest);
-  if (slices_) book_slices(now, arrival);
+  if (slices_) book_slices(now, rest);
 }
 
 void WindowMeter::charge(Tokens amount, Instant now) {
@@ -165,6 +198,11 @@ void WindowMeter::charge(Tokens amount, Instant now) {
 }
 
 void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
+  if (difference < 0) {
+    const Tokens unpaid = debts_.take_back(sent_at, -difference);
+    spend_evenly(-unpaid, now);  // what is not due yet: the even rate has not got there
+    difference += unpaid;
+  }
   const Instant leaves = log_.leaves_after(sent_at);
   if (leaves <= now) return;
   if (difference > 0) {
@@ -175,9 +213,22 @@ void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
   }
 }
 
+void WindowMeter::forgive(Instant sent_at) {
+  constexpr Tokens all = std::numeric_limits<Tokens>::max();
+  spend_evenly(-debts_.take_back(sent_at, all), sent_at);
+  slice_debts_.take_back(sent_at, all);
+}
+
+// Slices and the even rate keep the first charge beside the second: that is a moment's use.
+void WindowMeter::unsend(Tokens arrival, Instant sent_at, Instant now) {
+  correct(sent_at, -arrival, now);
+  reserved_ += arrival;
+}
+
 void WindowMeter::assume_spent(Instant until) {
   if (!limit_.limit) return;
-  restore(until, *limit_.limit);
+  spend_evenly(*limit_.limit, sent_at(until));
+  book_until(until, *limit_.limit);
   if (slices_) slices_->book_until(until, slice_limit());
   next_change_ = std::min(next_change_, until);
 }
@@ -188,8 +239,14 @@ Tokens WindowMeter::debt() const {
 }
 
 void WindowMeter::restore(Instant leaves, Tokens amount) {
-  spend_evenly(amount, leaves - limit_.window - guard());
+  spend_evenly(amount, sent_at(leaves));
   book_until(leaves, amount);
+  if (slices_) slices_->book(sent_at(leaves), amount);
+}
+
+void WindowMeter::restore_debt(Instant due, Tokens amount) {
+  debts_.add({due, amount, limit_.limit ? std::max<Tokens>(1, *limit_.limit) : amount});
+  next_change_ = std::min(next_change_, due);
 }
 
 void WindowMeter::book(Instant at, Tokens amount) {
@@ -203,13 +260,10 @@ void WindowMeter::book_until(Instant leaves, Tokens amount) {
 }
 
 void WindowMeter::book_slices(Instant at, Tokens amount) {
-  const Tokens whole = slice_limit();
-  for (Instant when = at; amount > 0; when += limit_.pacing) {
-    const Tokens part = std::min(amount, whole);
-    slices_->book(when, part);
-    amount -= part;
-  }
-  next_change_ = std::min(next_change_, slices_->next_leaving());
+  const Tokens first = std::min(amount, slice_limit());
+  slices_->book(at, first);
+  if (amount > first) slice_debts_.add({at + limit_.pacing, amount - first, slice_limit(), at});
+  next_change_ = std::min({next_change_, slices_->next_leaving(), slice_debts_.next_due()});
 }
 
 void WindowMeter::spend_evenly(Tokens amount, Instant now) {
@@ -217,19 +271,23 @@ void WindowMeter::spend_evenly(Tokens amount, Instant now) {
 }
 
 Duration WindowMeter::time_for(Tokens amount) const {
-  // Tokens times time has to fit: a day is counted in milliseconds.
+  // Tokens times time has to fit, so whole windows are counted apart, and a day in milliseconds.
   const Tokens limit = std::max<Tokens>(1, *limit_.limit);
-  if (limit_.window > std::chrono::hours(1)) {
-    return std::chrono::milliseconds(
-        amount * std::chrono::duration_cast<std::chrono::milliseconds>(limit_.window).count() / limit);
-  }
-  return std::chrono::microseconds(
-      amount * std::chrono::duration_cast<std::chrono::microseconds>(limit_.window).count() / limit);
+  const Duration whole = limit_.window * std::min(amount / limit, time_max / limit_.window);
+  const auto part = [&](auto window) { return amount % limit * window.count() / limit; };
+  if (limit_.window > std::chrono::hours(1))
+    return whole +
+           std::chrono::milliseconds(part(std::chrono::duration_cast<std::chrono::milliseconds>(limit_.window)));
+  return whole + std::chrono::microseconds(part(std::chrono::duration_cast<std::chrono::microseconds>(limit_.window)));
 }
 
 Tokens WindowMeter::slice_limit() const {
-  const auto slices = std::max<Duration::rep>(1, limit_.window / limit_.pacing);
-  return std::max<Tokens>(1, *limit_.limit / slices);
+  // limit * pacing / window rounded down, of which the product has to fit.
+  using std::chrono::milliseconds;
+  const auto window = std::max<Tokens>(1, std::chrono::duration_cast<milliseconds>(limit_.window).count());
+  const auto pacing = std::min<Tokens>(window, std::chrono::duration_cast<milliseconds>(limit_.pacing).count());
+  const Tokens limit = *limit_.limit;
+  return std::max<Tokens>(1, limit / window * pacing + limit % window * pacing / window);
 }
 
 }  // namespace weir::admission

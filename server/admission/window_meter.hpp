@@ -3,10 +3,10 @@
 // Pure; asked first, charged after. May be in debt.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 
+#include "admission/debts.hpp"
 #include "admission/horizon.hpp"
 #include "admission/window_log.hpp"
 
@@ -25,7 +25,8 @@ class WindowMeter {
  public:
   explicit WindowMeter(const WindowLimit& limit);
 
-  // Keeps what is charged; plans are forgotten and have to be made again.
+  // Keeps what is charged; plans are forgotten and have to be made again. What passed before a window that was shorter
+  // is not known any more, and taken for as much as it can have been.
   void configure(const WindowLimit& limit, Instant now);
   const WindowLimit& limit() const { return limit_; }
 
@@ -47,26 +48,39 @@ class WindowMeter {
   void plan(const Outlook& outlook, Spread& spread) { horizon_->plan(outlook, spread); }
   void unplan(const Outlook& outlook, Spread& spread) { horizon_->unplan(outlook, spread); }
   void charge(Tokens amount, Instant now);  // always succeeds; may leave a debt
-  // A charge made at `sent_at` was another amount: in its own window, as far as it is still there.
+  // A charge made at `sent_at` was another amount: in its own window, as far as it is still there. Less than the limit
+  // and more is taken from what has yet to be paid first.
   void correct(Instant sent_at, Tokens difference, Instant now);
+  // What was sent then has come to nothing, and what it has yet to pay is not asked for.
+  void forgive(Instant sent_at);
+  // What was sent then did not arrive and is to be sent again: it is reserved once more.
+  void unsend(Tokens arrival, Instant sent_at, Instant now);
   // Behaves as if the limit had been used up until then.
   void assume_spent(Instant until);
 
-  Tokens used() const { return log_.used() + debt_; }
+  Tokens used() const { return log_.used() + debts_.sum(); }
   Tokens reserved() const { return reserved_ + planned(); }
   Tokens debt() const;
   // When everything charged has left.
   Instant empty_at() const { return log_.empty_at(); }
   const WindowLog& log() const { return log_; }
   void restore(Instant leaves, Tokens amount);
+  // What calls have yet to pay beyond it.
+  const Debts& debts() const { return debts_; }
+  void restore_debt(Instant due, Tokens amount);
 
  private:
   Tokens planned() const { return horizon_ ? horizon_->planned() : 0; }
-  bool idle() const { return log_.used() == 0 && debt_ == 0 && reserved_ == 0 && planned() == 0; }
+  bool idle() const { return log_.used() == 0 && debts_.sum() == 0 && reserved_ == 0 && planned() == 0; }
   Tokens rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const;
   void book(Instant at, Tokens amount);
   void book_until(Instant leaves, Tokens amount);
   void book_slices(Instant at, Tokens amount);
+  void gone(Instant left, Tokens amount);
+  void assume_past(Instant now);
+  void seed_slices(Instant now);
+  void seed_even_rate();
+  Instant sent_at(Instant leaves) const { return leaves - log_.shape().window - guard(); }
   void spend_evenly(Tokens amount, Instant now);
   Duration time_for(Tokens amount) const;  // at the even rate
   Tokens slice_limit() const;
@@ -77,14 +91,12 @@ class WindowMeter {
   WindowLog log_;
   std::unique_ptr<Horizon> horizon_;  // of a limit
   std::optional<WindowLog> slices_;
+  Debts slice_debts_;     // what one call took beyond a slice
   Instant even_until_{};  // burst: where the even rate has got to with what was charged
   Tokens reserved_ = 0;
-  struct Debt {
-    Instant due;
-    Tokens amount = 0;
-  };
-  std::deque<Debt> debts_;  // what one call took beyond the whole limit, window by window
-  Tokens debt_ = 0;
+  Debts debts_;      // what one call took beyond the whole limit
+  Tokens gone_ = 0;  // all that has left the window, ever
+  Instant last_gone_{};
   Instant next_change_ = Instant::min();
 };
 

@@ -43,7 +43,9 @@ std::int64_t milliseconds_up(Duration duration) {
   return milliseconds(grains).count();
 }
 
-void append_charges(std::string& out, const std::vector<Budget::Charge>& charges, Meter meter) {
+enum class Kind : bool { charges, debts };
+
+void append_charges(std::string& out, const std::vector<Budget::Charge>& charges, Meter meter, Kind kind) {
   bool first = true;
   std::int64_t leaves_in = 0;
   Tokens amount = 0;
@@ -54,7 +56,7 @@ void append_charges(std::string& out, const std::vector<Budget::Charge>& charges
     amount = 0;
   };
   for (const Budget::Charge& charge : charges) {
-    if (charge.meter != meter) continue;
+    if (charge.meter != meter || charge.debt != (kind == Kind::debts)) continue;
     const std::int64_t when = milliseconds_up(charge.leaves_in);
     if (when != leaves_in) put();
     leaves_in = when;
@@ -96,14 +98,36 @@ Meter meter_of(std::string_view word) {
   throw Wrong{"unknown meter '" + std::string(word) + "'"};
 }
 
-Budget::Charge charge_of(simdjson::dom::element element, Meter meter) {
+Budget::Charge charge_of(simdjson::dom::element element, Meter meter, Kind kind) {
   simdjson::dom::array pair;
   if (element.get(pair) != simdjson::SUCCESS || pair.size() != 2) throw Wrong{"a charge is no pair of numbers"};
   Budget::Charge charge;
   charge.meter = meter;
   charge.leaves_in = milliseconds(bounded(pair.at(0), leaves_in_max.count(), "the time of a charge"));
   charge.amount = bounded(pair.at(1), amount_max, "the amount of a charge");
+  charge.debt = kind == Kind::debts;
   return charge;
+}
+
+void read_charges(simdjson::dom::object lists, Kind kind, std::vector<Budget::Charge>& all) {
+  for (const auto [word, charges] : lists) {
+    const Meter meter = meter_of(word);
+    simdjson::dom::array list;
+    if (charges.get(list) != simdjson::SUCCESS) throw Wrong{"charges are no list"};
+    for (const simdjson::dom::element charge : list) all.push_back(charge_of(charge, meter, kind));
+  }
+}
+
+std::string by_meter(const std::vector<Budget::Charge>& charges, Kind kind) {
+  std::string out = "{";
+  for (std::size_t i = 0; i < admission::meter_count; ++i) {
+    const auto meter = static_cast<Meter>(i);
+    if (i > 0) out += ',';
+    out += protocol::json_quote(proxy::word_of(meter)) + ":[";
+    append_charges(out, charges, meter, kind);
+    out += ']';
+  }
+  return out + '}';
 }
 
 State state_of(simdjson::dom::object root) {
@@ -118,12 +142,9 @@ State state_of(simdjson::dom::object root) {
     entry.scope = scope_of(member<std::string_view>(budget, "scope"));
     entry.name = std::string(member<std::string_view>(budget, "name"));
     if (budget["like"].error() == simdjson::SUCCESS) entry.like = std::string(member<std::string_view>(budget, "like"));
-    for (const auto [word, charges] : member<simdjson::dom::object>(budget, "charges")) {
-      const Meter meter = meter_of(word);
-      simdjson::dom::array list;
-      if (charges.get(list) != simdjson::SUCCESS) throw Wrong{"charges are no list"};
-      for (const simdjson::dom::element charge : list) entry.charges.push_back(charge_of(charge, meter));
-    }
+    read_charges(member<simdjson::dom::object>(budget, "charges"), Kind::charges, entry.charges);
+    if (budget["debts"].error() == simdjson::SUCCESS)
+      read_charges(member<simdjson::dom::object>(budget, "debts"), Kind::debts, entry.charges);
   }
   return state;
 }
@@ -167,16 +188,12 @@ std::string format_state(const State& state) {
     out += (first ? "\n" : ",\n") + std::string(R"({"scope":")") + std::string(proxy::word_of(entry.scope)) +
            R"(","name":)" + protocol::json_quote(entry.name);
     if (!entry.like.empty()) out += R"(,"like":)" + protocol::json_quote(entry.like);
-    out += R"(,"charges":{)";
     first = false;
-    for (std::size_t i = 0; i < admission::meter_count; ++i) {
-      const auto meter = static_cast<Meter>(i);
-      if (i > 0) out += ',';
-      out += protocol::json_quote(proxy::word_of(meter)) + ":[";
-      append_charges(out, entry.charges, meter);
-      out += ']';
-    }
-    out += "}}";
+    out += R"(,"charges":)" + by_meter(entry.charges, Kind::charges);
+    const bool owes = std::any_of(entry.charges.begin(), entry.charges.end(),
+                                  [](const Budget::Charge& charge) { return charge.debt; });
+    if (owes) out += R"(,"debts":)" + by_meter(entry.charges, Kind::debts);
+    out += '}';
   }
   return out + "]}\n";
 }

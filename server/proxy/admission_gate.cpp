@@ -78,7 +78,7 @@ void Admission::progress(std::uint64_t tokens) {
   if (state_ != State::sent) return;
   // What a forecast gives back is looked at within a bin anyway.
   gate_->quietly([&](admission::Scheduler& scheduler) {
-    scheduler.progress(ticket_, static_cast<admission::Tokens>(tokens), Clock::now());
+    scheduler.progress(ticket_, admission::tokens_of(tokens), Clock::now());
   });
 }
 

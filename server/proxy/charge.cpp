@@ -83,9 +83,14 @@ MaybeCount choice_bound(const RequestView& view, const Upstream& upstream, const
   return by_model;
 }
 
-// What the rules that charge for caps take for a call that sends none.
+// What the rules that charge for caps take. A cap beyond what the model can produce is turned away, or means that much:
+// as a charge of its own it would hold the account up for windows.
 Count charged_cap(const RequestView& view, const InputTokens& input, const ModelProfile* model, ChargeRule rule) {
-  if (const auto sent = sent_cap(view)) return *sent;
+  if (const auto sent = sent_cap(view)) {
+    MaybeCount most = model_bound(model, model != nullptr ? model->output_tokens_max : std::nullopt);
+    if (!most && model != nullptr) most = model->context_tokens;
+    return std::min(*sent, most.value_or(*sent));
+  }
   if (model == nullptr) return 0;
   if (model->output_tokens_default) return *model->output_tokens_default;
   // Cerebras: the length of the model less the input.

@@ -72,18 +72,18 @@ void Exchange::settle(const Relay& relay, int status) {
   const auto reported = relay.usage();
   if (reported && (reported->input || reported->output)) {
     used.known = true;
-    used.input = static_cast<admission::Tokens>(reported->input.value_or(static_cast<std::uint64_t>(turn_.input())));
-    used.cached = static_cast<admission::Tokens>(reported->cached.value_or(0));
+    used.input = reported->input ? admission::tokens_of(*reported->input) : turn_.input();
+    used.cached = admission::tokens_of(reported->cached.value_or(0));
     // The last word of a stream that was cut off may be an old one: each content is a token at least.
     const std::uint64_t contents = relay.filter().contents();
     const std::uint64_t output = reported->output.value_or(contents);
-    used.output = static_cast<admission::Tokens>(relay.complete() ? output : std::max(output, contents));
+    used.output = admission::tokens_of(relay.complete() ? output : std::max(output, contents));
     learn(*reported, relay.complete());
   } else if (!relay.complete()) {
     // Cut off or left: what was produced is charged.
     used.known = true;
     used.input = turn_.input();
-    used.output = static_cast<admission::Tokens>(relay.filter().contents());
+    used.output = admission::tokens_of(relay.filter().contents());
   }
   turn_.settle(used, relay.complete() ? admission::Ending::complete : admission::Ending::cut_off);
 }

@@ -14,11 +14,7 @@ using admission::LaterCharge;
 using admission::Priority;
 using admission::Scheduler;
 using admission::Scope;
-using admission::Tokens;
-
-Tokens tokens(std::uint64_t count) {
-  return static_cast<Tokens>(std::min<std::uint64_t>(count, 1'000'000'000));
-}
+using admission::tokens_of;
 
 constexpr std::string_view priority_words[admission::priority_count] = {"interactive", "normal", "background"};
 
@@ -96,10 +92,10 @@ BudgetIds budget_ids(const BudgetNames& names, Scheduler& scheduler) {
 
 Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
   Cost cost;
-  cost.tokens = cost.input = tokens(plan.input_tokens);
+  cost.tokens = cost.input = tokens_of(plan.input_tokens);
   cost.later = LaterCharge::as_produced;
-  cost.later_output = tokens(bounded(expected_output, plan.output_cap));
-  cost.output_max = plan.output_cap ? tokens(*plan.output_cap) : 0;
+  cost.later_output = tokens_of(bounded(expected_output, plan.output_cap));
+  cost.output_max = plan.output_cap ? tokens_of(*plan.output_cap) : 0;
   cost.corrects = true;
   return cost;
 }
@@ -107,30 +103,30 @@ Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
 Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap) {
   Cost cost;
   const std::uint64_t expected = bounded(expected_output, plan.output_cap);
-  cost.output_max = plan.output_cap ? tokens(*plan.output_cap) : 0;
+  cost.output_max = plan.output_cap ? tokens_of(*plan.output_cap) : 0;
   cost.cached_input_free = plan.cached_free;
   switch (plan.rule) {
     case ChargeRule::max_or_estimate:
     case ChargeRule::estimate_plus_max:
-      cost.tokens = tokens(plan.fixed_on_arrival);
-      cost.input = tokens(plan.input_upper);
-      cost.output = tokens(plan.output_cap.value_or(expected));
+      cost.tokens = tokens_of(plan.fixed_on_arrival);
+      cost.input = tokens_of(plan.input_upper);
+      cost.output = tokens_of(plan.output_cap.value_or(expected));
       return cost;
     case ChargeRule::input_then_output:
-      cost.tokens = cost.input = tokens(plan.input_upper);
+      cost.tokens = cost.input = tokens_of(plan.input_upper);
       cost.later = LaterCharge::as_produced;
       cost.corrects = true;
       break;
     case ChargeRule::actual:
       cost.later = LaterCharge::at_end;
-      cost.later_input = tokens(plan.input_upper);
+      cost.later_input = tokens_of(plan.input_upper);
       break;
     case ChargeRule::none:
       return cost;
   }
-  cost.later_output = tokens(expected);
+  cost.later_output = tokens_of(expected);
   if (reserves_cap && plan.output_cap) {
-    cost.later_output = tokens(*plan.output_cap);
+    cost.later_output = tokens_of(*plan.output_cap);
     cost.lump = true;
   }
   return cost;

@@ -90,7 +90,7 @@ void Turn::progress(std::uint64_t output_tokens) {
 void Turn::measured(std::uint64_t input_tokens, std::uint64_t cached_tokens) {
   if (measured_) return;
   measured_ = true;
-  admission_.measured(static_cast<admission::Tokens>(input_tokens), static_cast<admission::Tokens>(cached_tokens));
+  admission_.measured(admission::tokens_of(input_tokens), admission::tokens_of(cached_tokens));
 }
 
 void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {

@@ -109,6 +109,7 @@ class Desk {
     s.arrived = request.arrived.value_or(now);
     s.not_before = request.not_before;
     s.ramps = request.ramps;
+    s.again = request.again;
     if (request.patience) s.deadline = now + *request.patience;
     const auto answer = scheduler.submit(std::move(s), now);
     check();

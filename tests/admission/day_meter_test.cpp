@@ -13,7 +13,7 @@ const Instant midnight = start + 2h;
 
 DayMeter limited(std::optional<Tokens> limit, Instant resets = midnight) {
   DayMeter meter;
-  meter.configure(limit, resets, 50ms);
+  meter.configure(limit, resets, 50ms, Instant::min());
   return meter;
 }
 
@@ -78,7 +78,7 @@ TEST(DayMeter, WithoutALimitItCounts) {
   DayMeter meter = limited(std::nullopt);
   meter.charge(1'000, start);
   EXPECT_FALSE(meter.blocked(1'000));
-  meter.configure(1'500, midnight, 50ms);
+  meter.configure(1'500, midnight, 50ms, start);
   EXPECT_TRUE(meter.blocked(501));
   EXPECT_FALSE(meter.blocked(500));
 }
@@ -101,7 +101,7 @@ TEST(DayMeter, CorrectsWithinTheDayOfTheCharge) {
 TEST(DayMeter, AnotherMidnightIsWhatCounts) {
   DayMeter meter = limited(100);
   meter.charge(100, start);
-  meter.configure(100, start + 10min, 50ms);
+  meter.configure(100, start + 10min, 50ms, start);
   EXPECT_EQ(meter.blocked(1), start + 10min + 50ms);
 }
 

@@ -207,6 +207,11 @@ class Pair {
     s.upstream = s.own;
     s.arrived = r.arrived;
     s.deadline = r.deadline;
+    if (slow_.owes_too_long(r)) {
+      const auto refused = real_.submit(s, now_);
+      RC_ASSERT(std::get<Rejection>(refused).reason == Refusal::oversize);
+      return;
+    }
     slow_.submit(r);
     const auto answer = real_.submit(s, now_);
     if (const auto* rejection = std::get_if<Rejection>(&answer)) {

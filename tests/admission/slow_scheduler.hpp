@@ -19,7 +19,8 @@ namespace weir::admission::test {
 struct SlowMeter {
   std::optional<Tokens> limit;
   Tokens reserved = 0;
-  std::map<Instant, Tokens> charges;  // by when they leave
+  std::map<Instant, Tokens> charges;                  // by when they leave
+  std::map<Instant, std::map<Instant, Tokens>> owed;  // of these, by when their call was sent and when they fall due
 
   static constexpr Duration window = std::chrono::seconds(60);
 
@@ -41,15 +42,28 @@ struct SlowMeter {
     for (Instant at = now; amount > 0; at += window) {
       const Tokens part = std::min(amount, part_max);
       charges[leaves_after(at)] += part;
+      if (at > now) owed[now][at] += part;
       amount -= part;
     }
   }
+  // Takes back up to `most` of what the charge made at `at` has yet to pay, the last first. Returns how much.
+  Tokens take_unpaid(Instant at, Tokens most, Instant now) {
+    Tokens taken = 0;
+    for (auto part = owed[at].rbegin(); part != owed[at].rend() && part->first > now; ++part) {
+      const Tokens back = std::min(part->second, most - taken);
+      part->second -= back;
+      charges[leaves_after(part->first)] -= back;
+      taken += back;
+    }
+    return taken;
+  }
   // Of the charge made at `at`, as long as it counts.
   void correct(Instant at, Tokens difference, Instant now) {
+    if (difference < 0) difference += take_unpaid(at, -difference, now);
     const Instant leaves = leaves_after(at);
     if (leaves <= now) return;
-    Tokens& amount = charges[leaves];
-    amount = std::max<Tokens>(0, amount + difference);
+    Tokens& there = charges[leaves];
+    there = std::max<Tokens>(0, there + difference);
   }
 };
 
@@ -115,6 +129,14 @@ struct SlowScheduler {
   void each_budget(const SlowRequest& r, Each each) {
     for (const std::size_t at : waits_at(r)) each(budgets[at]);
     each(budgets[account]);
+  }
+
+  // For more than ten windows.
+  bool owes_too_long(const SlowRequest& r) {
+    bool too_long = false;
+    each_budget(
+        r, [&](const SlowBudget& budget) { too_long |= budget.tokens.limit && r.tokens / *budget.tokens.limit > 10; });
+    return too_long;
   }
 
   void submit(const SlowRequest& request) {
@@ -257,6 +279,7 @@ struct SlowScheduler {
     each_budget(r, [&](SlowBudget& budget) {
       --budget.in_flight;
       if (r.corrects) budget.tokens.correct(r.sent_at, used - r.tokens, now);
+      if (ending == Ending::refused) budget.tokens.take_unpaid(r.sent_at, r.tokens, now);
     });
     if (ending == Ending::refused) {
       for (const std::size_t own : {r.key, team + team_of(r.key)}) budgets[own].requests.correct(r.sent_at, -1, now);

@@ -401,6 +401,29 @@ TEST(WindowMeter, LargerThanASliceIsPaidSliceBySlice) {
   EXPECT_FALSE(send(meter, 100, start + 5s));
 }
 
+TEST(WindowMeter, ASliceGetsItsPartOfTheLimitWhereItIsNoWholePartOfTheWindow) {
+  WindowLimit limit = limited(60);
+  limit.pacing = 40s;
+  WindowMeter meter(limit);
+  EXPECT_FALSE(send(meter, 40, start));
+  EXPECT_TRUE(send(meter, 1, start));
+}
+
+TEST(WindowMeter, WhatDidNotArriveIsOnItsWayAgain) {
+  WindowMeter meter(limited(100));
+  send(meter, 60, start);
+  send(meter, 40, start);
+  meter.advance(start + 2s);
+  meter.unsend(60, start, start + 2s);
+  EXPECT_EQ(meter.used(), 40);
+  EXPECT_TRUE(send(meter, 1, start + 2s));
+  meter.advance(start + 61s);
+  EXPECT_TRUE(send(meter, 41, start + 61s));  // however long it takes
+  meter.send(60, start + 61s);
+  EXPECT_FALSE(send(meter, 40, start + 61s));
+  EXPECT_TRUE(send(meter, 1, start + 121s));
+}
+
 TEST(WindowMeter, PacingCountsWhatIsReserved) {
   WindowLimit limit = limited(6'000);
   limit.pacing = 1s;

@@ -118,6 +118,19 @@ TEST(StateText, BringsEverythingBack) {
   }
 }
 
+TEST(StateText, TellsWhatIsOwedFromWhatIsSpent) {
+  const std::string text =
+      format_state(state_with({{Meter::tokens, 1s, 500}, {Meter::tokens, 59s, 700, true}, {Meter::tokens, 59s, 7}}));
+  const auto charges = parsed(text).snapshot.budgets.at(0).charges;
+  ASSERT_EQ(charges.size(), 3U);
+  EXPECT_EQ(charges[2].leaves_in, 59s);
+  EXPECT_EQ(charges[2].amount, 700);
+  EXPECT_TRUE(charges[2].debt);
+  EXPECT_FALSE(charges[1].debt);
+  // Nobody owes anything most of the time, and a file from before says nothing of it.
+  EXPECT_EQ(format_state(state_with({{Meter::tokens, 1s, 5}})).find("debts"), std::string::npos);
+}
+
 TEST(StateText, RoundsTimesUpAndPutsCloseOnesTogether) {
   const State state = state_with({{Meter::tokens, 1'000'000'001ns, 5},
                                   {Meter::tokens, 1040ms, 6},

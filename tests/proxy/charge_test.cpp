@@ -119,6 +119,20 @@ TEST(ChargeRules, HugeCapsDoNotWrapAround) {
   EXPECT_EQ(chat.output_cap, most);
 }
 
+// A request for more is turned away, or means as much; as a charge it would hold the account up for windows.
+TEST(ChargeRules, ACapBeyondWhatTheModelCanProduceCountsForNoMore) {
+  ModelProfile model;
+  model.output_tokens_max = 4'000;
+  const std::string members = R"("max_tokens":1000000000)";
+  EXPECT_EQ(plan(upstream_with(ChargeRule::max_or_estimate), members, &model).fixed_on_arrival, 4'000U);
+  EXPECT_EQ(plan(upstream_with(ChargeRule::estimate_plus_max), members, &model).fixed_on_arrival, 4'120U);
+  model.thinking_tokens_max = 1'000;
+  EXPECT_EQ(plan(upstream_with(ChargeRule::max_or_estimate), members, &model).fixed_on_arrival, 5'000U);
+  ModelProfile only_context;
+  only_context.context_tokens = 8'192;
+  EXPECT_EQ(plan(upstream_with(ChargeRule::max_or_estimate), members, &only_context).fixed_on_arrival, 8'192U);
+}
+
 // --- What a cap covers
 
 TEST(OutputBound, ArksDeepseekR1WithoutACapIsItsDefaultAnswerAndAllThinking) {

@@ -1,0 +1,67 @@
+// What calls took beyond a whole limit: paid part by part, one in each window, however much it is. Only the next part
+// of each is ever entered anywhere, so a debt of any size costs the same. Pure; knows no limit.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "admission/units.hpp"
+
+namespace weir::admission {
+
+class Debts {
+ public:
+  struct Debt {
+    Instant due;
+    Tokens rest = 0;
+    Tokens part = 1;                // paid at a time
+    Instant sent = Instant::min();  // when its call was
+  };
+
+  // REQUIRES: amount > 0, part > 0. The first part is due then.
+  void add(const Debt& debt) {
+    debts_.push_back(debt);
+    sum_ += debt.rest;
+  }
+  // Calls pay(due, amount) for all that is due until `now`; the parts of a debt are a `step` apart.
+  template <typename Pay>
+  void fall_due(Instant now, Duration step, Pay pay) {
+    for (Debt& debt : debts_) {
+      for (; debt.rest > 0 && debt.due <= now; debt.due += step) {
+        const Tokens part = std::min(debt.rest, debt.part);
+        debt.rest -= part;
+        sum_ -= part;
+        pay(debt.due, part);
+      }
+    }
+    std::erase_if(debts_, [](const Debt& debt) { return debt.rest == 0; });
+  }
+  // Takes back up to `amount` of what the call of then has yet to pay. Returns what was taken.
+  Tokens take_back(Instant sent, Tokens amount) {
+    const auto its = std::find_if(debts_.begin(), debts_.end(), [&](const Debt& debt) { return debt.sent == sent; });
+    if (its == debts_.end()) return 0;
+    const Tokens taken = std::min(amount, its->rest);
+    its->rest -= taken;
+    sum_ -= taken;
+    if (its->rest == 0) debts_.erase(its);
+    return taken;
+  }
+  void clear() {
+    debts_.clear();
+    sum_ = 0;
+  }
+
+  Tokens sum() const { return sum_; }
+  Instant next_due() const {
+    Instant next = never;
+    for (const Debt& debt : debts_) next = std::min(next, debt.due);
+    return next;
+  }
+  const std::vector<Debt>& all() const { return debts_; }
+
+ private:
+  std::vector<Debt> debts_;  // few: who is larger than the limit goes alone
+  Tokens sum_ = 0;
+};
+
+}  // namespace weir::admission
