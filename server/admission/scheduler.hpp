@@ -148,6 +148,9 @@ class Scheduler {
   void withdraw(Ticket ticket, Instant now);
   // REQUIRES: admitted. The charge counts from admission on and leaves one window and guard after this instant.
   void sent(Ticket ticket, Instant now);
+  // It did not get there after all, and is to be sent again: as it was before sent(). REQUIRES: sent, and nothing has
+  // come back.
+  void unsent(Ticket ticket, Instant now);
   // The upstream has begun to answer, and not by turning it away. REQUIRES: sent.
   void taken_in(Ticket ticket, Instant now);
   // So many tokens of output in all have come. REQUIRES: sent.

@@ -98,6 +98,20 @@ void Scheduler::sent(Ticket ticket, Instant now) {
   plan(call, now);
 }
 
+void Scheduler::unsent(Ticket ticket, Instant now) {
+  now_ = std::max(now_, now);
+  Call& call = call_of(ticket);
+  assert(call.state == Call::State::sent && call.produced == 0);
+  unplan(call);
+  call.state = Call::State::admitted;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    each.budget.advance(now);
+    each.budget.unsend(cost, call.sent_at, now);
+  });
+  forecast(call, now);
+  plan(call, now);
+}
+
 void Scheduler::taken_in(Ticket ticket, Instant now) {
   now_ = std::max(now_, now);
   Call& call = call_of(ticket);

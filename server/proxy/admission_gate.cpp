@@ -65,6 +65,12 @@ void Admission::mark_sent() {
   gate_->quietly([&](admission::Scheduler& scheduler) { scheduler.sent(ticket_, Clock::now()); });
 }
 
+void Admission::mark_unsent() {
+  if (state_ != State::sent) return;
+  state_ = State::admitted;
+  gate_->quietly([&](admission::Scheduler& scheduler) { scheduler.unsent(ticket_, Clock::now()); });
+}
+
 void Admission::taken_in() {
   // While all is well this is nobody's news.
   if (state_ != State::sent || !gate_->probing_.load(std::memory_order_relaxed)) return;

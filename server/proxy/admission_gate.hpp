@@ -47,6 +47,7 @@ class Admission {
   std::optional<admission::WaitingView> place() const;
 
   void mark_sent();
+  void mark_unsent();  // it did not get there, and is admitted as before
   void taken_in();
   void progress(std::uint64_t tokens);                               // output in all so far
   void measured(admission::Tokens input, admission::Tokens cached);  // the upstream's own count of the prompt

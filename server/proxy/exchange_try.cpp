@@ -107,6 +107,7 @@ net::Task<Exchange::Tried> Exchange::try_once() {
       tried = take_failure(failure);
       co_return tried;
     }
+    turn_.unsent();
     choice = Choice::fresh_only;
     ++record_.attempts;
   }

@@ -54,6 +54,8 @@ class Turn {
     measured_ = false;
     admission_.mark_sent();
   }
+  // It did not get there after all; sent() again, or withdraw().
+  void unsent() { admission_.mark_unsent(); }
   // The upstream has begun to answer, and not by turning the call away.
   void taken_in() { admission_.taken_in(); }
   // And there is content in the answer: all is well with the account, and its model.

@@ -141,6 +141,36 @@ TEST(Scheduler, ChargesFromTheSendingHoweverLongTheConnectingTook) {
 
 // --- What is charged when ---
 
+TEST(Scheduler, WhatDidNotArriveCountsFromWhenItIsSentAgain) {
+  Desk desk(all_of({account({{Meter::tokens, 100}, {Meter::requests_day, 5}})}));
+  desk.submit("a", {.tokens = 100});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.now += 1s;
+  desk.scheduler.unsent(desk.tickets.at("a"), desk.now);
+  desk.check();
+  EXPECT_EQ(desk.used(), 0);
+  EXPECT_EQ(desk.reserved(), 100);
+  EXPECT_EQ(desk.used(Meter::requests_day), 0);
+  desk.now += 9s;
+  desk.send("a");
+  desk.settle("a");
+  EXPECT_EQ(desk.used(Meter::requests_day), 1);
+  desk.submit("b", {.tokens = 1});
+  EXPECT_EQ(desk.pass_when_woken(), "b");
+  EXPECT_GT(desk.now, start + 70s);
+}
+
+TEST(Scheduler, WhatIsNotSentAgainCostsNothing) {
+  Desk desk(tokens_of(100));
+  desk.submit("a", {.tokens = 100, .later = LaterCharge::as_produced, .output = 50});
+  desk.pass();
+  desk.scheduler.unsent(desk.tickets.at("a"), desk.now);
+  desk.withdraw("a");
+  EXPECT_EQ(desk.used(), 0);
+  EXPECT_EQ(desk.reserved(), 0);
+  EXPECT_EQ(desk.used(Meter::requests), 0);
+}
+
 TEST(Scheduler, ChargesOutputAsItIsProduced) {
   Desk desk(tokens_of(1'000));
   desk.submit("a", {.tokens = 10, .later = LaterCharge::as_produced, .output = 200, .output_max = 400});

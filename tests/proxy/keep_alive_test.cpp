@@ -6,9 +6,12 @@
 
 #include "proxy/context.hpp"
 #include "proxy/proxy_support.hpp"
+#include "support/certificates.hpp"
 
 namespace weir::test {
 namespace {
+
+using namespace std::chrono_literals;
 
 const std::string ask = R"({"model":"m","messages":[]})";
 const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
@@ -272,6 +275,43 @@ TEST_P(Stale, ConnectionIsReplacedOnceByAFreshOne) {
 }
 INSTANTIATE_TEST_SUITE_P(Ends, Stale, ::testing::Bool(),
                          [](const auto& row) { return row.param ? "Reset" : "Closed"; });
+
+// What was sent into a connection that was gone counts from when it is sent again, which may be long after.
+TEST(KeepAlive, WhatWentIntoAStaleConnectionIsOnItsWayUntilItIsSentAgain) {
+  const TestAuthority authority;
+  const TestCertificate certificate = authority.issue("provider.test", "DNS:provider.test");
+  const auto identity = net::make_server_tls(certificate.certificate_file, certificate.key_file);
+  ScriptedUpstream tunnel;
+  tunnel.expect_request().send("HTTP/1.1 200 OK\r\n\r\n").start_tls(identity);
+  tunnel.script().expect_request().send(json_answer("{}")).expect_request().close();
+  tunnel.next_connection().expect_request().hold().send("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n").expect_end();
+  proxy::Settings settings = settings_for({upstream_at(tunnel.port())});
+  settings.upstreams[0].host = "provider.test";
+  settings.upstreams[0].port = 443;
+  settings.upstreams[0].tls = true;
+  settings.upstreams[0].verify_tls = false;
+  settings.upstreams[0].timeouts.connect = 60s;
+  settings.upstreams[0].limits.rpm = 10;
+  TestProxy proxy(std::move(settings));
+  const net::ProxyRules through("http://127.0.0.1:" + std::to_string(tunnel.port()), {}, {});
+  proxy.on_worker([&](proxy::WorkerContext& context) {
+    context.snapshot = make_snapshot(context.snapshot->settings, through, context.snapshot->client_tls);
+  });
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  const auto budgets = [&] {
+    operators.send(get("/weir/budgets"));
+    return operators.read_response().body;
+  };
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_EQ(client.read_response().body, "{}");
+  client.send(post("/v1/chat/completions", ask));
+  ASSERT_TRUE(tunnel.wait_connections(2));
+  EXPECT_NE(budgets().find(R"("rpm":{"limit":10,"used":1,"reserved":1,)"), std::string::npos) << budgets();
+  tunnel.release();
+  EXPECT_EQ(code_of(client.read_response()), "weir_upstream_connect");
+  EXPECT_TRUE(
+      wait_for([&] { return budgets().find(R"("rpm":{"limit":10,"used":1,"reserved":0,)") != std::string::npos; }));
+}
 
 TEST(KeepAlive, TriesAFreshConnectionOnlyOnce) {
   ScriptedUpstream upstream;
