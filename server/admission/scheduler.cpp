@@ -91,15 +91,11 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     free_call(call);
     return rejection;
   };
-  if (queued_ >= limits_.requests_max) return reject({}, Refusal::queue_full);
-  if (queued_bytes_ + s.bytes > limits_.bytes_max && queued_ > 0) return reject({}, Refusal::bytes_full);
-  if (limits_.oversize == Oversize::refuse) {
-    std::optional<Rejection> oversize;
-    each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
-      const auto meter = each.budget.oversize(cost);
-      if (meter && !oversize) oversize = Rejection{Refusal::oversize, each.id, *meter, never, 0};
-    });
-    if (oversize) return reject(*oversize, Refusal::oversize);
+  if (const auto full = no_place(s)) {
+    // About when somebody else goes, and leaves a place: when the next one at this account could.
+    Rejection next = predict(call, {}, now);
+    next.budget = no_budget;
+    return reject(next, *full);
   }
   std::optional<Rejection> oversize;
   const bool refuses = limits_.oversize == Oversize::refuse;
@@ -133,6 +129,14 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     }
   }
   return call.ticket;
+}
+
+// Why there is no place for another one to wait.
+std::optional<Refusal> Scheduler::no_place(const Submission& s) const {
+  if (s.again) return std::nullopt;
+  if (queued_ >= limits_.requests_max) return Refusal::queue_full;
+  if (queued_bytes_ + s.bytes > limits_.bytes_max && queued_ > 0) return Refusal::bytes_full;
+  return std::nullopt;
 }
 
 void Scheduler::enqueue(Call& call, Instant now) {

@@ -54,6 +54,7 @@ struct Submission {
   Instant arrived{};  // of the first try: a retry keeps its place
   Instant not_before = Instant::min();
   Instant deadline = never;  // nothing is sent at or after it
+  bool again = false;        // it had a place before, and needs no new one
   bool ramps = false;        // nothing is known of the limits there: calls at once are ramped up
 };
 
@@ -267,6 +268,7 @@ class Scheduler {
   BudgetLimits limits_without_own(const Place& place) const;
   FairQueue& queue_of(const Call& call) { return *place(call.submission.account).queue; }
 
+  std::optional<Refusal> no_place(const Submission& submission) const;
   void enqueue(Call& call, Instant now);
   void leave_queue(Call& call);
   void leave_heaps(Call& call);

@@ -52,10 +52,12 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
         session_.context().worker, session_.bell(Session::wake), request_.owner, [&](admission::Scheduler& scheduler) {
           admission::Submission made = submission(request_, ids(scheduler));
           made.not_before = not_before;
+          made.again = had_place_;
           // With no time to wait it may still go at once.
           made.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
           return made;
         });
+    had_place_ |= admission_.state() != Admission::State::rejected;
   }
   while (admission_.look() == Admission::State::waiting && Clock::now() < look_up) {
     session_.arm(std::min(beat.next(), look_up));

@@ -109,6 +109,7 @@ class Turn {
   Duration queued_{0};
   std::uint64_t told_ = 0;
   bool measured_ = false;
+  bool had_place_ = false;  // in the queue: whoever comes back with another try is not turned away for want of one
   bool has_own_limits_ = false;
 };
 

@@ -67,6 +67,7 @@ struct Request {
   Instant not_before = Instant::min();
   std::optional<Duration> patience = {};
   bool ramps = false;
+  bool again = false;
 };
 
 // All that can be decided now, however many dispatches it takes.

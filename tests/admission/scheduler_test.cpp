@@ -474,6 +474,31 @@ TEST(Scheduler, TheQueueIsBoundedInRequests) {
   EXPECT_EQ(desk.submit("c", {}), "");
 }
 
+TEST(Scheduler, WhoHadAPlaceBeforeNeedsNoNewOne) {
+  Limits limits = tokens_of(100);
+  limits.requests_max = 1;
+  limits.bytes_max = 100;
+  Desk desk(limits);
+  desk.submit("a", {.bytes = 100});
+  EXPECT_EQ(desk.submit("b", {.bytes = 100}), "queue_full");
+  EXPECT_EQ(desk.submit("b", {.bytes = 100, .again = true}), "");
+  EXPECT_EQ(desk.pass(), "a b");
+}
+
+TEST(Scheduler, AFullQueueSaysWhenTheNextOneCouldGo) {
+  Limits limits = tokens_of(100);
+  limits.requests_max = 1;
+  Desk desk(limits);
+  desk.submit("a", {.tokens = 100});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.submit("b", {.tokens = 50});
+  desk.now += 20s;
+  EXPECT_EQ(desk.submit("c", {.tokens = 50}), "queue_full");
+  EXPECT_GT(desk.rejected.room_at, start + 60s);
+  EXPECT_LT(desk.rejected.room_at, start + 61s);
+  EXPECT_EQ(desk.rejected.budget, no_budget);
+}
+
 TEST(Scheduler, TheQueueIsBoundedInBytesButOneOfAnySizeMayWait) {
   Limits limits = tokens_of(100);
   limits.bytes_max = 1'000;
