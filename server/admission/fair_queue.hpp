@@ -1,15 +1,18 @@
 // Who is next at one upstream account: weighted fair by tokens between keys, equal between the sub-lanes of a key,
-// first come first served inside a sub-lane, more important classes before less important ones until those have aged.
-// The keys of a team that has a weight share the turns of their team.
+// first come first served inside a sub-lane, more important classes before less important ones. The keys of a team that
+// has a weight share the turns of their team.
 //
 // Start-time fair queueing on two levels. A share (one key in one class) has a tag: the virtual time at which its next
 // request starts; serving c tokens moves it by c / weight; the smallest tag is next. A share that was idle starts at
-// the present virtual time, so it can neither save up nor owe what it did not use. A share has a lane for each model it
-// waits for, all with the share's tag: a model without room does not hold up the others, and asking for two models
-// gains nothing.
+// the present virtual time, so it can neither save up nor owe what it did not use. A key has a lane for each model and
+// class it waits for, and those of a class have the tag of its share there: a model without room does not hold up the
+// others, and asking for two models gains nothing. The sub-lanes of a key have one tag each, whatever they ask for.
 //
-// Pure; owns lanes, not requests. Knows no budgets: the scheduler takes lanes that cannot go out of the order and puts
-// them back.
+// A lane whose head has waited long enough takes its key's turns in a more important class, and is charged there: who
+// asks for less importance than they may have does not get more by it.
+//
+// Pure; owns lanes, not requests. Knows no budgets and no time: the scheduler takes lanes that cannot go out of the
+// order and puts them back, and says what class a lane has aged to.
 #pragma once
 
 #include <array>
@@ -22,48 +25,38 @@
 #include <utility>
 #include <vector>
 
+#include "admission/arrivals.hpp"
 #include "admission/indexed_heap.hpp"
+#include "admission/lane_order.hpp"
 #include "admission/units.hpp"
 
 namespace weir::admission {
 
-struct Lane;
-struct SubLane;
-class LaneOrder;
-
-// The part of a request that waits. `size` is what it counts for in fairness: its expected tokens, at least one.
-struct Waiting {
-  SubLane* sub = nullptr;  // nullptr: not in a queue
-  Waiting* before = nullptr;
-  Waiting* after = nullptr;
-  Instant arrived{};
-  std::uint64_t sequence = 0;
-  Tokens size = 1;
-  Tokens mark = 0;  // tokens that had entered the sub-lane before it
-};
-
-using Tag = std::int64_t;
 constexpr Tag tag_scale = 1024;  // a token at weight 1; leaves room for weights up to about a thousand
 // What a share that was held up may catch up on: about one large request. A key that waits for its own limit most of
 // the time thus goes at once when it has room; a second of the 5M/30K tier, should a model come back after an hour.
 constexpr Tag catch_up_max = 65'536 * tag_scale;
 
+// A sub-lane of a key: an engineer, an agent.
 struct SubLane {
   std::string name;
-  Lane* lane = nullptr;
+  KeyTurns* of = nullptr;
   Tag tag = 0;
-  Waiting* first = nullptr;
-  Waiting* last = nullptr;
-  Tokens queued = 0;
-  std::uint32_t waiting = 0;
-  std::uint32_t running = 0;     // served, not yet settled: keeps its tag alive
-  Tokens entered = 0, left = 0;  // ever, in tokens
-  std::uint32_t place = not_in_heap;
+  std::vector<std::unique_ptr<Line>> lines;  // of those who wait, one for each lane they wait in
+  Amount queued;
+  std::uint32_t running = 0;  // served, not yet settled: keeps its tag alive
+  std::uint32_t idle_place = not_in_heap;
+
+  bool idle() const { return lines.empty() && running == 0; }
+};
+
+struct TurnOfIdle {
+  std::pair<Tag, std::string_view> operator()(const SubLane& sub) const { return {sub.tag, sub.name}; }
 };
 
 // Keys of a team with a weight, in one class: they take turns with others together, and among themselves.
 struct Group {
-  std::size_t number = 0;  // from 1
+  std::size_t number = 0;  // from 1, in its class
   std::int64_t weight = 1;
   Tag tag = 0;
   Tag time = 0;  // virtual time among its shares
@@ -71,20 +64,12 @@ struct Group {
 };
 
 struct Share {
-  BudgetId key = no_budget;
+  KeyTurns* of = nullptr;
   Priority priority = Priority::interactive;
-  std::int64_t weight = 1;
   Group* group = nullptr;  // none: it takes turns on its own
   Tag tag = 0;             // among all shares, or those of its group
   std::uint32_t waiting = 0;
   std::vector<Lane*> lanes;
-};
-
-// What an order goes by: the tag, and who came first.
-using Turn = std::pair<Tag, std::uint64_t>;
-
-struct TurnOfSubLane {
-  Turn operator()(const SubLane& sub) const { return {sub.tag, sub.first->sequence}; }
 };
 
 // Finds a name without making a string of it.
@@ -93,61 +78,15 @@ struct NameHash {
   std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
 };
 
-// Requests of one key, one class, one model: they stand or wait together.
-struct Lane {
-  Share* share = nullptr;
-  BudgetId team = no_budget, account = no_budget, model = no_budget;
-  Tag sub_time = 0;  // virtual time among the sub-lanes
-  IndexedHeap<SubLane, &SubLane::place, TurnOfSubLane> ready;
+// One key at this account.
+struct KeyTurns {
+  BudgetId key = no_budget;
+  std::int64_t weight = 1;
+  std::array<Share, priority_count> shares;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  Tag time = 0;  // virtual time among its sub-lanes
   std::unordered_map<std::string, std::unique_ptr<SubLane>, NameHash, std::equal_to<>> sub_lanes;
-  Tokens queued = 0;
-  std::uint32_t waiting = 0;
-  LaneOrder* in = nullptr;  // in one at most
-  std::uint32_t place = not_in_heap;
-  BudgetId parked_on = no_budget;      // waits for room there instead of standing in its account's order
-  BudgetId released_from = no_budget;  // was let go from there: the others there wait for what comes of it
-
-  const Waiting& head() const { return *ready.top()->first; }
-};
-
-struct TurnOfLane {
-  Turn operator()(const Lane& lane) const { return {lane.share->tag, lane.head().sequence}; }
-};
-
-// What decides between lanes whose tags cannot be compared, those of different classes or accounts: the class, where
-// waiting for `age_step` counts as one class more; then who came first.
-struct Standing {
-  std::int64_t rank = 0;
-  Instant arrived{};
-  Priority priority = Priority::interactive;
-  friend auto operator<=>(const Standing&, const Standing&) = default;
-};
-Standing standing_of(const Lane& lane, Instant now, Duration age_step);
-
-// Lanes in fair order, by class and group.
-class LaneOrder {
- public:
-  bool empty() const;
-  void push(Lane& lane);
-  void remove(Lane& lane);
-  void update(Lane& lane) { of(lane).update(lane); }
-  // The next: by its tag within its class, by its standing beside other classes; nullptr: none.
-  Lane* first(Instant now, Duration age_step) const;
-  // Whether one lane of an account comes before another.
-  static bool before(const Lane& a, const Lane& b, Instant now, Duration age_step);
-  // Whether a lane that is not in here would be the next.
-  bool would_be_first(const Lane& lane, Instant now, Duration age_step) const;
-
-  using Heap = IndexedHeap<Lane, &Lane::place, TurnOfLane>;
-  // Of a class: the shares without a group, then each group's. There are few groups: they are looked through.
-  const std::vector<Heap>& heaps(std::size_t priority) const { return heaps_[priority]; }
-
- private:
-  static Turn turn_beside_other_groups(const Lane& lane);
-  static Lane* first_of(const std::vector<Heap>& groups);
-  Heap& of(const Lane& lane);
-
-  std::array<std::vector<Heap>, priority_count> heaps_;
+  IndexedHeap<SubLane, &SubLane::idle_place, TurnOfIdle> idle;  // have nobody who waits or runs
 };
 
 // Where a request goes in the queue.
@@ -161,7 +100,7 @@ struct LaneAddress {
 
 class FairQueue {
  public:
-  // Sub-lanes alive at a time in a lane; further names share one.
+  // Sub-lanes of a key alive at a time; further names share one.
   static constexpr std::size_t sub_lanes_max = 256;
 
   // Queues a request, behind all of its sub-lane that arrived before it. The lane is returned: if it was empty before,
@@ -170,53 +109,64 @@ class FairQueue {
   // Takes it out unserved; a lane that becomes empty leaves its order.
   void remove(Waiting& request);
   // The first of a lane goes, and tags move; a lane that becomes empty leaves its order. Returns the sub-lane, which
-  // counts it as running.
+  // counts it as running. The lane's share is charged.
   SubLane& serve(Lane& lane);
-  // It was held up by a budget that is not the account's, and stands in the order again: its share may catch up on some
-  // of the turns it missed, not on all of them, or it would keep everybody else waiting. True: that moved the share.
+  // The lane takes its key's turns in the class its head has aged to.
+  void stand(Lane& lane, Priority aged);
+  // It was held up by a budget that is not the account's, and stands in the order again: its share and its sub-lanes
+  // may catch up on some of the turns they missed, not on all of them, or they would keep everybody else waiting. True:
+  // that moved some of them.
   bool rejoin(Lane& lane);
   // A served request came to so many tokens more (or less) than it was counted for, and is over.
-  void settle(SubLane& sub, Tokens difference);
+  void settle(SubLane& sub, Share& charged, Tokens difference);
 
   LaneOrder& order() { return order_; }
   const LaneOrder& order() const { return order_; }
-  std::uint32_t waiting() const { return waiting_; }
-  Tokens queued() const { return queued_; }
+  const Amount& queued() const { return queued_; }
 
-  // Tokens and requests that are served before this one, by the tags of now. Linear in lanes.
+  // What is served before a request, by the tags of now, of all that counts against its key, its team, its model and
+  // its account. Each is told as if nothing else held anybody up: which of them takes longest is for others to say.
   struct Ahead {
-    Tokens tokens_of_key = 0, requests_of_key = 0;
-    Tokens tokens = 0, requests = 0;  // of the account, the key's included
+    Amount key, team, model, account;
   };
+  // REQUIRES: it waits here.
   Ahead ahead_of(const Waiting& request) const;
 
   template <typename Each>
   void each_lane(Each each) const {
-    for (const auto& lane : lanes_) each(*lane);
+    for (const auto& key : keys_) {
+      if (!key) continue;
+      for (const auto& lane : key->lanes) each(*lane);
+    }
   }
+  // What does not agree, "" for nothing. For tests.
+  std::string verify() const;
 
  private:
-  SubLane& sub_lane_of(Lane& lane, std::string_view name);
-  Share& share_of(const LaneAddress& address);
-  Group& group_of(const LaneAddress& address);
-  Lane& lane_of(const LaneAddress& address);
+  KeyTurns& key_of(const LaneAddress& address);
+  SubLane& sub_lane_of(KeyTurns& key, std::string_view name);
+  Group& group_of(const LaneAddress& address, Priority priority);
+  Lane& lane_of(KeyTurns& key, const LaneAddress& address);
+  Line& line_of(SubLane& sub, Lane& lane);
   void unlink(Waiting& request);
+  void come(Share& share, std::uint32_t requests);
+  void go(Share& share, std::uint32_t requests);
+  void take_turns_of(Share& share, Lane& lane);
+  void join(Share& share, Group* group);
+  bool catch_up(Lane& lane);
+  void move_tag(SubLane& sub, Tag tag);
   void move_tag(Share& share, Tag tag);
   void count_turn(Share& share, Tokens tokens);
   Tag& class_time(const Share& share) { return time_[static_cast<std::size_t>(share.priority)]; }
   // Among those its tag is compared with.
   Tag& time_of(const Share& share) { return share.group ? share.group->time : class_time(share); }
 
-  std::array<Tag, priority_count> time_{};  // virtual time of each class
-  std::vector<std::unique_ptr<Share>> shares_;
-  std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<std::unique_ptr<Group>> groups_;
+  std::array<Tag, priority_count> time_{};       // virtual time of each class
+  std::vector<std::unique_ptr<KeyTurns>> keys_;  // by key
+  std::array<std::vector<std::unique_ptr<Group>>, priority_count> groups_;
   std::map<std::pair<BudgetId, Priority>, Group*> group_index_;  // by team and class
-  std::vector<std::array<Share*, priority_count>> share_index_;  // by key and class
   LaneOrder order_;
-  std::vector<std::pair<LaneOrder*, Lane*>> moving_;  // of move_tag(), kept for its memory
-  std::uint32_t waiting_ = 0;
-  Tokens queued_ = 0;
+  Amount queued_;
 };
 
 }  // namespace weir::admission

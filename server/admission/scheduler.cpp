@@ -86,6 +86,7 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   call.arrived = s.arrived;
   call.sequence = ++sequence_;
   call.size = expected_size(s.own);
+  call.upstream_size = expected_size(s.upstream);
   const auto reject = [&](Rejection rejection, Refusal reason) -> std::variant<Ticket, Rejection> {
     rejection.reason = reason;
     free_call(call);
@@ -112,15 +113,14 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     starts_.push(timed(call));
     return call.ticket;
   }
-  enqueue(call, now);
+  enqueue(call);
   if (s.deadline != never) {
     // Behind everybody else it would start at this time at the latest; only if that is too late it is worth a closer
     // look. Nobody is turned away by a guess: then it waits, and is turned away when its time is over.
     constexpr auto known = Budget::Basis::knowledge;
     const FairQueue& queue = queue_of(call);
-    const Tokens others = queue.queued() - call.size;
-    const Tokens count = queue.waiting() - 1;
-    Rejection prediction = predict(call, {others, count, others, count}, now, known);
+    const Amount others = queue.queued() - call.amount();
+    Rejection prediction = predict(call, {others, others, others, others}, now, known);
     if (prediction.room_at > s.deadline) prediction = predict(call, now, known);
     if (prediction.room_at > s.deadline) {
       const bool day = prediction.meter == Meter::requests_day || prediction.meter == Meter::tokens_day;
@@ -139,7 +139,7 @@ std::optional<Refusal> Scheduler::no_place(const Submission& s) const {
   return std::nullopt;
 }
 
-void Scheduler::enqueue(Call& call, Instant now) {
+void Scheduler::enqueue(Call& call) {
   const Submission& s = call.submission;
   Place& account = place(s.account);
   LaneAddress address;
@@ -155,12 +155,13 @@ void Scheduler::enqueue(Call& call, Instant now) {
   Lane& lane = account.queue->push(call, address);
   std::string().swap(call.submission.sub_lane);  // the sub-lane knows its name
   if (!lane.in) account.queue->order().push(lane);
+  stand(lane);
   if (&lane.head() != &call) return;
   // At the head of its lane: news for whoever decides about the lane.
   if (lane.released_from != no_budget) mark(place(lane.released_from));
   if (lane.parked_on != no_budget) {
     mark(place(lane.parked_on));
-  } else if (lane.waiting > 1 || account.queue->order().first(now, limits_.age_step) == &lane) {
+  } else if (lane.queued.requests > 1 || account.queue->order().first() == &lane) {
     mark(account);  // it is the first, or may have been and has made way for another by its new head
   }
 }
@@ -178,15 +179,16 @@ void Scheduler::leave_queue(Call& call) {
   queued_bytes_ -= call.submission.bytes;
   if (call.state == Call::State::timed) return;
   Place& account = place(call.submission.account);
-  Lane& lane = *call.sub->lane;
+  Lane& lane = *call.line->lane;
   const bool was_head = &lane.head() == &call;
   const BudgetId parked_on = lane.parked_on;
   account.queue->remove(call);
+  stand(lane);
   if (was_head) {
     if (lane.released_from != no_budget) mark(place(lane.released_from));
     mark(parked_on != no_budget ? place(parked_on) : account);
   }
-  if (lane.waiting == 0) {
+  if (lane.empty()) {
     lane.parked_on = no_budget;
     decided(lane);
   }

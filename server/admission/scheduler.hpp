@@ -201,6 +201,7 @@ class Scheduler {
     Submission submission;
     Ticket ticket;
     SubLane* served_by = nullptr;  // admitted or sent
+    Share* charged = nullptr;      // the same: whose turn it took
     Instant admitted_at{}, sent_at{}, first_output_at{};
     bool taken_in = false;
     bool runs() const { return state == State::admitted || state == State::sent; }
@@ -256,7 +257,7 @@ class Scheduler {
   void free_call(Call& call);
   Call& call_of(Ticket ticket);
   Timed& timed(const Call& call) { return timed_[call.ticket.index]; }
-  static Call& head_of(const Lane& lane) { return static_cast<Call&>(*lane.ready.top()->first); }
+  static Call& head_of(const Lane& lane) { return static_cast<Call&>(lane.ready.top()->calls.first()); }
   // Calls each(place, cost, expectation) for the budgets of a call, its own first.
   template <typename AnyCall, typename Each>
   void each_budget(AnyCall& call, Each each);
@@ -269,7 +270,7 @@ class Scheduler {
   FairQueue& queue_of(const Call& call) { return *place(call.submission.account).queue; }
 
   std::optional<Refusal> no_place(const Submission& submission) const;
-  void enqueue(Call& call, Instant now);
+  void enqueue(Call& call);
   void leave_queue(Call& call);
   void leave_heaps(Call& call);
   void expire(Instant now);
@@ -277,15 +278,16 @@ class Scheduler {
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
   std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, const Expectation& later,
                                  Instant now);
-  bool waits_before(Place& place, const Lane& lane, Instant now);
+  bool waits_before(Place& place, const Lane& lane);
   void admit(Place& account, Lane& lane, Call& call, Instant now);
   void park(Place& account, Lane& lane, const Obstacle& obstacle);
   Parking& parking_of(Place& place, const Lane& lane);
-  Lane* claimant(const Parking& parking, Instant now) const;
+  Lane* claimant(const Parking& parking) const;
   void release(Place& from, Instant now);
   void let_out(Place& from, Parking& parking, Lane& lane);
-  Place& next_account(Instant now);
+  Place& next_account();
   void decided(Lane& lane);
+  void stand(Lane& lane);
   void moved(const Share& share);
   void settle_turn(Call& call, Tokens difference);
   void wake_at(Place& place, Instant when);
@@ -329,7 +331,8 @@ class Scheduler {
   IndexedHeap<Timed, &Timed::deadline_place, DeadlineOf> deadlines_;
   IndexedHeap<Timed, &Timed::start_place, StartOf> starts_;
   IndexedHeap<Place, &Place::wake_place, WakeOf> wakes_;
-  Instant learned_expires_ = never;  // the first of what was learned
+  IndexedHeap<Lane, &Lane::age_place, AgeOfLane> ages_;  // lanes that can become more important
+  Instant learned_expires_ = never;                      // the first of what was learned
   std::uint64_t sequence_ = 0;
   std::size_t queued_ = 0;
   std::size_t queued_bytes_ = 0;

@@ -56,6 +56,7 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
   };
   change_limits(configure, now);
   for (Place& each : budgets_) mark(each);
+  for (Place* account : accounts_) account->queue->each_lane([&](Lane& lane) { stand(lane); });
 }
 
 // Of a budget that no limits were given for by its name: those of the one it is like, else none.

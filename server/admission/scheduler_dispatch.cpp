@@ -16,8 +16,9 @@ const std::vector<Decision>& Scheduler::dispatch(Instant now) {
   while (Timed* next = starts_.top()) {
     if (next->call->submission.not_before > now) break;
     starts_.remove(*next);
-    enqueue(*next->call, now);
+    enqueue(*next->call);
   }
+  while (!ages_.empty() && ages_.top_key() <= now) stand(*ages_.top());
   while (Place* due = wakes_.top()) {
     if (due->wake > now) break;
     wake_at(*due, never);
@@ -32,7 +33,7 @@ const std::vector<Decision>& Scheduler::dispatch(Instant now) {
       release(news, now);
     }
     if (marked_accounts_.empty() || decisions_.size() >= decisions_max) break;
-    Place& account = next_account(now);
+    Place& account = next_account();
     if (serve(account, now)) continue;
     account.marked = false;
     std::erase(marked_accounts_, &account);
@@ -41,14 +42,14 @@ const std::vector<Decision>& Scheduler::dispatch(Instant now) {
 }
 
 // Of the accounts with news, the one whose first lane stands first: they may share a key or a team.
-Scheduler::Place& Scheduler::next_account(Instant now) {
+Scheduler::Place& Scheduler::next_account() {
   Place* best = marked_accounts_.front();
   if (marked_accounts_.size() == 1) return *best;
   std::optional<Standing> standing;
   for (Place* account : marked_accounts_) {
-    const Lane* lane = account->queue->order().first(now, limits_.age_step);
+    const Lane* lane = account->queue->order().first();
     if (!lane) return *account;
-    const Standing its = standing_of(*lane, now, limits_.age_step);
+    const Standing its = standing_of(*lane);
     if (standing && !(its < *standing)) continue;
     best = account;
     standing = its;
@@ -62,6 +63,7 @@ std::optional<Instant> Scheduler::next_wakeup() const {
   if (!deadlines_.empty()) next = std::min(next, deadlines_.top_key());
   if (!starts_.empty()) next = std::min(next, starts_.top_key());
   if (!wakes_.empty()) next = std::min(next, wakes_.top_key());
+  if (!ages_.empty()) next = std::min(next, ages_.top_key());
   if (next == never) return std::nullopt;
   return next;
 }
@@ -81,7 +83,7 @@ void Scheduler::expire(Instant now) {
 // Decides about the first lane; false: there is nothing to decide.
 bool Scheduler::serve(Place& account, Instant now) {
   wake_at(account, never);
-  Lane* lane = account.queue->order().first(now, limits_.age_step);
+  Lane* lane = account.queue->order().first();
   if (!lane) return false;
   Call& call = head_of(*lane);
   const auto found = obstacle(*lane, call, now);
@@ -103,7 +105,7 @@ std::optional<Scheduler::Obstacle> Scheduler::obstacle(const Lane& lane, Call& c
   std::optional<Obstacle> found;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation& later) {
     if (found) return;
-    if (waits_before(each, lane, now)) {
+    if (waits_before(each, lane)) {
       found = Obstacle{each.id, {}, true};
     } else if (const auto no_room = blocked(each, call, cost, later, now)) {
       found = Obstacle{each.id, *no_room};
@@ -127,12 +129,12 @@ std::optional<Blocked> Scheduler::blocked(Place& place, const Call& call, const 
 }
 
 // Whether somebody waits there who goes before this lane.
-bool Scheduler::waits_before(Place& place, const Lane& lane, Instant now) {
+bool Scheduler::waits_before(Place& place, const Lane& lane) {
   for (const Parking& parking : place.parkings) {
     if (parking.account == lane.account) {
-      if (!parking.order.would_be_first(lane, now, limits_.age_step)) return true;
-    } else if (const Lane* other = claimant(parking, now)) {
-      if (standing_of(*other, now, limits_.age_step) < standing_of(lane, now, limits_.age_step)) return true;
+      if (!parking.order.would_be_first(lane)) return true;
+    } else if (const Lane* other = claimant(parking)) {
+      if (standing_of(*other) < standing_of(lane)) return true;
     }
   }
   return false;
@@ -140,9 +142,9 @@ bool Scheduler::waits_before(Place& place, const Lane& lane, Instant now) {
 
 // Who has the next room of this budget coming, of one account's lanes; nullptr: nobody, or somebody who was let out is
 // to be asked before.
-Lane* Scheduler::claimant(const Parking& parking, Instant now) const {
-  Lane* first = parking.order.first(now, limits_.age_step);
-  if (first && parking.out && !LaneOrder::before(*first, *parking.out, now, limits_.age_step)) return nullptr;
+Lane* Scheduler::claimant(const Parking& parking) const {
+  Lane* first = parking.order.first();
+  if (first && parking.out && !LaneOrder::before(*first, *parking.out)) return nullptr;
   return first;
 }
 
@@ -152,8 +154,9 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   --queued_;
   queued_bytes_ -= call.submission.bytes;
   ++running_;
+  call.charged = lane.share;
   call.served_by = &account.queue->serve(lane);
-  moved(*lane.share);
+  moved(*call.charged);
   call.state = Call::State::admitted;
   call.admitted_at = now;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -188,13 +191,12 @@ void Scheduler::release(Place& from, Instant now) {
   wake_at(from, never);
   asked_.clear();
   for (Parking& parking : from.parkings) {
-    if (const Lane* lane = claimant(parking, now))
-      asked_.emplace_back(standing_of(*lane, now, limits_.age_step), &parking);
+    if (const Lane* lane = claimant(parking)) asked_.emplace_back(standing_of(*lane), &parking);
   }
   if (asked_.size() > 1)
     std::stable_sort(asked_.begin(), asked_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [standing, parking] : asked_) {
-    Lane& lane = *parking->order.first(now, limits_.age_step);
+    Lane& lane = *parking->order.first();
     Call& call = head_of(lane);
     forecast(call, now);
     const bool own = from.budget.limits().scope != Scope::model;
@@ -229,23 +231,46 @@ void Scheduler::decided(Lane& lane) {
   mark(from);
 }
 
-// The turns of a share have come nearer or gone further: where its lanes wait, another may be the first. With one lane
-// only, the budgets it waits at are those of the call that moved it.
+// Waiting makes a lane more important: it takes the turns that its key has in the class which its head has aged to.
+// Called whenever it may have another head, and when a head has come of age.
+void Scheduler::stand(Lane& lane) {
+  if (lane.priority == Priority::interactive) return;
+  if (lane.age_place != not_in_heap) ages_.remove(lane);
+  if (lane.empty()) return;
+  const Instant arrived = lane.head().arrived;
+  const std::int64_t steps = std::max<Duration>(Duration::zero(), now_ - arrived) / limits_.age_step;
+  const Priority aged =
+      static_cast<Priority>(std::max<std::int64_t>(0, static_cast<std::int64_t>(lane.priority) - steps));
+  if (lane.share->priority != aged) {
+    place(lane.account).queue->stand(lane, aged);
+    if (lane.released_from != no_budget) mark(place(lane.released_from));
+    mark(place(lane.parked_on != no_budget ? lane.parked_on : lane.account));
+  }
+  if (aged == Priority::interactive) return;
+  lane.ages_at = arrived + (steps + 1) * limits_.age_step;
+  ages_.push(lane);
+}
+
+// The turns of a share and of a sub-lane of its key have come nearer or gone further: lanes of the key may have another
+// head, and where they wait, another may be the first. With one lane only, the budgets it waits at are those of the
+// call that moved it.
 void Scheduler::moved(const Share& share) {
   if (share.group) {
     // Its whole group has moved, which matters where lanes of others wait too.
     for (Place* model : models_) mark(*model);
   }
-  if (share.lanes.size() < 2) return;
-  for (const Lane* lane : share.lanes) {
+  const bool several = share.of->lanes.size() > 1;
+  for (const auto& lane : share.of->lanes) {
+    stand(*lane);
+    if (!several) return;
     if (lane->parked_on != no_budget) mark(place(lane->parked_on));
     if (lane->released_from != no_budget) mark(place(lane->released_from));
   }
 }
 
 void Scheduler::settle_turn(Call& call, Tokens difference) {
-  queue_of(call).settle(*call.served_by, difference);
-  if (difference != 0) moved(*call.served_by->lane->share);
+  queue_of(call).settle(*call.served_by, *call.charged, difference);
+  if (difference != 0) moved(*call.charged);
 }
 
 void Scheduler::wake_at(Place& place, Instant when) {
@@ -266,8 +291,8 @@ void Scheduler::mark_with_accounts(Place& place) {
   mark(place);
   if (place.queue) return;  // nobody waits for an account but in its own order
   for (Place* account : accounts_) {
-    const Lane* lane = account->queue->order().first(now_, limits_.age_step);
-    if (lane && (lane->share->key == place.id || lane->team == place.id || lane->model == place.id)) mark(*account);
+    const Lane* lane = account->queue->order().first();
+    if (lane && (lane->of->key == place.id || lane->team == place.id || lane->model == place.id)) mark(*account);
   }
 }
 

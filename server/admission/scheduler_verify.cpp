@@ -1,6 +1,7 @@
 // The books, counted again from the calls.
 #include "admission/scheduler.hpp"
 
+#include <map>
 #include <string>
 
 namespace weir::admission {
@@ -10,6 +11,7 @@ std::string Scheduler::verify(Instant now) {
     Tokens in_flight = 0, tokens = 0, requests = 0;
   };
   std::vector<Sum> sums(budgets_.size());
+  std::map<const SubLane*, std::uint32_t> runs;
   std::size_t waiting = 0, running = 0, bytes = 0;
   for (const auto& each_call : calls_) {
     Call& call = *each_call;
@@ -18,6 +20,7 @@ std::string Scheduler::verify(Instant now) {
     bytes += waits ? call.submission.bytes : 0;
     if (!call.runs()) continue;
     ++running;
+    ++runs[call.served_by];
     each_budget(call, [&](Place& each, const Cost& cost, const Expectation& plan) {
       Sum& sum = sums[each.id];
       ++sum.in_flight;
@@ -36,6 +39,7 @@ std::string Scheduler::verify(Instant now) {
   agree("waiting", static_cast<Tokens>(waiting), static_cast<Tokens>(queued_));
   agree("bytes", static_cast<Tokens>(bytes), static_cast<Tokens>(queued_bytes_));
   agree("running", static_cast<Tokens>(running), static_cast<Tokens>(running_));
+  for (const auto& [sub, count] : runs) agree(sub->name + " runs", count, sub->running);
   for (Place& each : budgets_) {
     const std::string name = each.budget.limits().name;
     each.budget.advance(now);
@@ -44,13 +48,16 @@ std::string Scheduler::verify(Instant now) {
     agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
     agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);
     if (!each.queue) continue;
-    Tokens queued = 0, lanes = 0;
+    Tokens lanes = 0, ageing = 0;
     each.queue->each_lane([&](const Lane& lane) {
-      queued += lane.waiting;
-      lanes += lane.waiting > 0 && !lane.in;
+      lanes += !lane.empty() && !lane.in;
+      const bool can_age = !lane.empty() && lane.share->priority > Priority::interactive;
+      ageing += can_age != (lane.age_place != not_in_heap);
+      ageing += can_age && lane.ages_at <= lane.head().arrived;
     });
-    agree(name + " queued", queued, each.queue->waiting());
     agree(name + " lanes in no order", lanes, 0);
+    agree(name + " lanes that do not age", ageing, 0);
+    wrong += each.queue->verify();
   }
   return wrong;
 }

@@ -11,12 +11,15 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
   const Submission& s = call.submission;
   Rejection prediction;
   prediction.room_at = now;
-  prediction.requests_ahead = ahead.requests;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
-    const bool own = &cost == &s.own;
+    const Amount& before = each.id == s.key     ? ahead.key
+                           : each.id == s.team  ? ahead.team
+                           : each.id == s.model ? ahead.model
+                                                : ahead.account;
+    const Tokens tokens = (&cost == &s.own ? before.tokens : before.upstream) + expected_size(cost);
+    prediction.requests_ahead = std::max(prediction.requests_ahead, before.requests);
     each.budget.advance(now);
-    Blocked last = each.budget.predict((own ? ahead.requests_of_key : ahead.requests) + 1,
-                                       (own ? ahead.tokens_of_key : ahead.tokens) + expected_size(cost), now, basis);
+    Blocked last = each.budget.predict(before.requests + 1, tokens, now, basis);
     last.when = std::max({last.when, each.paused_until, each.breaker.open_until()});
     if (last.when <= prediction.room_at) return;
     prediction.room_at = last.when;
@@ -35,8 +38,8 @@ Instant Scheduler::predicted_start(const Submission& submission, Instant now) {
   now_ = std::max(now_, now);
   Call call;
   call.submission = submission;
-  const FairQueue& queue = queue_of(call);
-  return predict(call, {queue.queued(), queue.waiting(), queue.queued(), queue.waiting()}, now).room_at;
+  const Amount& all = queue_of(call).queued();
+  return predict(call, {all, all, all, all}, now).room_at;
 }
 
 WaitingView Scheduler::view_of(const Call& call, Instant now) {
@@ -44,7 +47,7 @@ WaitingView Scheduler::view_of(const Call& call, Instant now) {
   WaitingView view{call.ticket, s.key,        s.account, s.model,         s.sub_lane, s.priority,
                    1,           s.not_before, no_budget, Meter::requests, s.arrived,  s.bytes};
   if (call.state == Call::State::queued) {
-    view.sub_lane = call.sub->name;
+    view.sub_lane = call.line->sub->name;
     const Rejection prediction = predict(call, now);
     view.position = prediction.requests_ahead + 1;
     view.starts_at = prediction.room_at;
@@ -66,10 +69,10 @@ std::vector<WaitingView> Scheduler::waiting(Instant now, std::size_t at_most) {
   for (const auto& call : calls_) {
     if (call->state == Call::State::timed) order.emplace_back(std::numeric_limits<Tag>::max(), call.get());
     if (call->state != Call::State::queued) continue;
-    const Share& share = *call->sub->lane->share;
+    const Share& share = *call->line->lane->share;
     const auto [tag, weight] =
-        share.group ? std::pair(share.group->tag, share.group->weight) : std::pair(share.tag, share.weight);
-    order.emplace_back(tag + (call->mark - call->sub->left) * tag_scale / weight, call.get());
+        share.group ? std::pair(share.group->tag, share.group->weight) : std::pair(share.tag, share.of->weight);
+    order.emplace_back(tag + call->line->calls.before(*call).tokens * tag_scale / weight, call.get());
   }
   const std::size_t count = std::min(at_most, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),

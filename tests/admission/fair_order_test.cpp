@@ -137,18 +137,26 @@ TEST(FairOrder, WhatAKeyOfATeamDoesNotUseGoesToItsTeam) {
   EXPECT_NEAR(got.at('c'), 300, 10);
 }
 
-TEST(FairOrder, AReloadGivesATeamAWeightWhenItsKeysHaveNobodyWaiting) {
+// A key that always waits used to keep its old place for ever.
+TEST(FairOrder, AReloadGivesATeamAWeightForAllOfAKeyWhenItsNextCallComes) {
   Desk desk(one_at_a_time());
-  desk.submit("a1", of_team("t", "a"));
-  desk.submit("b1", of_team("t", "b"));
-  desk.submit("c1", {.key = "c"});
-  desk.reconfigure(one_at_a_time({limited(Scope::team, "t", {}, 1)}));
-  desk.submit("a2", of_team("t", "a"));
-  EXPECT_EQ(turns(desk, 4), "a1 b1 c1 a2");
   for (const char* name : {"a1", "a2"}) desk.submit(name, of_team("t", "a"));
   for (const char* name : {"b1", "b2"}) desk.submit(name, of_team("t", "b"));
-  for (const char* name : {"c1", "c2"}) desk.submit(name, {.key = "c"});
-  EXPECT_EQ(turns(desk, 6), "c1 a1 c2 b1 a2 b2");
+  for (const char* name : {"c1", "c2", "c3"}) desk.submit(name, {.key = "c"});
+  desk.reconfigure(one_at_a_time({limited(Scope::team, "t", {}, 1)}));
+  desk.submit("a3", of_team("t", "a"));
+  desk.submit("b3", of_team("t", "b"));
+  EXPECT_EQ(turns(desk, 9), "c1 a1 c2 b1 c3 a2 b2 a3 b3");
+}
+
+TEST(FairOrder, AKeyThatChangesItsTeamTakesWhoWaitsAlong) {
+  Desk desk(one_at_a_time({limited(Scope::team, "s", {}, 1), limited(Scope::team, "t", {}, 1)}));
+  for (const char* name : {"a1", "a2", "a3"}) desk.submit(name, of_team("s", "a"));
+  for (const char* name : {"b1", "b2", "b3"}) desk.submit(name, of_team("t", "b"));
+  for (const char* name : {"c1", "c2", "c3"}) desk.submit(name, of_team("s", "c"));
+  EXPECT_EQ(turns(desk, 2), "a1 b1");
+  desk.submit("a4", of_team("t", "a"));
+  EXPECT_EQ(turns(desk, 6), "c1 a2 c2 b2 c3 a3");
 }
 
 TEST(FairOrder, AReloadChangesWeightsForThoseWhoComeThen) {
@@ -248,11 +256,70 @@ TEST(FairOrder, SubLanesAreBounded) {
   std::size_t most = 0;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const std::string name = std::to_string(i);
-    const Lane& lane = queue.push(requests[i], {.key = 1, .account = 2, .sub_lane = name});
-    most = std::max(most, lane.sub_lanes.size());
+    const Lane& lane =
+        queue.push(requests[i], {.key = 1, .account = 2, .model = i % 3 == 0 ? 3u : 4u, .sub_lane = name});
+    most = std::max(most, lane.of->sub_lanes.size());
   }
   EXPECT_EQ(most, FairQueue::sub_lanes_max + 1);  // and the one that is shared
+  EXPECT_EQ(queue.verify(), "");
   for (Waiting& request : requests) queue.remove(request);
+  EXPECT_EQ(queue.verify(), "");
+}
+
+// The one that goes used to be the first of a hash table.
+TEST(FairOrder, TheSubLaneThatMakesRoomIsTheOneWithTheLeastToRemember) {
+  FairQueue queue;
+  std::deque<Waiting> requests(FairQueue::sub_lanes_max + 1);
+  const auto come = [&](std::size_t i) -> Lane& {
+    return queue.push(requests[i], {.key = 1, .account = 2, .sub_lane = std::to_string(i)});
+  };
+  Lane& lane = come(0);
+  for (std::size_t i = 1; i < FairQueue::sub_lanes_max; ++i) come(i);
+  queue.order().push(lane);
+  queue.remove(requests[7]);
+  queue.remove(requests[3]);
+  for (std::size_t i = 0; i + 2 < FairQueue::sub_lanes_max; ++i) queue.serve(lane);  // each has had one token
+  come(FairQueue::sub_lanes_max);
+  const auto& names = lane.of->sub_lanes;
+  EXPECT_EQ(names.size(), FairQueue::sub_lanes_max);
+  EXPECT_FALSE(names.contains("3")) << "of those that used nothing the first by name";
+  EXPECT_TRUE(names.contains("7"));
+  EXPECT_TRUE(names.contains("256"));
+}
+
+// Every model name has a lane of its own; the second engineer used to wait behind all calls of the first one.
+TEST(FairOrder, SubLanesShareTheirKeyEquallyWhateverModelTheyAskFor) {
+  Desk desk(one_at_a_time());
+  fill(desk, "a", 90, {.key = "k", .model = "m1", .lane = "one"});
+  fill(desk, "b", 10, {.key = "k", .model = "m2", .lane = "two"});
+  fill(desk, "c", 10, {.key = "k", .model = "m1", .lane = "three"});
+  EXPECT_EQ(turns(desk, 6), "a0 b0 c0 a1 b1 c1");
+}
+
+TEST(FairOrder, ASubLaneThatAsksForManyModelsGainsNothing) {
+  Desk desk(one_at_a_time());
+  for (int i = 0; i < 200; ++i)
+    desk.submit("a" + std::to_string(i), {.key = "k", .model = "m" + std::to_string(i % 20), .lane = "one"});
+  fill(desk, "b", 200, {.key = "k", .model = "m0", .lane = "two"});
+  const auto got = shares(desk, 10, 1'000);
+  EXPECT_NEAR(got.at('a'), 500, 20);
+  EXPECT_NEAR(got.at('b'), 500, 20);
+}
+
+TEST(FairOrder, ASubLaneWhoseModelWasPausedForLongDoesNotTakeEverythingAfterwards) {
+  Desk desk(one_at_a_time());
+  Rng rng(1);
+  UpstreamReport report;
+  report.budget = desk.scheduler.budget(Scope::model, "m");
+  report.pause_until = start + 600s;
+  desk.scheduler.observe(report, desk.now, rng);
+  fill(desk, "p", 2'000, {.key = "k", .model = "m", .lane = "one", .tokens = 100});
+  fill(desk, "q", 4'000, {.key = "k", .model = "n", .lane = "two", .tokens = 100});
+  EXPECT_EQ(shares(desk, 100, 150'000).at('q'), 150'000);
+  desk.now = start + 600s;
+  const auto got = shares(desk, 100, 200'000);
+  EXPECT_GT(got.at('q'), 60'000);
+  EXPECT_GT(got.at('p'), 100'000);
 }
 
 TEST(FairOrder, ARetryKeepsItsPlace) {
@@ -527,6 +594,77 @@ TEST(FairOrder, ClassesOfAKeyHaveSharesOfTheirOwn) {
   fill(desk, "b", 3, {.key = "k", .priority = Priority::background});
   fill(desk, "i", 3, {.key = "k"});
   EXPECT_EQ(turns(desk, 6), "i0 i1 i2 b0 b1 b2");
+}
+
+// Two keys with work at all times, one of which says that it is less important. Used to be served in the order of
+// arrival once they had waited for long, so that the one with more calls got more.
+std::map<char, int> of_two_floods(Priority flood) {
+  Limits limits = all_of({account({{Meter::in_flight, 10}})});
+  limits.requests_max = 100'000;
+  Desk desk(limits);
+  desk.checks = false;
+  std::map<char, int> got;
+  std::deque<std::pair<Instant, std::string>> running;
+  for (int step = 0; step < 1'500; ++step, desk.now += 200ms) {
+    for (int i = 0; i < 18; ++i) desk.submit('a' + std::to_string(18 * step + i), {.key = "a", .priority = flood});
+    for (int i = 0; i < 4; ++i) desk.submit('b' + std::to_string(4 * step + i), {.key = "b"});
+    for (; !running.empty() && running.front().first <= desk.now; running.pop_front())
+      desk.settle(running.front().second, used(10, 0));
+    for (const Decision& decision : dispatch_all(desk.scheduler, desk.now)) {
+      if (decision.rejection) continue;
+      const std::string& name = desk.names[decision.ticket.index];
+      desk.scheduler.sent(decision.ticket, desk.now);
+      running.emplace_back(desk.now + 1s, name);
+      if (step >= 500) ++got[name.front()];
+    }
+  }
+  return got;
+}
+
+TEST(FairOrder, AFloodOfLessImportantCallsThatHaveAgedGetsNoMoreThanItsShare) {
+  for (const Priority flood : {Priority::interactive, Priority::normal, Priority::background}) {
+    const auto got = of_two_floods(flood);
+    EXPECT_NEAR(got.at('a'), 1'000, 30) << static_cast<int>(flood);
+    EXPECT_NEAR(got.at('b'), 1'000, 30) << static_cast<int>(flood);
+  }
+}
+
+TEST(FairOrder, KeysOfALessImportantClassTakeTurnsWhenTheyHaveAged) {
+  Limits limits = one_at_a_time();
+  limits.age_step = 30s;
+  Desk desk(limits);
+  fill(desk, "a", 50, {.key = "a"});
+  fill(desk, "b", 100, {.key = "b", .priority = Priority::background});
+  fill(desk, "c", 100, {.key = "c", .priority = Priority::background});
+  desk.now = start + 61s;
+  fill(desk, "a_", 50, {.key = "a"});
+  EXPECT_EQ(turns(desk, 6), "a0 b0 c0 a1 b1 c1");
+}
+
+// What ages is the head: behind it may be somebody who came just now.
+TEST(FairOrder, ALaneIsAsImportantAsItsHead) {
+  Limits limits = one_at_a_time();
+  limits.age_step = 30s;
+  Desk desk(limits);
+  desk.submit("old", {.key = "b", .priority = Priority::background});
+  desk.now = start + 61s;
+  desk.submit("young", {.key = "b", .priority = Priority::background});
+  fill(desk, "a", 3, {.key = "a"});
+  EXPECT_EQ(turns(desk, 5), "old a0 a1 a2 young");
+}
+
+TEST(FairOrder, WhoComesOfAgeIsAskedAtOnce) {
+  Limits limits = all_of({account({{Meter::tokens, 100}})});
+  limits.age_step = 10s;
+  Desk desk(limits);
+  desk.submit("first", {.key = "x", .tokens = 50});
+  EXPECT_EQ(desk.pass(), "first");
+  desk.submit("old", {.key = "b", .priority = Priority::normal, .tokens = 10});
+  desk.now += 1s;
+  desk.submit("large", {.key = "a", .tokens = 80});
+  EXPECT_EQ(desk.pass(), "") << "the first in line has no room, and is not overtaken";
+  EXPECT_EQ(desk.pass_when_woken(), "old");
+  EXPECT_EQ(desk.now, start + 10s);
 }
 
 // --- Being away does not make rich ---

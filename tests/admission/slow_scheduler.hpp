@@ -109,13 +109,13 @@ struct SlowScheduler {
 
   std::vector<SlowRequest> waiting;
   std::map<int, SlowRequest> admitted, sent;
-  std::map<std::pair<std::size_t, std::size_t>, Tag> share_tags;    // key and class
-  std::map<std::pair<std::size_t, std::size_t>, Tag> team_tags;     // team and class
-  std::map<std::pair<std::size_t, std::size_t>, int> team_numbers;  // in the order they came
-  std::map<std::pair<std::size_t, std::size_t>, Tag> team_times;    // among the keys of a team
-  std::map<std::size_t, Tag> times;                                 // class
-  std::map<LaneName, Tag> lane_times;
-  std::map<std::pair<LaneName, std::size_t>, Tag> sub_tags;
+  std::map<std::pair<std::size_t, std::size_t>, Tag> share_tags;  // key and class
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_tags;   // team and class
+  std::map<std::size_t, int> team_numbers;                        // in the order they came
+  std::map<std::pair<std::size_t, std::size_t>, Tag> team_times;  // among the keys of a team
+  std::map<std::size_t, Tag> times;                               // class
+  std::map<std::size_t, Tag> key_times;                           // among the sub-lanes of a key
+  std::map<std::pair<std::size_t, std::size_t>, Tag> sub_tags;    // key and sub-lane
 
   bool in_team(const SlowRequest& r) const { return budgets[team + team_of(r.key)].weight > 0; }
   Tag& share_tag(const SlowRequest& r) { return share_tags[{r.key, r.priority}]; }
@@ -123,7 +123,7 @@ struct SlowScheduler {
   Tag& share_time(const SlowRequest& r) {
     return in_team(r) ? team_times[{team_of(r.key), r.priority}] : times[r.priority];
   }
-  Tag& sub_tag(const SlowRequest& r) { return sub_tags[{lane_of(r), r.lane}]; }
+  Tag& sub_tag(const SlowRequest& r) { return sub_tags[{r.key, r.lane}]; }
 
   template <typename Each>
   void each_budget(const SlowRequest& r, Each each) {
@@ -146,17 +146,14 @@ struct SlowScheduler {
     const auto same_team = [&](const SlowRequest& r) {
       return team_of(r.key) == team_of(request.key) && r.priority == request.priority;
     };
-    const auto same_sub = [&](const SlowRequest& r) {
-      return lane_of(r) == lane_of(request) && r.lane == request.lane;
-    };
+    const auto same_sub = [&](const SlowRequest& r) { return r.key == request.key && r.lane == request.lane; };
     if (std::none_of(waiting.begin(), waiting.end(), same_share))
       share_tag(request) = std::max(share_tag(request), share_time(request));
-    if (in_team(request))
-      team_numbers.try_emplace({team_of(request.key), request.priority}, static_cast<int>(team_numbers.size()));
+    if (in_team(request)) team_numbers.try_emplace(team_of(request.key), static_cast<int>(team_numbers.size()));
     if (std::none_of(waiting.begin(), waiting.end(), same_team))
       team_tag(request) = std::max(team_tag(request), times[request.priority]);
     if (std::none_of(waiting.begin(), waiting.end(), same_sub))
-      sub_tag(request) = std::max(sub_tag(request), lane_times[lane_of(request)]);
+      sub_tag(request) = std::max(sub_tag(request), key_times[request.key]);
     waiting.push_back(request);
   }
 
@@ -175,7 +172,8 @@ struct SlowScheduler {
     std::vector<SlowRequest> firsts;
     for (const auto& [name, r] : of_lane) firsts.push_back(*r);
     std::sort(firsts.begin(), firsts.end(), [&](const SlowRequest& a, const SlowRequest& b) {
-      return std::tuple(a.priority, share_tag(a), a.id) < std::tuple(b.priority, share_tag(b), b.id);
+      return std::tuple(a.priority, share_tag(a), sub_tag(a), a.id) <
+             std::tuple(b.priority, share_tag(b), sub_tag(b), b.id);
     });
     return in_turns_of_teams(firsts);
   }
@@ -190,7 +188,7 @@ struct SlowScheduler {
         if (in_team(*each) && !seen.insert({team_of(each->key), each->priority}).second) continue;
         const auto turn = [&](const SlowRequest& r) {
           return std::tuple(r.priority, in_team(r) ? team_tag(r) : share_tag(r), in_team(r),
-                            in_team(r) ? team_numbers[{team_of(r.key), r.priority}] : r.id);
+                            in_team(r) ? 0 : sub_tag(r), in_team(r) ? team_numbers[team_of(r.key)] : r.id);
         };
         if (best == left.end() || turn(*each) < turn(*best)) best = each;
       }
@@ -240,7 +238,7 @@ struct SlowScheduler {
     std::erase_if(waiting, [&](const SlowRequest& each) { return each.id == r.id; });
     share_time(r) = std::max(share_time(r), share_tag(r));
     if (in_team(r)) times[r.priority] = std::max(times[r.priority], team_tag(r));
-    lane_times[lane_of(r)] = std::max(lane_times[lane_of(r)], sub_tag(r));
+    key_times[r.key] = std::max(key_times[r.key], sub_tag(r));
     move_tags(r, r.tokens);
     each_budget(r, [&](SlowBudget& budget) {
       ++budget.in_flight;

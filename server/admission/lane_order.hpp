@@ -1,0 +1,103 @@
+// Lanes in the order of their turns. What stands in a lane, and what its turns are, is told in fair_queue.hpp.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <vector>
+
+#include "admission/arrivals.hpp"
+#include "admission/indexed_heap.hpp"
+
+namespace weir::admission {
+
+struct KeyTurns;
+struct Lane;
+struct Line;
+struct Share;
+struct SubLane;
+class LaneOrder;
+
+using Tag = std::int64_t;
+
+// What an order goes by: the tag among shares, the tag among sub-lanes of a key, and who came first.
+struct Turn {
+  Tag share = 0, sub_lane = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const Turn&, const Turn&) = default;
+};
+
+struct TurnOfLine {
+  Turn operator()(const Line& line) const;
+};
+struct TurnOfLane {
+  Turn operator()(const Lane& lane) const;
+};
+
+// Those of a sub-lane that wait in one lane: first come, first served.
+struct Line {
+  SubLane* sub = nullptr;
+  Lane* lane = nullptr;
+  Arrivals calls;
+  std::uint32_t place = not_in_heap;
+};
+
+// Requests of one key, one class, one model: they stand or wait together.
+struct Lane {
+  KeyTurns* of = nullptr;
+  Priority priority = Priority::interactive;  // that was asked for
+  Share* share = nullptr;                     // whose turns it takes: that of the class its head has aged to
+  BudgetId team = no_budget, account = no_budget, model = no_budget;
+  IndexedHeap<Line, &Line::place, TurnOfLine> ready;
+  Amount queued;
+  LaneOrder* in = nullptr;  // in one at most
+  std::uint32_t place = not_in_heap;
+  BudgetId parked_on = no_budget;      // waits for room there instead of standing in its account's order
+  BudgetId released_from = no_budget;  // was let go from there: the others there wait for what comes of it
+  Instant ages_at = never;             // when its head has aged to the next class
+  std::uint32_t age_place = not_in_heap;
+
+  bool empty() const { return queued.requests == 0; }
+  const Waiting& head() const { return ready.top()->calls.first(); }
+};
+
+struct AgeOfLane {
+  Instant operator()(const Lane& lane) const { return lane.ages_at; }
+};
+
+// What decides between lanes of different accounts, whose tags cannot be compared: the class its head has aged to, then
+// who came first.
+struct Standing {
+  Priority aged = Priority::interactive;
+  Instant arrived{};
+  Priority priority = Priority::interactive;
+  friend auto operator<=>(const Standing&, const Standing&) = default;
+};
+Standing standing_of(const Lane& lane);
+
+// Lanes in fair order, by the class they have aged to and by group.
+class LaneOrder {
+ public:
+  bool empty() const { return !first(); }
+  void push(Lane& lane);
+  void remove(Lane& lane);
+  void update(Lane& lane) { of(lane).update(lane); }
+  // The next: of the most important class, by its tag there; nullptr: none.
+  Lane* first() const;
+  // Whether one lane of an account comes before another.
+  static bool before(const Lane& a, const Lane& b);
+  // Whether a lane that is not in here would be the next.
+  bool would_be_first(const Lane& lane) const;
+
+  using Heap = IndexedHeap<Lane, &Lane::place, TurnOfLane>;
+  // Of a class: the shares without a group, then each group's. There are few groups: they are looked through.
+  const std::vector<Heap>& heaps(std::size_t priority) const { return heaps_[priority]; }
+
+ private:
+  static Turn turn_beside_other_groups(const Lane& lane);
+  static Lane* first_of(const std::vector<Heap>& groups);
+  Heap& of(const Lane& lane);
+
+  std::array<std::vector<Heap>, priority_count> heaps_;
+};
+
+}  // namespace weir::admission

@@ -1,0 +1,201 @@
+// When a call is said to start beside when it does: the queue is let through in virtual time.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include "admission/admission_support.hpp"
+
+namespace weir::admission {
+namespace {
+
+using namespace test;
+
+double seconds_from(Instant begin, Instant end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+// Fills everything, then lets `crowd` submit. Predicts for the calls named "x..." and compares with when they start;
+// each is answered as soon as it is sent.
+class Line {
+ public:
+  explicit Line(std::vector<BudgetLimits> budgets) : desk_(limits_of(std::move(budgets))) { desk_.checks = false; }
+
+  Desk& desk() { return desk_; }
+  void submit(int count, const Request& request, const std::string& prefix = "c") {
+    for (int i = 0; i < count; ++i) ASSERT_EQ(desk_.submit(prefix + std::to_string(++last_), request), "");
+  }
+  // Everything that fits goes; it counts from now on.
+  void fill(int count, const Request& request) {
+    submit(count, request);
+    end(desk_.pass());
+  }
+
+  void expect_starts_as_predicted(double relative, double absolute) {
+    const Instant begin = desk_.now;
+    std::map<std::string, Instant> predicted;
+    for (const auto& [name, ticket] : desk_.tickets) {
+      if (!name.starts_with('x')) continue;
+      const auto place = desk_.scheduler.place_of(ticket, begin);
+      ASSERT_TRUE(place) << name;
+      predicted[name] = place->starts_at;
+    }
+    ASSERT_FALSE(predicted.empty());
+    while (desk_.scheduler.queued() > 0) {
+      for (const Decision& decision : dispatch_all(desk_.scheduler, desk_.now)) {
+        const std::string& name = desk_.names[decision.ticket.index];
+        desk_.scheduler.sent(decision.ticket, desk_.now);
+        desk_.scheduler.settle(decision.ticket, {}, Ending::complete, desk_.now);
+        if (!predicted.contains(name)) continue;
+        const double real = seconds_from(begin, desk_.now);
+        EXPECT_NEAR(seconds_from(begin, predicted[name]), real, std::max(absolute, relative * real)) << name;
+      }
+      const auto next = desk_.scheduler.next_wakeup();
+      ASSERT_TRUE(next);
+      desk_.now = std::max(desk_.now, *next);
+    }
+  }
+
+ private:
+  static Limits limits_of(std::vector<BudgetLimits> budgets) {
+    Limits limits = all_of(std::move(budgets));
+    limits.age_step = 1'000h;
+    return limits;
+  }
+  void end(const std::string& names) {
+    std::string name;
+    for (std::istringstream each(names); each >> name;) desk_.settle(name);
+  }
+
+  Desk desk_;
+  int last_ = 0;
+};
+
+// Sent in a burst each minute; a prediction takes what is beyond the first window at the even rate.
+constexpr double a_window = 61;
+
+TEST(Prediction, OfAKeyThatWaitsForItself) {
+  Line line({key("k", {{Meter::requests, 60}})});
+  line.fill(60, {});
+  line.submit(300, {});
+  line.submit(3, {}, "x");
+  line.submit(60, {.key = "other"});
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+TEST(Prediction, OfATeamCountsTheCallsOfAllItsKeys) {
+  Line line({limited(Scope::team, "t", {{Meter::requests, 60}})});
+  line.fill(60, {.team = "t"});
+  for (int i = 0; i < 50; ++i) line.submit(20, {.key = "k" + std::to_string(i), .team = "t"});
+  line.submit(1, {.key = "k3", .team = "t"}, "x");
+  EXPECT_NEAR(
+      static_cast<double>(line.desk().scheduler.place_of(line.desk().tickets["x1061"], line.desk().now)->position),
+      1'000, 50);
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+TEST(Prediction, OfAModelCountsThoseWhoAreParkedThere) {
+  Line line({limited(Scope::model, "m", {{Meter::requests, 60}})});
+  line.fill(60, {.model = "m"});
+  for (int i = 0; i < 100; ++i) line.submit(20, {.key = "k" + std::to_string(i), .model = "m"});
+  line.fill(0, {});
+  line.submit(1, {.key = "k7", .model = "m"}, "x");
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+TEST(Prediction, OfAModelIsNotThatOfAnotherModel) {
+  Line line({account({{Meter::tokens, 100'000}}), limited(Scope::model, "small", {{Meter::tokens, 2'000}})});
+  line.fill(1, {.key = "q", .model = "small", .tokens = 100});
+  line.fill(99, {.model = "big", .tokens = 1'000});
+  for (int i = 0; i < 20; ++i) line.submit(10, {.key = "k" + std::to_string(i), .model = "big", .tokens = 1'000});
+  line.submit(1, {.key = "y", .model = "small", .priority = Priority::normal, .tokens = 1'000}, "x");
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+TEST(Prediction, OfADayOfAModelCountsItsOwnCallsOnly) {
+  BudgetLimits small = limited(Scope::model, "small", {{Meter::requests_day, 250}});
+  small.day_resets = start + 12h;
+  Desk desk(all_of({account({{Meter::requests, 100}}), small}));
+  desk.submit("z", {.key = "z", .model = "small"});
+  for (int i = 0; i < 99; ++i) desk.submit("f" + std::to_string(i), {.model = "big"});
+  desk.pass();
+  for (int i = 0; i < 300; ++i) desk.submit("b" + std::to_string(i), {.model = "big"});
+  EXPECT_EQ(desk.submit("y", {.key = "y", .model = "small", .priority = Priority::normal, .patience = 10min}), "");
+}
+
+TEST(Prediction, OfAnAccountBetweenKeysOfDifferentWeightAndSize) {
+  Line line({account({{Meter::tokens, 10'000}}), key("a", {}, 3), key("b", {}, 1)});
+  line.fill(10, {.tokens = 1'000});
+  line.submit(200, {.key = "a", .tokens = 100});
+  line.submit(100, {.key = "b", .tokens = 400});
+  line.submit(1, {.key = "a", .tokens = 100}, "x");
+  line.submit(1, {.key = "b", .tokens = 400}, "x");
+  line.submit(50, {.key = "a", .tokens = 100});
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+TEST(Prediction, OfAnAccountBetweenTeamsAndSubLanes) {
+  Line line({account({{Meter::tokens, 10'000}}), limited(Scope::team, "t", {}, 2), limited(Scope::team, "u", {}, 1)});
+  line.fill(10, {.tokens = 1'000});
+  for (const std::string name : {"a", "b", "c"}) line.submit(100, {.key = name, .team = "t", .tokens = 100});
+  line.submit(200, {.key = "d", .team = "u", .lane = "one", .tokens = 100});
+  line.submit(20, {.key = "d", .team = "u", .lane = "two", .tokens = 100});
+  line.submit(1, {.key = "d", .team = "u", .lane = "two", .tokens = 100}, "x");
+  line.submit(1, {.key = "d", .team = "u", .lane = "one", .tokens = 100}, "x");
+  line.submit(1, {.key = "b", .team = "t", .tokens = 100}, "x");
+  line.submit(100, {.key = "e", .priority = Priority::normal, .tokens = 100});
+  line.expect_starts_as_predicted(0.05, a_window);
+}
+
+// The upstream charges the cap, the caller's own budget what was used.
+TEST(Prediction, OfAnAccountCountsWhatTheUpstreamCounts) {
+  Desk desk(all_of({account({{Meter::tokens, 1'000'000}})}));
+  desk.checks = false;
+  Submission s;
+  s.key = desk.scheduler.budget(Scope::key, "k");
+  s.account = desk.scheduler.budget(Scope::account, "up");
+  s.own.tokens = s.own.input = 1'000;
+  s.own.later = LaterCharge::as_produced;
+  s.own.later_output = 500;
+  s.upstream.tokens = 100'000;
+  s.arrived = start;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(std::holds_alternative<Ticket>(desk.scheduler.submit(s, start)));
+  for (const Decision& decision : dispatch_all(desk.scheduler, start)) desk.scheduler.sent(decision.ticket, start);
+  EXPECT_EQ(desk.scheduler.running(), 10u);
+  const auto last = std::get<Ticket>(desk.scheduler.submit(s, start));
+  EXPECT_NEAR(seconds_from(start, desk.scheduler.place_of(last, start)->starts_at), 540, 30);
+  s.deadline = start + 2min;
+  const auto refused = desk.scheduler.submit(s, start);
+  ASSERT_TRUE(std::holds_alternative<Rejection>(refused));
+  EXPECT_NEAR(seconds_from(start, std::get<Rejection>(refused).room_at), 540, 30);
+}
+
+// Used to be refused as if it stood last.
+TEST(Prediction, OfARetryIsThatOfItsOldPlace) {
+  Line line({account({{Meter::requests, 60}})});
+  Desk& desk = line.desk();
+  line.fill(60, {});
+  desk.now += 10s;
+  line.submit(1'200, {});
+  EXPECT_EQ(desk.submit("retry", {.arrived = start + 5s, .patience = 10min}), "");
+  EXPECT_EQ(desk.scheduler.place_of(desk.tickets["retry"], desk.now)->position, 1);
+  desk.submit("x", {.arrived = start + 6s});
+  EXPECT_EQ(desk.scheduler.place_of(desk.tickets["x"], desk.now)->position, 2);
+  line.expect_starts_as_predicted(0.05, 1);
+}
+
+TEST(Prediction, OfACallDoesNotChangeWhenThoseBehindItLeave) {
+  Desk desk(all_of({account({{Meter::in_flight, 1}})}));
+  for (int i = 0; i <= 100; ++i) desk.submit(std::to_string(i), {});
+  desk.pass();
+  const auto position = [&] { return desk.scheduler.place_of(desk.tickets["50"], desk.now)->position; };
+  EXPECT_EQ(position(), 50);
+  for (int i = 51; i <= 100; ++i) desk.withdraw(std::to_string(i));
+  EXPECT_EQ(position(), 50);
+  for (int i = 1; i <= 10; ++i) desk.withdraw(std::to_string(i));
+  EXPECT_EQ(position(), 40);
+}
+
+}  // namespace
+}  // namespace weir::admission
