@@ -196,7 +196,8 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
     request.own = own_cost(plan, expected);
     request.upstream = upstream_cost(plan, expected, destination.upstream->reserves_cap);
   }
-  request.sub_lane = sub_lane_of(head_, view_, !client_.key, session_.client().wire().peer_address());
+  request.sub_lane =
+      sub_lane_of(head_, view_, key_of(client_, settings_.clients.mode), session_.client().wire().peer_address());
   request.priority = priority_of(head_, client_);
   request.bytes = body_bytes_.size();
   request.arrived = arrived_;

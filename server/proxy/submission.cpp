@@ -32,6 +32,10 @@ std::string_view named_lane(const net::MessageHead& head) {
   return {};
 }
 
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
 std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>& cap) {
   return cap ? std::min(expected, *cap) : expected;
 }
@@ -132,11 +136,17 @@ Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool r
   return cost;
 }
 
-std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
+std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, KeyOf key,
                         const std::string& address) {
+  if (key == KeyOf::everybody && !is_loopback(address)) return "from:" + address;
   if (const std::string_view lane = named_lane(head); !lane.empty()) return "lane:" + std::string(lane);
   if (!view.user.empty()) return "user:" + view.user.substr(0, 128);
-  return shared_key ? "from:" + address : std::string();
+  return key == KeyOf::one ? std::string() : "from:" + address;
+}
+
+KeyOf key_of(const Client& client, ClientMode mode) {
+  if (client.key) return KeyOf::one;
+  return mode == ClientMode::pass_through ? KeyOf::each_account : KeyOf::everybody;
 }
 
 std::string_view named_lane_of(const net::MessageHead& head, const Client& client) {

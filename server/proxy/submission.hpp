@@ -39,9 +39,13 @@ admission::Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output);
 // What the upstream's budgets count, by its charge rule. `reserves_cap`: hold the most the call can produce.
 admission::Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap);
 
-// The lane inside the key: named by the caller, else by the end user in the body, else (where all share one key) by
-// the address.
-std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, bool shared_key,
+// Who has the key that a call counts against: one caller, all who bring the same account, or everybody.
+enum class KeyOf : std::uint8_t { one, each_account, everybody };
+KeyOf key_of(const Client& client, ClientMode mode);
+// The lane inside the key: named by the caller, else by the end user in the body, else (where several share the key) by
+// the address. Where everybody shares it only callers on this machine may name lanes: another one would have as many
+// shares as it invents names.
+std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, KeyOf key,
                         const std::string& address);
 
 // What another weir should take for the caller's lane: the one it named, else its key, which only this weir knows.

@@ -18,20 +18,28 @@ net::MessageHead head_with(std::vector<net::Field> fields) {
   return head;
 }
 
-std::string lane(std::vector<net::Field> fields, std::string user, bool shared_key) {
+std::string lane(std::vector<net::Field> fields, std::string user, KeyOf key, const char* address = "10.0.0.1") {
   protocol::RequestView view;
   view.user = std::move(user);
-  return sub_lane_of(head_with(std::move(fields)), view, shared_key, "10.0.0.1");
+  return sub_lane_of(head_with(std::move(fields)), view, key, address);
 }
 
 TEST(SubLane, IsNamedByTheCallerElseByTheEndUserElseByTheAddressWhereAKeyIsShared) {
-  EXPECT_EQ(lane({{"x-weir-lane", "agent-7"}}, "eve", true), "lane:agent-7");
-  EXPECT_EQ(lane({}, "eve", true), "user:eve");
-  EXPECT_EQ(lane({}, "", true), "from:10.0.0.1");
-  EXPECT_EQ(lane({}, "", false), "") << "one key, one lane";
-  EXPECT_NE(lane({{"x-weir-lane", "eve"}}, "", false), lane({}, "eve", false)) << "names of two kinds do not meet";
-  EXPECT_EQ(lane({{"x-weir-lane", std::string(500, 'x')}}, "", false).size(), 5 + 128u);
-  EXPECT_EQ(lane({}, std::string(500, 'x'), false).size(), 5 + 128u);
+  EXPECT_EQ(lane({{"x-weir-lane", "agent-7"}}, "eve", KeyOf::each_account), "lane:agent-7");
+  EXPECT_EQ(lane({}, "eve", KeyOf::each_account), "user:eve");
+  EXPECT_EQ(lane({}, "", KeyOf::each_account), "from:10.0.0.1");
+  EXPECT_EQ(lane({}, "", KeyOf::one), "") << "one key, one lane";
+  EXPECT_NE(lane({{"x-weir-lane", "eve"}}, "", KeyOf::one), lane({}, "eve", KeyOf::one)) << "of two kinds";
+  EXPECT_EQ(lane({{"x-weir-lane", std::string(500, 'x')}}, "", KeyOf::one).size(), 5 + 128u);
+  EXPECT_EQ(lane({}, std::string(500, 'x'), KeyOf::one).size(), 5 + 128u);
+}
+
+// A machine that invented 200 names used to get 200 shares beside one of its neighbour.
+TEST(SubLane, IsTheAddressWhereEverybodySharesTheKeySaveOnThisMachine) {
+  EXPECT_EQ(lane({{"x-weir-lane", "agent-7"}}, "eve", KeyOf::everybody), "from:10.0.0.1");
+  EXPECT_EQ(lane({}, "eve", KeyOf::everybody), "from:10.0.0.1");
+  EXPECT_EQ(lane({{"x-weir-lane", "agent-7"}}, "", KeyOf::everybody, "127.0.0.1"), "lane:agent-7");
+  EXPECT_EQ(lane({}, "", KeyOf::everybody, "::1"), "from:::1");
 }
 
 TEST(Priority, CanOnlyBeLoweredByTheCaller) {
