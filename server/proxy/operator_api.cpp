@@ -69,6 +69,10 @@ std::optional<Refusal> check_host(const net::RequestHead& head, const std::strin
   return token.empty() ? check_operators_host(head) : std::nullopt;
 }
 
+bool is_status_page(const Route& route) {
+  return route.full_path == "/weir/" || route.full_path == "/weir";
+}
+
 }  // namespace
 
 net::Task<void> serve_operator(Session& session) {
@@ -89,6 +93,10 @@ net::Task<void> serve_operator(Session& session) {
     text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
   } else if (auto host_refused = check_host(head, snapshot->settings->operator_token)) {
     refusal = std::move(host_refused);
+  } else if (is_status_page(route) && (head.method == "GET" || head.method == "HEAD")) {
+    // A browser cannot send a token with an address. Nothing of this weir stands in the page: what it shows it asks
+    // for, with the token.
+    text = answer_status_page(session.keep_alive());
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
@@ -101,8 +109,6 @@ net::Task<void> serve_operator(Session& session) {
       return queue ? queue_json(scheduler, now) : budgets_json(scheduler, mode, now);
     });
     text = write_json_answer(200, json, {}, session.keep_alive());
-  } else if ((route.full_path == "/weir/" || route.full_path == "/weir") && head.method == "GET") {
-    text = answer_status_page(session.keep_alive());
   } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {
     const auto learned = learned_limits(session.context().shared.gate, *snapshot->settings);
     const std::string json =

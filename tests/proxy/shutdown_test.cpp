@@ -177,6 +177,28 @@ TEST(Probes, SayLittleToClientsAndReasonsToOperators) {
   EXPECT_TRUE(proxy.records().empty());  // probes are not logged
 }
 
+TEST(Operators, GetTheEmptyPageWithoutATokenAndItsFiguresWithOne) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port(), "account-name")});
+  settings.operator_token = "secret";
+  TestProxy proxy(settings);
+  const auto ask = [&](const std::string& request) {
+    RawClient client(proxy.operators_port());
+    client.send(request);
+    return client.read_response();
+  };
+  for (const char* path : {"/weir/", "/weir"}) {
+    const HttpMessage page = ask(get(path));
+    EXPECT_EQ(page.status(), 200) << path;
+    EXPECT_TRUE(page.field("content-type").starts_with("text/html")) << path;
+    EXPECT_EQ(page.body.find("account-name"), std::string::npos) << path;
+  }
+  for (const char* path : {"/weir/status", "/weir/queue", "/weir/budgets", "/weir/upstreams", "/metrics"}) {
+    EXPECT_EQ(ask(get(path)).status(), 401) << path;
+    EXPECT_EQ(ask(get(path, "Authorization: Bearer secret\r\n")).status(), 200) << path;
+  }
+}
+
 TEST(Operators, ReloadOnRequest) {
   ScriptedUpstream upstream;
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});

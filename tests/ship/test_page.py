@@ -41,7 +41,7 @@ def simulator():
 class Seen:
     """The page of one weir, with all that it asked for and all that went wrong in it."""
 
-    def __init__(self, browser, server, viewport=DESK, scheme="light"):
+    def __init__(self, browser, server, viewport=DESK, scheme="light", fragment="", shows_figures=True):
         self.requests: list[str] = []
         self.problems: list[str] = []
         self._context = browser.new_context(viewport=viewport, color_scheme=scheme)
@@ -49,8 +49,9 @@ class Seen:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
-        self.page.goto(server.operator_origin + "/weir/")
-        expect(self.page.locator("#about")).to_contain_text("weir ")
+        self.page.goto(server.operator_origin + "/weir/" + fragment)
+        if shows_figures:
+            expect(self.page.locator("#about")).to_contain_text("weir ")
 
     def picture(self, name: str):
         PICTURES.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,38 @@ def test_without_limits_it_says_so(browser, simulator):
     expect(seen.page.locator("#budgets")).to_contain_text("No limits are set.")
     seen.close(server)
     server.stop()
+
+
+@pytest.fixture
+def guarded(simulator):
+    server = Weir("--upstream", simulator.origin, "--rpm", "100", "--share", "0.25",
+                  environment={"WEIR_OPERATOR_TOKEN": "operator-token"})
+    yield server
+    server.stop()
+
+
+def test_with_the_token_behind_its_address_it_shows_the_figures(browser, guarded):
+    seen = Seen(browser, guarded, fragment="#token=operator-token")
+    expect(seen.page.locator("#budgets")).to_contain_text("25 for each caller's own account")
+    expect(seen.page.locator("#ask")).to_be_hidden()
+    assert not [url for url in seen.requests if "operator-token" in url.split("#")[0]], "it is sent in no address"
+    seen.close(guarded)
+
+
+def test_without_the_token_it_asks_for_it(browser, guarded):
+    seen = Seen(browser, guarded, shows_figures=False)
+    expect(seen.page.locator("#stale")).to_contain_text("the operator token is needed")
+    expect(seen.page.locator("#about")).to_be_empty()
+    seen.page.locator("#token").fill("wrong")
+    seen.page.locator("#token").press("Enter")
+    expect(seen.page.locator("#stale")).to_contain_text("this is not the operator token")
+    seen.page.locator("#token").fill("operator-token")
+    seen.page.locator("#ask button").click()
+    expect(seen.page.locator("#about")).to_contain_text("weir ")
+    expect(seen.page.locator("#ask")).to_be_hidden()
+    assert all("status of 401" in problem for problem in seen.problems), seen.problems
+    seen.problems.clear()  # the browser's own lines about what was refused
+    seen.close(guarded)
 
 
 def test_where_callers_bring_accounts_the_limits_are_those_of_each(browser, simulator):
