@@ -60,6 +60,7 @@ std::optional<Instant> AccountHealth::note_failure(const std::string& upstream, 
   State& state = touch(upstream, symptom, now);
   if (now < state.rests_until) return std::nullopt;  // it was on its way before
   if (++state.failures < failures_max) return std::nullopt;
+  if (state.failures == failures_max) state.failing_since = now;
   const unsigned doublings = std::min(state.failures - failures_max, 10u);
   state.rests_until = now + std::min<Duration>(retry.pause_max, first_rest * (1 << doublings));
   state.failing_until = state.rests_until;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "protocol/error_body.hpp"
+#include "proxy/readiness.hpp"
 
 namespace weir::proxy {
 std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
@@ -35,14 +36,11 @@ std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Share
   bool good = true;
   std::string reason = "alive";
   if (kind == Route::Kind::readyz) {
-    reason = "ready: " + std::to_string(snapshot.settings->upstreams.size()) + " upstream(s) configured";
-    if (shared.draining || shared.announcing) {
-      good = false;
-      reason = "shutting down";
-    } else if (snapshot.settings->upstreams.empty()) {
-      good = false;
-      reason = "no upstream is configured";
-    }
+    Readiness readiness{false, "shutting down"};
+    if (!shared.draining && !shared.announcing)
+      readiness = readiness_of(*snapshot.settings, shared.health, net::Clock::now());
+    good = readiness.ready;
+    reason = readiness.reason;
   }
   const std::string body = door == Door::operators ? reason + "\n" : std::string(good ? "ok\n" : "not ready\n");
   return write_answer(good ? 200 : 503, "text/plain; charset=utf-8", body, "cache-control: no-store\r\n", keep_alive);
