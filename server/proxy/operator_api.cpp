@@ -103,10 +103,10 @@ net::Task<void> serve_operator(Session& session) {
   } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
              (head.method == "GET" || head.method == "HEAD")) {
     const bool queue = route.full_path == "/weir/queue";
-    const ClientMode mode = snapshot->settings->clients.mode;
-    const std::string json = session.context().shared.gate.with([queue, mode](admission::Scheduler& scheduler) {
+    const Settings& settings = *snapshot->settings;
+    const std::string json = session.context().shared.gate.with([queue, &settings](admission::Scheduler& scheduler) {
       const auto now = net::Clock::now();
-      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, mode, now);
+      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, settings, now);
     });
     text = write_json_answer(200, json, {}, session.keep_alive());
   } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {

@@ -1,6 +1,8 @@
 #include "proxy/queue_answers.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "protocol/error_body.hpp"
 #include "proxy/admission_refusal.hpp"
@@ -20,6 +22,19 @@ std::string milliseconds(std::chrono::nanoseconds duration) {
 
 std::string name_of(const admission::Scheduler& scheduler, admission::BudgetId budget) {
   return budget == admission::no_budget ? "null" : json_quote(scheduler.limits_of(budget).name);
+}
+
+// As it was configured: this instance's part of the limits, which `limit` is already.
+std::string share_of(const Settings& settings, std::string_view budget) {
+  // "ark-1", "ark-1/batch", "ark-1/deepseek-r1", each also of a caller: "ark-1@key-1a2b3c4d". No name of an account
+  // has either sign in it.
+  const std::string_view account = budget.substr(0, budget.find_first_of("/@"));
+  double share = 1;
+  for (const Upstream& upstream : settings.upstreams) {
+    if (upstream.name == account) share = upstream.share;
+  }
+  std::array<char, 32> digits;
+  return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), share).ptr};
 }
 
 }  // namespace
@@ -84,14 +99,16 @@ std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id,
   return out + "}}";
 }
 
-std::string budgets_json(admission::Scheduler& scheduler, ClientMode mode, admission::Instant now) {
+std::string budgets_json(admission::Scheduler& scheduler, const Settings& settings, admission::Instant now) {
   std::string out = R"({"schema":1,"budgets":[)";
   for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
     std::string budget = budget_json(scheduler, id, now);
     const admission::BudgetLimits& limits = scheduler.limits_of(id);
     const bool of_upstream = limits.scope == admission::Scope::account || limits.scope == admission::Scope::model;
     const bool of_caller = limits.name.find('@') != std::string::npos;
-    if (mode == ClientMode::pass_through && of_upstream && !of_caller) budget.insert(1, R"("of_each_caller":true,)");
+    if (settings.clients.mode == ClientMode::pass_through && of_upstream && !of_caller)
+      budget.insert(1, R"("of_each_caller":true,)");
+    if (of_upstream) budget.insert(1, R"("share":)" + share_of(settings, limits.name) + ',');
     out += (id == 0 ? "" : ",") + budget;
   }
   return out + "]}";

@@ -13,8 +13,8 @@ namespace weir::proxy {
 // The first 1,000 waiting: who, for which limit, at which position, predicted start.
 std::string queue_json(admission::Scheduler& scheduler, admission::Instant now);
 // Limit, used, reserved and debt of every meter that has a limit, by scope. Where callers bring accounts of their own,
-// an upstream's are those that each of them has: "of_each_caller".
-std::string budgets_json(admission::Scheduler& scheduler, ClientMode mode, admission::Instant now);
+// an upstream's are those that each of them has: "of_each_caller". Upstreams' and models' are this instance's "share".
+std::string budgets_json(admission::Scheduler& scheduler, const Settings& settings, admission::Instant now);
 // One budget as a JSON object of that list.
 std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now);
 // Where a request stands, as members of a JSON object: lane, priority, position, waits, what it waits for and why.

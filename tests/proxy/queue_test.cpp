@@ -179,6 +179,23 @@ TEST(Queue, OperatorsSeeWhoWaitsAndWhatIsUsed) {
   EXPECT_EQ(second.read_response().status(), 200);
 }
 
+TEST(Queue, OperatorsSeeThisInstancesShareOfAnAccount) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].limits.rpm = 100;
+  settings.upstreams[0].share = 0.25;
+  settings.upstreams[0].models.emplace_back();
+  settings.upstreams[0].models[0].name = "m";
+  settings.upstreams[0].models[0].limits.rpm = 40;
+  TestProxy proxy(std::move(settings));
+  RawClient operators(proxy.operators_port());
+  operators.send(get("/weir/budgets"));
+  const std::string budgets = operators.read_response().body;
+  for (const char* part : {R"({"share":0.25,"scope":"upstream","name":"up",)", R"("rpm":{"limit":25,)",
+                           R"({"share":0.25,"scope":"model","name":"up/m",)", R"("rpm":{"limit":10,)"})
+    EXPECT_NE(budgets.find(part), std::string::npos) << part << budgets;
+}
+
 TEST(Queue, TellsTheCallersOwnBudget) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer(R"({"id":"x"})", "x-ratelimit-limit-requests: 99\r\n"));

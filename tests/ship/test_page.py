@@ -135,6 +135,7 @@ def guarded(simulator):
 def test_with_the_token_behind_its_address_it_shows_the_figures(browser, guarded):
     seen = Seen(browser, guarded, fragment="#token=operator-token")
     expect(seen.page.locator("#budgets")).to_contain_text("25 for each caller's own account")
+    expect(seen.page.locator("#budgets")).to_contain_text("this instance's share of 0.25")
     expect(seen.page.locator("#ask")).to_be_hidden()
     assert not [url for url in seen.requests if "operator-token" in url.split("#")[0]], "it is sent in no address"
     seen.close(guarded)
