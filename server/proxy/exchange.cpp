@@ -105,6 +105,7 @@ MaybeRefusal Exchange::identify() {
   if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
   client_ = std::move(std::get<Client>(authenticated));
   record_.client = client_.name;
+  if (client_.key) turn_.introduce(client_.key->name, client_.key->team);
   return {};
 }
 
@@ -143,8 +144,7 @@ net::Task<bool> Exchange::serve_models() {
     body = model_json(*found);
   }
   leave_body();
-  const std::string headers = "x-request-id: " + record_.request_id + "\r\n" + cors_lines();
-  co_await answer(write_json_answer(200, body, headers, session_.keep_alive()));
+  co_await answer(write_json_answer(200, body, own_lines(), session_.keep_alive()));
   co_return true;
 }
 
@@ -154,7 +154,7 @@ net::Task<MaybeRefusal> Exchange::serve_own() {
   Shared& shared = session_.context().shared;
   auto own = answer_own(head_.method, route_.full_path, client_, shared.gate, shared.callers);
   if (auto* refusal = std::get_if<Refusal>(&own)) co_return std::move(*refusal);
-  const std::string headers = "x-request-id: " + record_.request_id + "\r\ncache-control: no-store\r\n" + cors_lines();
+  const std::string headers = own_lines() + "cache-control: no-store\r\n";
   co_await answer(write_json_answer(200, std::get<std::string>(own), headers, session_.keep_alive()));
   co_return std::nullopt;
 }
@@ -215,7 +215,7 @@ net::Task<void> Exchange::refuse(const Refusal& refusal) {
   if (refusal.close || body_unread) session_.linger_after_this();
   if (session_.context().shared.draining) session_.close_after_this();
   const std::string text = write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(),
-                                         head_.method == "HEAD", call_lines() + cors_lines());
+                                         head_.method == "HEAD", call_lines() + turn_.own_limit_lines() + cors_lines());
   co_await session_.write_all(text);
 }
 
@@ -226,10 +226,13 @@ std::string Exchange::call_lines() const {
     lines =
         "x-weir-upstream: " + record_.upstream + "\r\nx-weir-attempts: " + std::to_string(record_.attempts) + "\r\n";
   }
-  if (record_.queued) {
-    lines += "x-weir-queue-ms: " + std::to_string((turn_.queued() + record_.queued_upstream).count()) + "\r\n";
-  }
+  lines += "x-weir-queue-ms: " + std::to_string((turn_.queued() + record_.queued_upstream).count()) + "\r\n";
   return lines;
+}
+
+// With an answer that weir gives from what it knows itself.
+std::string Exchange::own_lines() {
+  return "x-request-id: " + record_.request_id + "\r\nx-weir-queue-ms: 0\r\n" + turn_.own_limit_lines() + cors_lines();
 }
 
 std::string_view Exchange::cors_origin() const {

@@ -68,6 +68,7 @@ class Exchange {
   std::string_view cors_origin() const;
   std::string cors_lines() const;
   std::string call_lines() const;
+  std::string own_lines();
   bool is_json() const;
   bool body_complete() const { return body_read_ || (body_ && body_->complete()); }
 

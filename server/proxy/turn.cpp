@@ -128,20 +128,26 @@ std::string Turn::header_lines(Duration elsewhere) {
   lines.append("x-weir-queue-ms: ").append(std::to_string((queued_ + elsewhere).count())).append("\r\n");
   if (const std::uint64_t tokens = reserved(); tokens > 0)
     lines.append("x-weir-reserved-tokens: ").append(std::to_string(tokens)).append("\r\n");
-  // The caller's own budget: its key's, else its team's, else that of the account it brought.
-  lines += session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
+  lines += own_limit_lines();
+  has_own_limits_ = lines.find("x-ratelimit-") != std::string::npos;
+  return lines;
+}
+
+std::string Turn::own_limit_lines() {
+  return session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     const auto now = Clock::now();
     const BudgetIds& budgets = ids(scheduler);
+    const admission::BudgetId brought = request_.names.account_like.empty() ? admission::no_budget : budgets.account;
     const auto view = [&](Meter meter) {
-      admission::MeterView seen = scheduler.view(budgets.key, meter, now);
-      if (!seen.limit && budgets.team != admission::no_budget) seen = scheduler.view(budgets.team, meter, now);
-      if (!seen.limit && !request_.names.account_like.empty()) seen = scheduler.view(budgets.account, meter, now);
-      return seen;
+      for (const admission::BudgetId budget : {budgets.key, budgets.team, brought}) {
+        if (budget == admission::no_budget) continue;
+        const admission::MeterView seen = scheduler.view(budget, meter, now);
+        if (seen.limit) return std::optional(seen);
+      }
+      return std::optional<admission::MeterView>();
     };
     return rate_limit_lines(view(Meter::requests), view(Meter::tokens));
   });
-  has_own_limits_ = lines.find("x-ratelimit-") != std::string::npos;
-  return lines;
 }
 
 }  // namespace weir::proxy

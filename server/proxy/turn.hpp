@@ -39,6 +39,11 @@ class Turn {
     request_ = std::move(request);
     ids_.reset();
   }
+  // Whose call it will be: known before anything else of it is.
+  void introduce(const std::string& key, const std::string& team) {
+    request_.names.key = key;
+    request_.names.team = team;
+  }
   // When a call could start, were this asked for.
   net::Instant predicted_start(const Request& request);
 
@@ -93,6 +98,9 @@ class Turn {
   // in another weir's line.
   std::string header_lines(Duration elsewhere);
   bool has_own_limits() const { return has_own_limits_; }
+  // Of those the x-ratelimit fields alone: the key's budget, else its team's, else that of the account that the caller
+  // brought. Empty: no limits, or nobody knows yet who calls.
+  std::string own_limit_lines();
 
  private:
   static admission::Submission submission(const Request& request, const BudgetIds& ids);

@@ -211,6 +211,34 @@ TEST(Queue, TellsTheCallersOwnBudget) {
   EXPECT_EQ(answer.field("x-ratelimit-remaining-requests"), "9");
 }
 
+// Whatever weir says itself to a caller it knows.
+TEST(Queue, RefusalsAndOwnAnswersTellTheCallersBudgetToo) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.queue.wait_max = std::chrono::milliseconds(0);
+  settings.clients.mode = proxy::ClientMode::keys;
+  settings.clients.keys.push_back(key_for("alice", "secret"));
+  settings.clients.keys[0].limits.rpm = 1;
+  settings.clients.keys[0].limits.tpm = 100'000;
+  TestProxy proxy(std::move(settings));
+  const std::string alice = "Authorization: Bearer secret\r\n";
+  const auto ask = [&](const std::string& request) {
+    RawClient client(proxy.port());
+    client.send(request);
+    const HttpMessage answer = client.read_response();
+    return std::to_string(answer.status()) + " " + answer.field("x-ratelimit-limit-requests") + " " +
+           answer.field("x-ratelimit-remaining-requests") + " " + answer.field("x-ratelimit-limit-tokens") + " " +
+           answer.field("x-weir-queue-ms");
+  };
+  EXPECT_EQ(ask(post("/v1/chat/completions", "no JSON", alice)), "400 1 1 100000 0");
+  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "200 1 0 100000");
+  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "429 1 0 100000");
+  EXPECT_EQ(ask(get("/v1/models", alice)), "200 1 0 100000 0");
+  EXPECT_EQ(ask(get("/v1/weir/me", alice)), "200 1 0 100000 0");
+  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})")), "401    0") << "nobody knows who that is";
+}
+
 // Refused, and back with the same body as its SDK sends it again: before whoever came meanwhile.
 TEST(Queue, ACallerWhoseSdkComesBackTakesItsOldPlace) {
   ScriptedUpstream upstream;
