@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/error_body.hpp"
+#include "proxy/batch_service.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
@@ -35,9 +36,18 @@ std::string own_budgets(Scheduler& scheduler, const Client& client) {
   const auto now = Clock::now();
   if (!client.key) return budgets_of_own_accounts(scheduler, client, now);
   std::string out;
-  out += budget_json(scheduler, scheduler.budget(Scope::key, client.key->name), now);
-  if (!client.key->team.empty())
-    out += ',' + budget_json(scheduler, scheduler.budget(Scope::team, client.key->team), now);
+  const auto add = [&](Scope scope, const std::string& name) {
+    if (name.empty()) return;
+    out += (out.empty() ? "" : ",") + budget_json(scheduler, scheduler.budget(scope, name), now);
+    // That of calls which are counted apart, where a provider has such.
+    const std::string batch = batch_budget_name(name);
+    for (admission::BudgetId id = 0; id < scheduler.budget_count(); ++id) {
+      const admission::BudgetLimits& limits = scheduler.limits_of(id);
+      if (limits.scope == scope && limits.name == batch) out += ',' + budget_json(scheduler, id, now);
+    }
+  };
+  add(Scope::key, client.key->name);
+  add(Scope::team, client.key->team);
   return out;
 }
 

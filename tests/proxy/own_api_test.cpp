@@ -73,6 +73,18 @@ TEST_F(OwnApi, MeShowsTheCallersBudgetsAndNobodyElses) {
   EXPECT_HAS(me(proxy, bob), R"("rpm":{"limit":10,"used":1,)");
 }
 
+TEST_F(OwnApi, MeShowsTheBudgetsOfCallsThatAreCountedApart) {
+  proxy::Settings settings = settings_of_a_team(upstream.port());
+  settings.upstreams[0].batch.emplace();
+  settings.upstreams[0].batch->path = "/batch";
+  settings.clients.keys[0].limits.tpd = 700;
+  TestProxy proxy(std::move(settings));
+  const std::string answer = me(proxy, alice);
+  EXPECT_HAS(answer, R"({"scope":"key","name":"alice/batch",)");
+  EXPECT_HAS(answer, R"({"scope":"team","name":"search/batch",)");
+  EXPECT_HAS_NOT(answer, "bob");
+}
+
 TEST_F(OwnApi, MeShowsWhatWaitsAndForWhat) {
   TestProxy proxy(settings_of_a_team(upstream.port()));
   occupy(proxy, Next::nobody);
