@@ -66,8 +66,9 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       break;
     case oversize:
       refusal.code = "weir_oversize";
-      refusal.message =
-          "The request is larger than a whole budget of " + limit + " and would never fit; send less at once.";
+      refusal.message = "The request needs " + std::to_string(facts.asked) + " " +
+                        std::string(counted(rejection.meter)) + ", which is more than a whole budget of " + limit +
+                        " and would never fit; send less at once.";
       room_in.reset();
       retry = false;
       break;

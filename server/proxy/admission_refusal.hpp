@@ -17,6 +17,7 @@ std::string_view word_of(admission::Scope scope);
 struct AdmissionFacts {
   const admission::BudgetLimits* budget = nullptr;  // what there was no room in; nullptr: the queue itself
   std::optional<admission::Tokens> taken;           // of its meter: used and reserved
+  admission::Tokens asked = 0;                      // of its meter, by the call
   std::chrono::milliseconds wait_bound{0};          // how long it was allowed to wait
   std::size_t waiting = 0;
 };

@@ -115,6 +115,10 @@ Refusal Turn::refusal(net::Instant now) {
       facts.budget = &scheduler.limits_of(rejection.budget);
       const admission::MeterView view = scheduler.view(rejection.budget, rejection.meter, now);
       facts.taken = view.used + view.reserved;
+      const bool own = facts.budget->scope == admission::Scope::key || facts.budget->scope == admission::Scope::team;
+      const admission::Cost& cost = own ? request_.own : request_.upstream;
+      const bool part = rejection.meter == Meter::input || rejection.meter == Meter::output;
+      facts.asked = !part ? cost.tokens : rejection.meter == Meter::input ? cost.input : cost.output;
     }
     facts.wait_bound = request_.wait_bound;
     facts.waiting = scheduler.queued();

@@ -10,24 +10,6 @@ namespace {
 using admission::Meter;
 using std::chrono::milliseconds;
 
-std::string_view counted(Meter meter) {
-  switch (meter) {
-    case Meter::requests:
-    case Meter::requests_day:
-      return "requests";
-    case Meter::tokens:
-    case Meter::tokens_day:
-      return "tokens";
-    case Meter::input:
-      return "input tokens";
-    case Meter::output:
-      return "output tokens";
-    case Meter::in_flight:
-      return "requests in flight";
-  }
-  return {};
-}
-
 // "tokens per minute", "tokens in 2 s"
 std::string in_words(Meter meter, std::chrono::nanoseconds window) {
   std::string text(counted(meter));
@@ -45,6 +27,24 @@ std::string owner(const admission::BudgetLimits& budget) {
 }
 
 }  // namespace
+
+std::string_view counted(Meter meter) {
+  switch (meter) {
+    case Meter::requests:
+    case Meter::requests_day:
+      return "requests";
+    case Meter::tokens:
+    case Meter::tokens_day:
+      return "tokens";
+    case Meter::input:
+      return "input tokens";
+    case Meter::output:
+      return "output tokens";
+    case Meter::in_flight:
+      return "requests in flight";
+  }
+  return {};
+}
 
 std::string seconds_in_words(milliseconds duration) {
   const auto tenths = (std::max<milliseconds::rep>(0, duration.count()) + 99) / 100;

@@ -26,6 +26,9 @@ std::string why_waiting(const WhyWaiting& why);
 // "the upstream 'ark-1' (tpm: 5000000 tokens per minute)"
 std::string limit_in_words(const admission::BudgetLimits& budget, admission::Meter meter);
 
+// "requests", "input tokens": what a meter counts.
+std::string_view counted(admission::Meter meter);
+
 // "0.3 s"
 std::string seconds_in_words(std::chrono::milliseconds duration);
 

@@ -22,6 +22,20 @@ std::string field(const Refusal& refusal, std::string_view name) {
   return {};
 }
 
+TEST(AdmissionRefusal, OfARequestLargerThanABudgetSaysBothNumbers) {
+  admission::BudgetLimits budget;
+  budget.scope = admission::Scope::account;
+  budget.name = "ark-1";
+  budget.limits[static_cast<std::size_t>(Meter::input)] = 5000;
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  facts.asked = 9000;
+  const Refusal refusal = refuse_admission({admission::Refusal::oversize, 0, Meter::input, now, 0}, facts, now);
+  EXPECT_EQ(refusal.message,
+            "The request needs 9000 input tokens, which is more than a whole budget of the upstream 'ark-1' "
+            "(input_tpm: 5000 input tokens per minute) and would never fit; send less at once.");
+}
+
 struct Row {
   admission::Refusal reason;
   admission::Instant room_at;
