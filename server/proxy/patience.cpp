@@ -14,6 +14,24 @@ std::optional<Duration> seconds_of(std::string_view text) {
   return Duration(static_cast<Duration::rep>(seconds * 1000));
 }
 
+// Node's own fetch waits so long for the head of an answer, whatever the library above it allows.
+constexpr Duration fetch_of_node{300'000};
+
+// By what the libraries that use it call themselves: OpenAI's and Anthropic's, the AI SDK, LangChain JS, fetch alone.
+// OpenAI's of version 4 brings an HTTP client of its own, and other runtimes have no such limit.
+bool is_on_fetch_of_node(const net::MessageHead& head) {
+  const std::string_view agent = head.value_of("user-agent");
+  const std::string_view runtime = head.value_of("x-stainless-runtime");
+  if (!runtime.empty() && runtime != "node") return false;
+  if (agent.find("runtime/") != std::string_view::npos && agent.find("runtime/node") == std::string_view::npos)
+    return false;
+  if (agent.starts_with("OpenAI/JS 4.") || agent.starts_with("AzureOpenAI/JS 4.")) return false;
+  constexpr std::string_view libraries[] = {"OpenAI/JS ", "AzureOpenAI/JS ", "Anthropic/JS ", "ai/",
+                                            "ai-sdk/",    "langchainjs",     "node",          "undici"};
+  return std::any_of(std::begin(libraries), std::end(libraries),
+                     [&](std::string_view library) { return agent.starts_with(library); });
+}
+
 }  // namespace
 
 Patience patience_of(const net::MessageHead& head) {
@@ -27,6 +45,8 @@ Patience patience_of(const net::MessageHead& head) {
   } else {
     patience.total = timeout;
   }
+  if (is_on_fetch_of_node(head))
+    patience.first_byte = std::min(patience.first_byte.value_or(fetch_of_node), fetch_of_node);
   return patience;
 }
 

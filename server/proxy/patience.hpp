@@ -1,6 +1,6 @@
 // How long a caller will wait, as its own library counts: a read timeout of Python bounds the gap between bytes, a
-// timeout of Node the time to the first byte, one of Java or Go the whole call (sdks.md §2). Heartbeats feed the first
-// two. Pure.
+// timeout of Node the time to the first byte, one of Java or Go the whole call. Heartbeats feed the first two. Some say
+// it in headers; that Node's fetch gives up after 300 s follows from the user agent. Pure.
 #pragma once
 
 #include <optional>

@@ -26,6 +26,7 @@ struct Row {
 
 TEST(WaitBound, IsTheSmallestOfTheSettingTheCallerAndItsLibrary) {
   const net::Field python{"x-stainless-lang", "python"}, node{"x-stainless-lang", "js"};
+  const net::Field openai_6{"user-agent", "OpenAI/JS 6.49.0"};
   const net::Field java{"x-stainless-lang", "java"};
   const Row rows[] = {
       {"nobody says anything", {}, 5s, 0s, 10min},
@@ -43,6 +44,23 @@ TEST(WaitBound, IsTheSmallestOfTheSettingTheCallerAndItsLibrary) {
       {"Node: no heartbeats", {node, {"x-stainless-timeout", "20"}}, {}, 0s, 19750ms},
       {"Java: wait and answer", {java, {"x-stainless-timeout", "60"}}, 5s, 12s, 47750ms},
       {"Java: no time for more than the answer", {java, {"x-stainless-timeout", "10"}}, 5s, 12s, 0s},
+      {"Node: what its fetch allows is less", {node, openai_6, {"x-stainless-timeout", "600"}}, {}, 0s, 299750ms},
+      {"Node: it says less than its fetch", {node, openai_6, {"x-stainless-timeout", "20"}}, {}, 0s, 19750ms},
+      {"Node: nothing said", {node, openai_6}, {}, 0s, 299750ms},
+      {"Node: nothing said, but fed", {node, openai_6}, 240s, 0s, 10min},
+      {"Node: nothing said, fed too late", {node, openai_6}, 300s, 0s, 299750ms},
+      {"Node: not with fetch", {node, {"user-agent", "OpenAI/JS 4.104.0"}}, {}, 0s, 10min},
+      {"Node: another runtime", {node, openai_6, {"x-stainless-runtime", "bun"}}, {}, 0s, 10min},
+      {"Anthropic's library", {{"user-agent", "Anthropic/JS 0.60.0"}}, {}, 0s, 299750ms},
+      {"the AI SDK",
+       {{"user-agent", "ai-sdk/openai-compatible/2.0.87 ai-sdk/provider-utils/4.0.1 runtime/node.js/22"}},
+       {},
+       0s,
+       299750ms},
+      {"the AI SDK elsewhere", {{"user-agent", "ai/6.0.326 ai-sdk/openai/3.0.141 runtime/bun/1.2"}}, {}, 0s, 10min},
+      {"LangChain JS", {{"user-agent", "langchainjs-openai/1.0.0 ((node/v22.0.0; linux; x64))"}}, {}, 0s, 299750ms},
+      {"fetch alone", {{"user-agent", "node"}}, {}, 0s, 299750ms},
+      {"curl", {{"user-agent", "curl/8.5.0"}}, {}, 0s, 10min},
   };
   for (const Row& row : rows)
     EXPECT_EQ(wait_bound(head_with(row.fields), 10min, row.first_beat, row.expected_answer), row.bound) << row.name;
