@@ -1,6 +1,8 @@
 // Every default that users depend on, with and without a file.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "app/config_support.hpp"
 #include "app/machine.hpp"
 
@@ -142,6 +144,37 @@ TEST(Defaults, OfAKeyATeamAnUpstreamAndAModel) {
   EXPECT_TRUE(config.upstreams.at(0).verify_tls);
   EXPECT_EQ(config.models.at(0).upstreams.at(0).weight, 1u);
   EXPECT_TRUE(config.models.at(0).listed);
+}
+
+std::string shipped_example() {
+  return process_environment().read_file(WEIR_SOURCE_DIR "/config/weir.yaml").value_or("");
+}
+
+// With every '#' removed that stands before a setting; words to people have a space between the two.
+TEST(Defaults, AllThatIsCommentedOutInTheShippedExampleIsGoodToo) {
+  std::string all;
+  std::istringstream lines(shipped_example());
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t sign = line.find_first_not_of(' ');
+    const bool setting = sign != std::string::npos && line[sign] == '#' && sign + 1 < line.size() &&
+                         (line[sign + 1] != ' ' || line.compare(sign + 1, 2, "  ") == 0);
+    if (setting) line.erase(sign, 1);
+    all += line + "\n";
+  }
+  const World world{{{"ARK_API_KEY", "k"}}, {{"/run/secrets/operator", "t"}}};
+  EXPECT_EQ(read(all, world).problems, "");
+}
+
+TEST(Defaults, TheShippedExampleHasEverySetting) {
+  const std::string text = shipped_example();
+  for (const std::string& setting : known_settings()) {
+    std::string word = setting.substr(setting.find_last_of(".]") + 1);
+    if (setting.ends_with("[]") || word == "*") continue;
+    EXPECT_NE(text.find(word + ":"), std::string::npos) << setting;
+  }
+  for (const char* provider :
+       {"anthropic", "azure-openai", "deepseek", "generic", "openai", "openrouter", "vllm", "weir", "volcengine-ark"})
+    EXPECT_NE(text.find(provider), std::string::npos) << provider;
 }
 
 // config/weir.yaml shows the defaults: as it stands it must change none of them.
