@@ -3,39 +3,11 @@
 #include <sstream>
 
 #include "app/units.hpp"
+#include "app/upstream_in_words.hpp"
 #include "app/words.hpp"
 
 namespace weir::app {
 namespace {
-
-std::string limits_text(const proxy::Limits& limits, double share) {
-  std::string out;
-  const auto add = [&](const char* word, const std::optional<std::uint64_t>& value) {
-    if (!value) return;
-    const auto part = static_cast<std::uint64_t>(static_cast<double>(*value) * share);
-    out += (out.empty() ? "" : ", ") + std::string(word) + ": " + std::to_string(part);
-  };
-  add("rpm", limits.rpm);
-  add("rpd", limits.rpd);
-  add("tpm", limits.tpm);
-  add("tpd", limits.tpd);
-  add("input_tpm", limits.input_tpm);
-  add("output_tpm", limits.output_tpm);
-  add("concurrency", limits.concurrency);
-  if (out.empty()) return "unlimited";
-  if (limits.window != Duration{60'000}) out += ", window: " + format_duration(limits.window);
-  return "{" + out + "}";
-}
-
-std::string base_url(const proxy::Upstream& upstream) {
-  return (upstream.tls ? "https://" : "http://") + upstream.authority;
-}
-
-std::string list_of(const std::vector<std::string>& items) {
-  std::string out;
-  for (const auto& item : items) out += (out.empty() ? "" : ", ") + item;
-  return "[" + out + "]";
-}
 
 std::string addresses(const std::vector<ListenAddress>& listen) {
   std::vector<std::string> shown;
@@ -48,32 +20,8 @@ std::string target_text(const proxy::Settings& settings, const proxy::Target& ta
   std::string out = settings.upstreams[target.upstream].name;
   if (!target.model.empty()) out += " as " + target.model;
   if (target.weight != 1) out += " (weight " + std::to_string(target.weight) + ")";
+  if (target.order != 1) out += " (order " + std::to_string(target.order) + ")";
   return out;
-}
-
-void describe_upstream(std::ostream& out, const proxy::Upstream& upstream) {
-  out << "  - name: " << upstream.name << "\n    provider: " << upstream.provider
-      << "\n    base_url: " << base_url(upstream) << "\n    api_key: "
-      << (upstream.api_key.empty() ? "none (the caller's own goes upstream)" : masked(upstream.api_key))
-      << "\n    auth: " << word_of(auth_words(), upstream.auth) << "\n    paths:";
-  for (std::size_t i = 0; i < upstream.families.size(); ++i) {
-    const auto api = static_cast<protocol::Api>(i);
-    out << (i ? ", " : " ") << protocol::name_of(api) << " "
-        << (upstream.families[i].served ? (upstream.families[i].prefix.empty() ? "/" : upstream.families[i].prefix)
-                                        : "not served");
-  }
-  out << "\n    limits: " << limits_text(upstream.limits, upstream.share);
-  if (upstream.share != 1.0) out << "   # this instance's share of " << format_fraction(upstream.share);
-  if (upstream.batch)
-    out << "\n    batch: {path: " << upstream.batch->path
-        << ", limits: " << limits_text(upstream.batch->limits, upstream.share) << "}";
-  out << "\n    timeouts: {connect: " << format_duration(upstream.timeouts.connect)
-      << ", tls: " << format_duration(upstream.timeouts.tls)
-      << ", first_byte: " << format_duration(upstream.timeouts.first_byte)
-      << ", first_content: " << format_duration(upstream.timeouts.first_content)
-      << ", content_gap: " << format_duration(upstream.timeouts.content_gap)
-      << ", byte_gap: " << format_duration(upstream.timeouts.byte_gap)
-      << ", total: " << format_duration(upstream.timeouts.total) << "}\n";
 }
 
 void describe_key(std::ostream& out, const proxy::ClientKey& key) {
@@ -81,41 +29,94 @@ void describe_key(std::ostream& out, const proxy::ClientKey& key) {
   if (!key.team.empty()) out << "\n    team: " << key.team;
   out << "\n    models: " << (key.models.empty() ? "all" : list_of(key.models)) << "\n    weight: " << key.weight
       << "\n    priority: " << key.priority << "\n";
+  if (!key.upstreams.empty()) out << "    upstreams: " << list_of(key.upstreams) << "\n";
+  if (!key.default_upstream.empty()) out << "    default_upstream: " << key.default_upstream << "\n";
+  if (!key.heartbeat) out << "    heartbeat: false\n";
+}
+
+void describe_team(std::ostream& out, const proxy::Team& team) {
+  out << "  " << team.name << ": {limits: " << limits_text(team.limits, 1.0);
+  if (team.weight != 0) out << ", weight: " << team.weight;
+  out << "}\n";
+}
+
+void describe_clients(std::ostream& out, const Loaded& loaded) {
+  const proxy::ClientPolicy& clients = loaded.settings->clients;
+  const ClientTls& tls = loaded.config.clients.tls;
+  out << "clients: {mode: " << word_of(client_mode_words(), clients.mode);
+  if (clients.open_anywhere) out << ", open: anywhere";
+  if (!clients.hosts.empty()) out << ", hosts: " << list_of(clients.hosts);
+  if (!clients.origins.empty()) out << ", origins: " << list_of(clients.origins);
+  if (!tls.certificate.empty()) out << ", tls: {certificate: " << tls.certificate << ", key: " << tls.key << "}";
+  out << "}   # " << loaded.mode_reason << "\n";
+}
+
+const char* on_off(bool on) {
+  return on ? "true" : "false";
+}
+
+// How calls wait, are kept alive, are given up and tried again.
+void describe_waiting(std::ostream& out, const Config& config) {
+  out << "queue: {wait_max: " << format_duration(config.queue.wait_max)
+      << ", requests_max: " << config.queue.requests_max
+      << ", bytes_max: " << format_size(config.queue.bytes_max.value_or(0))
+      << ", oversize: " << (config.queue.refuse_oversize ? "refuse" : "alone") << "}\n"
+      << "heartbeat: {first_after: " << format_duration(config.heartbeat.first_after)
+      << ", stream_every: " << format_duration(config.heartbeat.stream_every)
+      << ", json_after: " << format_duration(config.heartbeat.json_after)
+      << ", json_every: " << format_duration(config.heartbeat.json_every) << "}\n"
+      << "timeouts: {client_header: " << format_duration(config.timeouts.client_header)
+      << ", client_body: " << format_duration(config.timeouts.client_body)
+      << ", client_idle: " << format_duration(config.timeouts.client_idle) << "}   # the others: see upstreams\n"
+      << "retry: {enabled: " << on_off(config.retry.enabled)
+      << ", after_send: " << (config.retry.after_send ? "budgeted" : "off") << ", tries_max: " << config.retry.tries_max
+      << ", refusals_max: " << config.retry.refusals_max << ", pause_min: " << format_duration(config.retry.pause_min)
+      << ", pause_max: " << format_duration(config.retry.pause_max)
+      << ", kept_bodies_max: " << format_size(config.retry.kept_bodies_max) << "}\n"
+      << "breaker: {enabled: " << on_off(config.breaker.enabled)
+      << ", wait_max: " << format_duration(config.breaker.wait_max) << "}\n"
+      << "learn: {enabled: " << on_off(config.learn.enabled) << ", keep: " << format_duration(config.learn.keep)
+      << ", start: " << config.learn.start << "}\n";
+}
+
+void describe_process(std::ostream& out, const Config& config) {
+  out << "limits: {body_bytes_max: " << format_size(config.limits.body_bytes_max)
+      << ", header_bytes_max: " << format_size(config.limits.header_bytes_max)
+      << ", header_count_max: " << config.limits.header_count_max
+      << ", json_depth_max: " << config.limits.json_depth_max << ", connections_max: " << config.limits.connections_max
+      << "}\n"
+      << "log: {format: " << word_of(log_format_words(), config.log.format) << ", level: " << config.log.level
+      << ", stream: " << word_of(log_stream_words(), config.log.stream) << "}\n"
+      << "shutdown: {announce: " << format_duration(config.shutdown.announce)
+      << ", drain: " << format_duration(config.shutdown.drain) << "}\n"
+      << "state_file: " << (config.state_file.empty() ? "none" : config.state_file)
+      << "\nstart_guard: " << format_duration(config.start_guard) << "\n";
 }
 
 }  // namespace
-
-std::string masked(std::string_view secret) {
-  constexpr std::size_t long_enough = 12;
-  return secret.size() < long_enough ? "****" : "****" + std::string(secret.substr(secret.size() - 4));
-}
 
 std::string describe(const Loaded& loaded) {
   const Config& config = loaded.config;
   const proxy::Settings& settings = *loaded.settings;
   std::ostringstream out;
   out << "listen: " << addresses(config.listen) << "\noperator: {listen: " << addresses(config.operators.listen)
-      << ", token: " << (config.operators.token.empty() ? "none" : masked(config.operators.token)) << "}\n"
-      << "clients: {mode: " << word_of(client_mode_words(), settings.clients.mode) << "}   # " << loaded.mode_reason
-      << "\n"
-      << "workers: " << config.workers.value_or(1) << "\nupstreams:\n";
+      << ", token: " << (config.operators.token.empty() ? "none" : masked(config.operators.token)) << "}\n";
+  describe_clients(out, loaded);
+  out << "workers: " << config.workers.value_or(1) << "\nupstreams:\n";
   for (const auto& upstream : settings.upstreams) describe_upstream(out, upstream);
   out << "models:\n";
   for (const auto& route : settings.routes) {
     out << "  " << route.pattern << ":";
     for (std::size_t i = 0; i < route.targets.size(); ++i)
       out << (i ? ", " : " ") << target_text(settings, route.targets[i]);
-    out << "\n";
+    out << (route.listed ? "\n" : "   # not listed\n");
   }
+  if (!settings.clients.teams.empty()) out << "teams:\n";
+  for (const auto& team : settings.clients.teams) describe_team(out, team);
   if (!settings.clients.keys.empty()) out << "keys:\n";
   for (const auto& key : settings.clients.keys) describe_key(out, key);
-  out << "queue: {wait_max: " << format_duration(config.queue.wait_max)
-      << ", requests_max: " << config.queue.requests_max
-      << ", bytes_max: " << format_size(config.queue.bytes_max.value_or(0)) << "}\n"
-      << "limits: {body_bytes_max: " << format_size(config.limits.body_bytes_max)
-      << ", header_bytes_max: " << format_size(config.limits.header_bytes_max) << "}\n"
-      << "shutdown: {announce: " << format_duration(config.shutdown.announce)
-      << ", drain: " << format_duration(config.shutdown.drain) << "}\n";
+  describe_waiting(out, config);
+  describe_process(out, config);
   for (const auto& warning : loaded.warnings) out << "# warning: " << warning << "\n";
   return out.str();
 }

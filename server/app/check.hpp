@@ -14,7 +14,4 @@ std::string describe(const Loaded& loaded);
 // Mode, upstreams and how models are routed; one fact a line.
 std::string start_summary(const Loaded& loaded);
 
-// "sk-…abcd": at most the last four characters, and those only of a secret long enough to keep.
-std::string masked(std::string_view secret);
-
 }  // namespace weir::app

@@ -18,15 +18,6 @@ using protocol::Api;
 constexpr std::size_t family_count = 7;
 constexpr std::uint64_t tokens_max = 1'000'000'000;
 
-const WordTable<ChargeRule>& charge_rule_words() {
-  static const WordTable<ChargeRule> table{{"max-or-estimate", ChargeRule::max_or_estimate},
-                                           {"estimate-plus-max", ChargeRule::estimate_plus_max},
-                                           {"input-then-output", ChargeRule::input_then_output},
-                                           {"actual", ChargeRule::actual},
-                                           {"none", ChargeRule::none}};
-  return table;
-}
-
 const WordTable<Cause>& cause_words() {
   static const WordTable<Cause> table{{"minute-budget", Cause::minute_budget},
                                       {"ramp", Cause::ramp},

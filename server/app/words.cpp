@@ -46,6 +46,15 @@ const WordTable<proxy::ParameterAction>& parameter_action_words() {
   return table;
 }
 
+const WordTable<proxy::ChargeRule>& charge_rule_words() {
+  static const WordTable<proxy::ChargeRule> table{{"max-or-estimate", proxy::ChargeRule::max_or_estimate},
+                                                  {"estimate-plus-max", proxy::ChargeRule::estimate_plus_max},
+                                                  {"input-then-output", proxy::ChargeRule::input_then_output},
+                                                  {"actual", proxy::ChargeRule::actual},
+                                                  {"none", proxy::ChargeRule::none}};
+  return table;
+}
+
 const WordTable<LogFormat>& log_format_words() {
   static const WordTable<LogFormat> table{
       {"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}};

@@ -22,6 +22,7 @@ using WordTable = std::vector<std::pair<std::string, E>>;
 const WordTable<proxy::ClientMode>& client_mode_words();
 const WordTable<proxy::AuthStyle>& auth_words();
 const WordTable<proxy::ParameterAction>& parameter_action_words();
+const WordTable<proxy::ChargeRule>& charge_rule_words();
 const WordTable<LogFormat>& log_format_words();
 const WordTable<LogStream>& log_stream_words();
 const WordTable<std::string>& log_level_words();

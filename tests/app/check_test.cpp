@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "app/config_support.hpp"
 #include "app/key_maker.hpp"
+#include "app/upstream_in_words.hpp"
 
 namespace weir::app {
 namespace {
@@ -60,6 +64,66 @@ TEST(Check, PrintsWhatItResolvesTo) {
                            "shutdown: {announce: 0s, drain: 25s}\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\nin\n" << text;
   }
+}
+
+TEST(Check, PrintsWhatHoldsForWaitingAndTheProcess) {
+  const World world = with_config(
+      "clients: {hosts: [weir.example.com], origins: [\"https://app.example.com\"]}\n"
+      "teams: {search: {limits: {tpm: 1000}, weight: 3}}\n"
+      "keys:\n  - {name: bob, hash: \"" +
+      hash_key("sk-weir-secret-of-bob") +
+      "\", upstreams: [ark-1], default_upstream: ark-1, heartbeat: false}\n"
+      "upstreams:\n"
+      "  - name: ark-1\n    provider: volcengine-ark\n    api_key: sk-0123456789abcd\n    reserve: cap\n    share: "
+      "0.5\n"
+      "    limits: {tpm: 1000, burst: 100, window: 30s, guard: 80ms, pacing: 1s, tpd: 9000, day_reset: 8h}\n"
+      "    query: \"api-version=7&bare-secret\"\n    headers: {x-team: search}\n"
+      "    models: {ep-1: {base_model: deepseek-r1, limits: {rpm: 10}, parameters: {logprobs: drop}}}\n"
+      "models:\n  - {name: r1, upstreams: [{name: ark-1, order: 2}], listed: false}\n"
+      "heartbeat: {stream_every: 7s}\ntimeouts: {client_idle: 9s}\nretry: {after_send: off, tries_max: 2}\n"
+      "breaker: {enabled: false}\nlearn: {start: 5}\nlog: {level: debug}\nstate_file: /var/lib/weir/state\n"
+      "start_guard: 60s\nqueue: {oversize: refuse}\n");
+  const std::string text = describe(load(world));
+  for (const char* line :
+       {"clients: {mode: keys, hosts: [weir.example.com], origins: [https://app.example.com]}   # ",
+        "    limits: {tpm: 500, tpd: 4500, window: 30s, guard: 80ms, pacing: 1s, burst: 50, day_reset: 8h}   # this ",
+        "    reserve: cap\n",
+        "    charge: {rule: ",
+        "    query: [api-version, ****]\n",
+        "    headers: [x-team]\n",
+        "    batch: {path: /batch, limits: ",
+        "      ep-1: {base_model: deepseek-r1, limits: {rpm: 5",
+        "parameters: {logprobs: drop",
+        "  r1: ark-1 (order 2)   # not listed\n",
+        "  search: {limits: {tpm: 1000}, weight: 3}\n",
+        "    upstreams: [ark-1]\n",
+        "    default_upstream: ark-1\n",
+        "    heartbeat: false\n",
+        "heartbeat: {first_after: 15s, stream_every: 7s, json_after: 4m, json_every: 15s}\n",
+        "timeouts: {client_header: 10s, client_body: 1m, client_idle: 9s}",
+        "retry: {enabled: true, after_send: off, tries_max: 2, refusals_max: 8, pause_min: 500ms, pause_max: 30s, "
+        "kept_bodies_max: 256MiB}\n",
+        "breaker: {enabled: false, wait_max: 30s}\n",
+        "learn: {enabled: true, keep: 10m, start: 5}\n",
+        "log: {format: auto, level: debug, stream: stderr}\n",
+        "state_file: /var/lib/weir/state\n",
+        "start_guard: 1m\n",
+        ", oversize: refuse}\n",
+        "header_count_max: 128, json_depth_max: 256, connections_max: 20000}\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nin\n" << text;
+  EXPECT_EQ(text.find("bare-secret"), std::string::npos);
+}
+
+// Whoever adds a section of settings adds it here too, or knows why it need not be seen.
+TEST(Check, PrintsEverySection) {
+  const std::string text = "\n" + describe(full());
+  std::set<std::string> sections;
+  for (const std::string& setting : known_settings())
+    sections.insert(setting.substr(0, std::min(setting.find('.'), setting.find('['))));
+  sections.erase("version");
+  sections.erase("tiers");  // shown where they are used
+  for (const std::string& section : sections)
+    EXPECT_NE(text.find("\n" + section + ":"), std::string::npos) << section << "\nin\n" << text;
 }
 
 TEST(Check, ShowsNoSecretAnywhere) {
