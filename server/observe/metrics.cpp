@@ -47,6 +47,7 @@ struct Series {
     Histogram* output = nullptr;
     Histogram* duration = nullptr;
     Histogram* first_chunk = nullptr;
+    Histogram* per_chunk = nullptr;
   };
   std::unordered_map<std::string, Counter*> outcomes;
   std::unordered_map<std::string, Counter*> responses;  // status and cause
@@ -78,6 +79,10 @@ template <class MakeLabels>
 void observe(Histogram*& place, Family<Histogram>& family, const Buckets& buckets, double value, MakeLabels labels) {
   if (!place) place = &family.Add(labels(), buckets);
   place->Observe(value);
+}
+
+void add_gaps(Histogram& histogram, const ContentGaps& gaps) {
+  histogram.ObserveMultiple(std::vector<double>(gaps.counts.begin(), gaps.counts.end()), gaps.sum);
 }
 
 double seconds_of(std::chrono::microseconds time) {
@@ -162,6 +167,8 @@ struct Metrics::Impl {
       histogram("gen_ai_client_operation_duration_seconds", "Duration of a request, by OpenTelemetry's names.");
   Family<Histogram>& first_chunks = histogram("gen_ai_client_operation_time_to_first_chunk_seconds",
                                               "Time to the first word of a stream, by OpenTelemetry's names.");
+  Family<Histogram>& per_chunks = histogram("gen_ai_client_operation_time_per_output_chunk_seconds",
+                                            "Time from one content of a stream to the next, by OpenTelemetry's names.");
   Gauge& streams = gauge("weir_streams_open", "Streamed answers under way.").Add({});
   Histogram& gaps =
       histogram("weir_content_gap_seconds", "Silence between two contents of a stream.").Add({}, gap_buckets);
@@ -263,6 +270,10 @@ struct Metrics::Impl {
     observe(operation.duration, operations, duration_buckets, seconds_of(record.duration), labels);
     if (record.stream && record.first_content)
       observe(operation.first_chunk, first_chunks, duration_buckets, seconds_of(*record.first_content), labels);
+    if (!record.content_gaps.counts.empty()) {
+      if (!operation.per_chunk) operation.per_chunk = &per_chunks.Add(labels(), gap_buckets);
+      add_gaps(*operation.per_chunk, record.content_gaps);
+    }
   }
 
   void note_times(const ExchangeRecord& record, Series& of) {
@@ -277,10 +288,7 @@ struct Metrics::Impl {
       observe(of.waits[record.priority], waits, wait_buckets, seconds_of(*record.queued),
               [&] { return Labels{{"key", of.key}, {"priority", std::string(record.priority)}}; });
     }
-    if (!record.content_gaps.counts.empty()) {
-      const auto& counts = record.content_gaps.counts;
-      gaps.ObserveMultiple(std::vector<double>(counts.begin(), counts.end()), record.content_gaps.sum);
-    }
+    if (!record.content_gaps.counts.empty()) add_gaps(gaps, record.content_gaps);
   }
 };
 
