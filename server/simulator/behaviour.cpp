@@ -47,6 +47,12 @@ bool read(std::string_view text, std::optional<FailFirst>& value) {
   return (value = parse_fail_first(text)).has_value();
 }
 
+bool read(std::string_view text, FailRate& value) {
+  const auto parsed = parse_fail_rate(text);
+  if (parsed) value = *parsed;
+  return parsed.has_value();
+}
+
 bool read(std::string_view text, Cutting& cutting) {
   if (text == "each" || text == "merge") {
     cutting.mode = text == "each" ? Cutting::Mode::each : Cutting::Mode::merge;
@@ -101,6 +107,7 @@ constexpr std::array headers{
     Header{"early-head", [](std::string_view t, Behaviour& b) { return read(t, b.early_head); }},
     Header{"scenario", [](std::string_view t, Behaviour& b) { return read(t, b.scenario); }},
     Header{"fail-first", [](std::string_view t, Behaviour& b) { return read(t, b.fail_first); }},
+    Header{"fail-rate", [](std::string_view t, Behaviour& b) { return read(t, b.fail_rate); }},
     Header{"fault-count", [](std::string_view t, Behaviour& b) { return read(t, b.fault_count); }},
     Header{"status", [](std::string_view t, Behaviour& b) { return read(t, b.faults.status); }},
     Header{"error-code", [](std::string_view t, Behaviour& b) { return read(t, b.error_code); }},
@@ -131,6 +138,7 @@ std::variant<Behaviour, std::string> read_behaviour(const Options& options, cons
   behaviour.tokens_per_second = options.tokens_per_second;
   behaviour.output_tokens = options.output_tokens;
   behaviour.keepalive_every = options.keepalive_every;
+  behaviour.fail_rate = options.fail_rate;
   for (const net::Field& field : head.fields) {
     if (field.name.size() <= prefix.size() || !net::equals_ignoring_case(field.name.substr(0, prefix.size()), prefix))
       continue;

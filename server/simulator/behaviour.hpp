@@ -48,6 +48,7 @@ struct Behaviour {
 
   std::string scenario;                 // whose count fail_first and fault_count use
   std::optional<FailFirst> fail_first;  // by header; the option's counts all requests
+  FailRate fail_rate;                   // of inference requests
   std::uint64_t fault_count =
       std::numeric_limits<std::uint64_t>::max();  // the faults hold for the first so many of the scenario
   Faults faults;

@@ -205,9 +205,8 @@ std::optional<Reply> Responder::scripted(Context& context) {
   if (options_.fail_first.count > 0 && ledger_.next_request() < options_.fail_first.count) {
     return fail(options_.fail_first.status, Cause::fail_first);
   }
-  if (options_.fail_rate.probability > 0 && ledger_.roll(options_.fail_rate.probability)) {
-    return fail(options_.fail_rate.status, Cause::fail_rate);
-  }
+  const FailRate& rate = behaviour.fail_rate;
+  if (rate.probability > 0 && ledger_.roll(rate.probability)) return fail(rate.status, Cause::fail_rate);
   return std::nullopt;
 }
 

@@ -269,5 +269,12 @@ TEST_F(Faulty, OptionsFailTheFirstAndSome) {
   EXPECT_EQ(some.stats().refused[static_cast<std::size_t>(Cause::fail_rate)], static_cast<std::uint64_t>(failed));
 }
 
+TEST_F(Faulty, OneRequestHasARateOfItsOwn) {
+  EXPECT_EQ(whole("x-sim-fail-rate: 1:503\r\n").status, 503);
+  EXPECT_EQ(whole("x-sim-fail-rate: 0\r\n").status, 200);
+  EXPECT_EQ(whole("x-sim-fail-rate: 2\r\n").status, 400) << "no probability";
+  EXPECT_EQ(whole("").status, 200);
+}
+
 }  // namespace
 }  // namespace weir::simulator
