@@ -137,7 +137,7 @@ class Server {
     std::istringstream lines(start_summary(loaded));
     for (std::string line; std::getline(lines, line);) log_.info(line);
     log_.info("weir " WEIR_VERSION " listens on " + show(client_endpoints_, scheme, "/v1") + "; operators on " +
-              show(operator_endpoints_, "http", "/") + "; " + std::to_string(workers_.size()) + " worker(s)");
+              show(operator_endpoints_, "http", "/weir/") + "; " + std::to_string(workers_.size()) + " worker(s)");
   }
 
   ~Server() {

@@ -181,10 +181,10 @@ Refusal missing_model() {
   return refusal;
 }
 
-Refusal unknown_route(std::string_view method, std::string_view path) {
-  return final(make(
-      404, "weir_unknown_route", invalid_request,
-      "weir has no route " + std::string(method.substr(0, 16)) + " " + in_quotes(path) + "; the API is under /v1."));
+Refusal unknown_route(std::string_view method, std::string_view path, std::string_view hint) {
+  return final(make(404, "weir_unknown_route", invalid_request,
+                    "weir has no route " + std::string(method.substr(0, 16)) + " " + in_quotes(path) + "; " +
+                        std::string(hint) + "."));
 }
 
 Refusal unknown_method(std::string_view method, std::string_view allowed) {

@@ -65,8 +65,9 @@ Refusal refuse_model(std::string_view model);
 Refusal refuse_unread_model();
 Refusal unknown_model(std::string_view model);
 Refusal missing_model();
-Refusal unknown_route(std::string_view method, std::string_view path);
 Refusal unknown_method(std::string_view method, std::string_view allowed);
+// `hint`: where to go instead (route_hints.hpp).
+Refusal unknown_route(std::string_view method, std::string_view path, std::string_view hint);
 Refusal api_not_served(std::string_view path, std::string_view upstream);
 Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices);
 Refusal choose_an_upstream(const std::vector<std::string>& choices);

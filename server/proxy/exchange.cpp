@@ -9,6 +9,7 @@
 #include "proxy/forward_headers.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/own_api.hpp"
+#include "proxy/route_hints.hpp"
 #include "proxy/tell_failure.hpp"
 #include "proxy/trace_context.hpp"
 
@@ -86,7 +87,8 @@ net::Task<MaybeRefusal> Exchange::serve() {
   if (refusal) co_return refusal;
   if (route_.kind == Route::Kind::own) co_return co_await serve_own();
   if (route_.kind == Route::Kind::posted) co_return unknown_method(head_.method, "GET, HEAD, POST, DELETE, OPTIONS");
-  if (route_.kind != Route::Kind::forward) co_return unknown_route(head_.method, route_.full_path);
+  if (route_.kind != Route::Kind::forward)
+    co_return unknown_route(head_.method, route_.full_path, client_route_hint(route_.full_path));
   if (has_own_list()) {
     const bool told = co_await serve_models();
     if (told || session_.gone()) co_return std::nullopt;

@@ -8,6 +8,7 @@
 #include "proxy/local_answers.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
+#include "proxy/route_hints.hpp"
 #include "proxy/status_answers.hpp"
 #include "proxy/upstream_answers.hpp"
 
@@ -97,6 +98,8 @@ net::Task<void> serve_operator(Session& session) {
     // A browser cannot send a token with an address. Nothing of this weir stands in the page: what it shows it asks
     // for, with the token.
     text = answer_status_page(session.keep_alive());
+  } else if (route.full_path == "/" && (head.method == "GET" || head.method == "HEAD")) {
+    text = write_answer(307, "text/plain; charset=utf-8", "/weir/\n", "location: /weir/\r\n", session.keep_alive());
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
@@ -127,7 +130,7 @@ net::Task<void> serve_operator(Session& session) {
       if (session.gone()) co_return;
     }
   } else {
-    refusal = unknown_route(head.method, route.full_path);
+    refusal = unknown_route(head.method, route.full_path, operator_route_hint(route.full_path));
   }
   if (refusal) {
     if (refusal->close) session.linger_after_this();

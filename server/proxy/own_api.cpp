@@ -7,6 +7,7 @@
 #include "proxy/budgets.hpp"
 #include "proxy/queue_answers.hpp"
 #include "proxy/route.hpp"
+#include "proxy/route_hints.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -73,7 +74,7 @@ std::variant<std::string, Refusal> answer_own(std::string_view method, std::stri
     if (!gate.give_up({client.name, id})) return nothing_waits(id);
     return R"({"schema":1,"id":)" + json_quote(id) + R"(,"given_up":true})";
   }
-  return unknown_route(method, path);
+  return unknown_route(method, path, client_route_hint(path));
 }
 
 }  // namespace weir::proxy

@@ -193,6 +193,9 @@ TEST(Operators, GetTheEmptyPageWithoutATokenAndItsFiguresWithOne) {
     EXPECT_TRUE(page.field("content-type").starts_with("text/html")) << path;
     EXPECT_EQ(page.body.find("account-name"), std::string::npos) << path;
   }
+  const HttpMessage root = ask(get("/"));
+  EXPECT_EQ(root.status(), 307);
+  EXPECT_EQ(root.field("location"), "/weir/");
   for (const char* path : {"/weir/status", "/weir/queue", "/weir/budgets", "/weir/upstreams", "/metrics"}) {
     EXPECT_EQ(ask(get(path)).status(), 401) << path;
     EXPECT_EQ(ask(get(path, "Authorization: Bearer secret\r\n")).status(), 200) << path;
