@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "app/check.hpp"
+#include "app/restart_needs.hpp"
 #include "app/state_file.hpp"
 #include "app/supervisor.hpp"
 #include "app/units.hpp"
@@ -256,6 +257,10 @@ class Server {
         for (const std::string& warning : loaded->warnings) log_.warn(warning);
         shared_.metrics.reloaded(true);
         log_.info("configuration reloaded; calls under way finish under the old one");
+        std::string left;
+        for (const std::string& name : needs_restart(config_, loaded->config))
+          left += (left.empty() ? "" : ", ") + name;
+        if (!left.empty()) log_.warn("what was changed of these holds after a restart only: " + left);
         return std::nullopt;
       }
       problem = to_string(std::get<Problems>(result));
