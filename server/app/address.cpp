@@ -119,6 +119,13 @@ bool is_loopback(const std::vector<ListenAddress>& addresses) {
   return std::all_of(addresses.begin(), addresses.end(), [](const auto& address) { return is_loopback(address.host); });
 }
 
+bool meet(const ListenAddress& a, const ListenAddress& b) {
+  if (a.port != b.port || a.port == 0) return false;
+  const auto is_v6 = [](const ListenAddress& address) { return address.host.find(':') != std::string::npos; };
+  const auto takes_all = [](const ListenAddress& address) { return address.host == "0.0.0.0" || address.host == "::"; };
+  return a.host == b.host || (is_v6(a) == is_v6(b) && (takes_all(a) || takes_all(b)));
+}
+
 std::vector<ListenAddress> bind_addresses(const std::vector<ListenAddress>& addresses) {
   std::vector<ListenAddress> result;
   for (const auto& address : addresses) {

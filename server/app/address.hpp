@@ -25,6 +25,9 @@ bool is_loopback(const std::vector<ListenAddress>& addresses);  // all of them
 // The sockets to open: `localhost` becomes 127.0.0.1 and ::1, because Node resolves it to ::1 first.
 std::vector<ListenAddress> bind_addresses(const std::vector<ListenAddress>& addresses);
 
+// Whether a connection to one of two such sockets could as well be meant for the other. Port 0 takes a free one.
+bool meet(const ListenAddress& a, const ListenAddress& b);
+
 struct BaseUrl {
   bool tls = true;
   std::string host;  // without brackets, lower case

@@ -7,6 +7,7 @@
 
 #include "app/resolved_values.hpp"
 #include "app/shipped_providers.hpp"
+#include "app/start_obstacles.hpp"
 #include "app/units.hpp"
 
 namespace weir::app {
@@ -424,6 +425,7 @@ class Resolver {
 
 Resolved resolve_settings(const Config& config, const std::string& folder, const Environment& environment,
                           Problems& problems) {
+  find_obstacles(config, environment, problems);
   return Resolver(config, folder, environment, problems).run();
 }
 

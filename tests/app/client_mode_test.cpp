@@ -79,6 +79,29 @@ TEST(ChoosingTheMode, TheRefusalPointsAtWhatWasAsked) {
   EXPECT_EQ(refusal({{{"OPENAI_API_KEY", "sk-o"}, {"WEIR_LISTEN", "0.0.0.0:80"}}, {}}).substr(0, 13), "WEIR_LISTEN: ");
 }
 
+TEST(ChoosingTheMode, ClientsAndOperatorsHaveDoorsOfTheirOwn) {
+  const std::string upstream = "upstreams: [{name: a, provider: openai}]\n";
+  EXPECT_EQ(
+      refusal(with_config(upstream + "listen: 127.0.0.1:9000\noperator:\n  listen: localhost:9000\n")),
+      "/etc/weir/weir.yaml:4:11: operator.listen and listen are both 127.0.0.1:9000, so that each connection would go "
+      "to either; give one another port\n");
+  EXPECT_NE(refusal(with_config(upstream + "listen: 0.0.0.0:8081\n")), "accepted") << "the default of the other";
+  EXPECT_EQ(refusal(with_config(upstream + "listen: localhost:0\noperator: {listen: \"localhost:0\"}\n")), "accepted");
+  EXPECT_EQ(refusal(with_config(upstream + "listen: 127.0.0.2:8081\n")), "accepted");
+}
+
+TEST(ChoosingTheMode, FilesOfTlsHaveToBeThere) {
+  World world = with_config(
+      "clients: {tls: {certificate: /cert.pem, key: /key.pem}}\nupstreams:\n  - {name: a, provider: openai, ca_file: "
+      "/ca.pem}\n");
+  EXPECT_EQ(refusal(world),
+            "/etc/weir/weir.yaml:1:10: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:1:10: clients.tls.key: the file '/key.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:3:5: ca_file: the file '/ca.pem' cannot be read\n");
+  for (const char* file : {"/cert.pem", "/key.pem", "/ca.pem"}) world.files[file] = "-----BEGIN";
+  EXPECT_EQ(refusal(world), "accepted");
+}
+
 TEST(ChoosingTheMode, TheOperatorListenerNeedsATokenBeyondLoopback) {
   const std::string upstream = "upstreams: [{name: a, provider: openai}]\n";
   EXPECT_EQ(refusal(with_config(upstream + "operator:\n  listen: 0.0.0.0:8081\n")),
