@@ -129,7 +129,9 @@ std::variant<OperatorPlace, std::string> operator_place(const Overrides& overrid
       config = read_config(*text, *path, environment, problems).operators;
   }
   OperatorPlace place;
-  place.token = environment.variable("WEIR_OPERATOR_TOKEN").value_or(config.token);
+  std::string unusable;
+  place.token = secret_variable(environment, "WEIR_OPERATOR_TOKEN", unusable).value_or(config.token);
+  if (!unusable.empty()) return "WEIR_OPERATOR_TOKEN: " + unusable;
   const auto variable = environment.variable("WEIR_OPERATOR_LISTEN");
   if (overrides.operator_listen || (variable && !variable->empty())) {
     const std::string& all = overrides.operator_listen ? *overrides.operator_listen : *variable;

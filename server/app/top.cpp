@@ -293,6 +293,12 @@ int run_top(const Overrides& overrides, bool once) {
         return 1;
       }
       auto& [status, body] = std::get<OperatorAnswer>(answer);
+      if (status == 401) {
+        std::cerr
+            << "weir top: the operator token is missing or wrong: set WEIR_OPERATOR_TOKEN, or name the server's file "
+               "with --config\n";
+        return 1;
+      }
       if (status != 200) {
         std::cerr << "weir top: " << path << " answers " << status << ": " << body << '\n';
         return 1;
