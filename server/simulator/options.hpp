@@ -76,7 +76,7 @@ struct Options {
   FailFirst fail_first;                             // --fail-first
   FailRate fail_rate;                               // --fail-rate
   std::uint64_t seed = 1;                           // --seed: of the fail rate and of the ids
-  Duration idle_timeout{0};                         // --idle-timeout: of a kept-alive connection; 0: never
+  Duration idle_timeout{0};                         // of a kept-alive connection; 0: never. Tests only
 };
 
 // The words of the flags; nullopt: not one of them.
