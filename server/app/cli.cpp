@@ -4,8 +4,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "app/app.hpp"
 #include "app/check.hpp"
@@ -104,25 +108,61 @@ void add_parsed(CLI::App& command, const std::string& flag, T& into, Parse parse
       help);
 }
 
+// A length of time: `above_zero`: 0 makes no sense.
+void add_duration(CLI::App& command, const std::string& flag, simulator::Duration& into, bool above_zero,
+                  const std::string& help) {
+  command.add_option_function<std::string>(
+      flag,
+      [&into, flag, above_zero](const std::string& text) {
+        const auto value = simulator::parse_duration(text);
+        if (!value || (above_zero && *value <= simulator::Duration(0)))
+          throw CLI::ValidationError(flag, "'" + text + "' is no length of time; write it as 200ms, 1.5s or 2m");
+        into = *value;
+      },
+      help);
+}
+
+// std::from_chars takes no sign for these, CLI11 would wrap a negative number around.
+const CLI::Validator not_negative(
+    [](std::string& text) { return simulator::parse_count(text) ? "" : "'" + text + "' is no number of 0 or more"; },
+    "UINT");
+
+// CLI11's own ranges let "nan" through.
+CLI::Validator finite(double least) {
+  return CLI::Validator(
+      [least](std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        const bool good = end != text.c_str() && *end == '\0' && value >= least && value <= 1e9;
+        return good ? std::string() : "'" + text + "' is no number in its range";
+      },
+      "FLOAT");
+}
+
 void add_simulate_flags(CLI::App& command, simulator::Options& options) {
   using namespace simulator;
   command.add_option("--listen", options.listen, "address, default 127.0.0.1:8090");
-  command.add_option("--workers", options.workers, "threads, default 1");
-  add_parsed(command, "--ttft", options.ttft, parse_duration, "time to the first token, e.g. 200ms");
-  command.add_option("--tokens-per-second", options.tokens_per_second,
-                     "speed of a stream, default 60; 0: as fast as possible");
-  command.add_option("--output-tokens", options.output_tokens, "length of an answer that nothing caps, default 64");
-  add_parsed(command, "--keepalive-every", options.keepalive_every, parse_duration,
-             "blank lines or comments before the first token");
-  command.add_option("--rpm", options.rpm, "requests per window, enforced");
-  command.add_option("--tpm", options.tpm, "tokens per window, enforced");
-  command.add_option("--concurrency", options.concurrency, "requests in flight, enforced");
-  add_parsed(command, "--window", options.window, parse_duration, "what a minute is, default 60s");
+  command.add_option("--workers", options.workers, "threads, default 1")->check(CLI::Range(1U, workers_max));
+  add_duration(command, "--ttft", options.ttft, false, "time to the first token, e.g. 200ms");
+  command
+      .add_option("--tokens-per-second", options.tokens_per_second,
+                  "speed of a stream, default 60; 0: as fast as possible")
+      ->check(finite(0));
+  command.add_option("--output-tokens", options.output_tokens, "length of an answer that nothing caps, default 64")
+      ->check(not_negative);
+  add_duration(command, "--keepalive-every", options.keepalive_every, false,
+               "blank lines or comments before the first token");
+  command.add_option("--rpm", options.rpm, "requests per window, enforced")->check(not_negative);
+  command.add_option("--tpm", options.tpm, "tokens per window, enforced")->check(not_negative);
+  command.add_option("--concurrency", options.concurrency, "requests in flight, enforced")->check(not_negative);
+  add_duration(command, "--window", options.window, true, "what a minute is, default 60s");
   add_parsed(command, "--limiter", options.limiter, parse_limiter, "bucket | fixed | sliding");
-  command.add_option("--burst", options.burst, "size of the bucket as a part of the limit, default 1");
+  command.add_option("--burst", options.burst, "size of the bucket as a part of the limit, default 1")
+      ->check(finite(1e-6));
   add_parsed(command, "--charge", options.charge, parse_charge,
              "max-or-estimate | estimate-plus-max | input-then-output | actual | none");
-  command.add_option("--default-cap", options.default_cap, "the cap of a request that names none, for the max rules");
+  command.add_option("--default-cap", options.default_cap, "the cap of a request that names none, for the max rules")
+      ->check(not_negative);
   command.add_flag("--count-refused", options.count_refused, "refused requests count too");
   add_parsed(command, "--dialect", options.dialect, parse_dialect, "refusals in the shape of openai | ark | deepseek");
   add_parsed(command, "--stream-usage", options.stream_usage, parse_stream_usage,
@@ -132,11 +172,30 @@ void add_simulate_flags(CLI::App& command, simulator::Options& options) {
   command.add_option("--seed", options.seed, "of the fail rate and of ids, default 1");
 }
 
+// The first word is none of the commands: which it could have been.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const std::string word = argv[1];
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), word) != names.end()) return {};
+  return "weir: there is no command '" + word + "'" + suggestion(word, names) + "; weir --help lists them\n";
+}
+
+// WEIR_WATCH as a switch; nothing: it is neither on nor off.
+std::optional<bool> watch_variable() {
+  const std::string value = process_environment().variable("WEIR_WATCH").value_or("");
+  if (value == "on") return true;
+  if (value.empty() || value == "off") return false;
+  return std::nullopt;
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
   CLI::App app{"weir: an OpenAI-compatible proxy that shapes traffic to rate limits"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "weir " WEIR_VERSION);
   app.set_help_all_flag("--help-all", "help of all subcommands");
 
   Overrides overrides;
@@ -180,6 +239,10 @@ int run_command_line(int argc, char** argv) {
   hash_key_command->add_option("key", secret, "the key itself (it stays in the shell's history: better pipe it in)");
   CLI::App* version_command = app.add_subcommand("version", "print the version");
 
+  if (const std::string fault = unknown_command(app, argc, argv); !fault.empty()) {
+    std::cerr << fault;
+    return usage_error;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -189,7 +252,16 @@ int run_command_line(int argc, char** argv) {
   try {
     if (*serve_command) {
       ServeRequest request{ConfigSource(overrides, process_environment()), watch};
-      if (const auto variable = process_environment().variable("WEIR_WATCH"); variable == "on") request.watch = true;
+      const auto variable = watch_variable();
+      if (!variable) {
+        std::cerr << "weir serve: WEIR_WATCH: expected on or off\n";
+        return usage_error;
+      }
+      request.watch = watch || *variable;
+      if (request.watch && request.source.path().empty()) {
+        std::cerr << "weir serve: there is no configuration file to watch; name one with --config\n";
+        return usage_error;
+      }
       return serve(request);
     }
     if (*check_command) return run_check(overrides);

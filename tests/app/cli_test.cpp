@@ -138,7 +138,34 @@ TEST_F(CommandLine, HelpNamesEverySubcommandAndFlag) {
   }
 }
 
+TEST_F(CommandLine, AMistypedCommandIsNamedAndAnotherOneSuggested) {
+  const Outcome outcome = run({"srve", "--listen", "localhost:1"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err, "weir: there is no command 'srve' (did you mean 'serve'?); weir --help lists them\n");
+}
+
+TEST_F(CommandLine, WatchingNeedsAFileAndASwitch) {
+  EXPECT_EQ(run({"serve", "--upstream", "http://127.0.0.1:1", "--watch"}).status, 2);
+  set("WEIR_WATCH", "maybe");
+  EXPECT_EQ(run({"serve", "--upstream", "http://127.0.0.1:1"}).err, "weir serve: WEIR_WATCH: expected on or off\n");
+}
+
+TEST_F(CommandLine, TheSimulatorRefusesFiguresThatMakeNoSense) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {"--rpm", "-1"},   {"--output-tokens", "-5"},      {"--workers", "0"}, {"--burst", "-1"},
+      {"--burst", "0"},  {"--tokens-per-second", "nan"}, {"--window", "0s"}, {"--ttft", "200"},
+      {"--tpm", "1e3x"}, {"--concurrency", "-2"}};
+  for (std::vector<std::string> flags : wrong) {
+    flags.insert(flags.begin(), "simulate");
+    const Outcome outcome = run(flags);
+    EXPECT_EQ(outcome.status, 2) << flags[1] << " " << flags[2];
+    EXPECT_NE(outcome.err.find(flags[1]), std::string::npos) << outcome.err;
+  }
+  EXPECT_NE(run({"simulate", "--ttft", "200"}).err.find("200ms"), std::string::npos);
+}
+
 TEST_F(CommandLine, VersionIsOneLine) {
+  EXPECT_EQ(run({"--version"}).out, run({"version"}).out);
   const Outcome outcome = run({"version"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.out, "weir " WEIR_VERSION "\n");
