@@ -1,11 +1,7 @@
 #include "proxy/relay.hpp"
 
 #include <algorithm>
-#include <cstring>
 
-#include "protocol/error_body.hpp"
-#include "protocol/issued_id.hpp"
-#include "proxy/forward_headers.hpp"
 #include "proxy/tell_failure.hpp"
 
 namespace weir::proxy {
@@ -15,35 +11,12 @@ using net::Clock;
 using net::Instant;
 using net::IoStep;
 
-// A JSON answer above this is relayed all the same, but its usage is not looked for.
-constexpr std::size_t answer_bytes_max = 8u << 20;
 // A client may leave as soon as it has seen the end of a stream (openai-python does); the few bytes that then end the
 // upstream's body are worth a moment, since they keep its connection usable.
 constexpr std::chrono::milliseconds read_out_max{500};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
-// What may wait for the first content: role chunks, message_start, response.created with its whole prompt.
-constexpr std::size_t held_bytes_max = 64 * 1024;
 // Often enough for a forecast over a window of seconds.
 constexpr std::chrono::milliseconds progress_every{250};
-
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-// An object whose first member is `error` is the form in which errors come inside a 200.
-enum class Beginning { unknown, error, answer };
-
-Beginning beginning_of(std::string_view json) {
-  for (const std::string_view part : {"{", "\"error\"", ":"}) {
-    while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
-    if (json.size() < part.size() && part.starts_with(json)) return Beginning::unknown;
-    if (!json.starts_with(part)) return Beginning::answer;
-    json.remove_prefix(part.size());
-  }
-  while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
-  if (json.empty()) return Beginning::unknown;
-  return json.front() == 'n' ? Beginning::answer : Beginning::error;  // "error": null is none
-}
 
 }  // namespace
 
@@ -65,127 +38,6 @@ std::optional<protocol::Usage> Relay::usage() const {
   return options_.kind == AnswerKind::events ? filter_.usage() : answer_usage_;
 }
 
-// The body data of one read as one stretch: the layout of chunks is hop-local, so the data of several is moved
-// together.
-std::string_view Relay::decoded(std::span<char> raw, std::size_t& consumed) {
-  std::vector<std::string_view>& data = session_.context().data;
-  data.clear();
-  consumed = decoder_.feed(std::string_view(raw.data(), raw.size()), data);
-  if (data.empty()) return {};
-  char* begin = raw.data() + (data.front().data() - raw.data());
-  char* end = begin + data.front().size();
-  for (std::size_t i = 1; i < data.size(); ++i) {
-    std::memmove(end, data[i].data(), data[i].size());
-    end += data[i].size();
-  }
-  return {begin, static_cast<std::size_t>(end - begin)};
-}
-
-std::size_t Relay::take(std::span<char> raw) {
-  last_byte_ = Clock::now();
-  std::size_t consumed = 0;
-  const std::string_view data = decoded(raw, consumed);
-  switch (options_.kind) {
-    case AnswerKind::events:
-      relay_events(data);
-      break;
-    case AnswerKind::json:
-      relay_json(data);
-      break;
-    case AnswerKind::error:
-      if (!data.empty()) note_content(last_byte_);
-      held_.append(data);
-      if (held_.size() > held_bytes_max) {
-        options_.kind = AnswerKind::raw;  // too large to be an error object: it crosses as it is
-        open();
-      }
-      if (decoder_.complete()) take_end();
-      break;
-    case AnswerKind::raw: {
-      if (!data.empty()) note_content(last_byte_);
-      const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
-      send(std::span<const std::string_view>(&data, 1), end);
-      break;
-    }
-  }
-  return consumed;
-}
-
-void Relay::relay_events(std::string_view data) {
-  std::vector<std::string_view>& out = session_.context().slices;
-  out.clear();
-  filter_.feed(data, out);
-  if (!out.empty() && options_.wants_id && issued_id_.empty()) issued_id_ = protocol::id_of_events(out.front());
-  if (!opened_) {
-    early_error_ = !filter_.error_event().empty() && !filter_.content_seen();
-    std::size_t size = held_.size();
-    for (const std::string_view slice : out) size += slice.size();
-    const bool speaks = filter_.content_seen() || (filter_.terminal_seen() && !early_error_);
-    if (speaks || size > held_bytes_max) {
-      open();
-    } else {
-      for (const std::string_view slice : out) held_.append(slice);
-      out.clear();
-    }
-  }
-  if (opened_) send(out, Downstream::End::open);
-  if (filter_.contents() != contents_seen_ || filter_.terminal_seen()) {
-    contents_seen_ = filter_.contents();
-    note_content(last_byte_);
-  }
-  if (decoder_.complete()) take_end();
-}
-
-// The body is over.
-void Relay::take_end() {
-  if (options_.kind == AnswerKind::events) {
-    std::vector<std::string_view>& out = session_.context().slices;
-    out.clear();
-    filter_.finish(out);
-    if (opened_) return send(out, Downstream::End::complete);
-    for (const std::string_view slice : out) held_.append(slice);
-  } else if (opened_) {
-    send({}, Downstream::End::complete);
-  }
-}
-
-// The first word: what was held goes out in one write with what follows.
-void Relay::open() {
-  opened_ = true;
-  if (options_.at_first_content) options_.at_first_content();
-  if (options_.kind != AnswerKind::events) heartbeat_.stop();
-  if (call_.head().status < 400) turn_.note_content();
-  if (downstream_.begun()) {
-    if (downstream_.promises_trailers()) downstream_.set_trailers(options_.fields(options_));
-    return;
-  }
-  std::string head = options_.fields(options_);
-  if (pointless_) say_pointless(head);
-  downstream_.begin(std::move(head), options_.framing);
-}
-
-void Relay::send(std::span<const std::string_view> data, Downstream::End end) {
-  if (!opened_) open();
-  heartbeat_.note_said(last_byte_);
-  if (held_.empty()) return downstream_.send(data, end);
-  std::vector<std::string_view> all;
-  all.reserve(data.size() + 1);
-  all.emplace_back(held_);
-  all.insert(all.end(), data.begin(), data.end());
-  downstream_.send(all, end);
-  std::string().swap(held_);
-}
-
-std::string_view Relay::held_error() const {
-  return options_.kind == AnswerKind::events ? std::string_view(filter_.error_event()) : std::string_view(held_);
-}
-
-void Relay::release(bool pointless) {
-  early_error_ = false;
-  pointless_ = pointless;
-  send({}, Downstream::End::complete);
-}
-
 // Every answer tells its tokens at its end, some as they come; until then a content event counts as a token.
 void Relay::report_progress(Instant now) {
   if (now < last_progress_ + progress_every || contents_seen_ == 0) return;
@@ -196,54 +48,6 @@ void Relay::report_progress(Instant now) {
     if (usage->input) turn_.measured(*usage->input, usage->cached.value_or(0));
   }
   turn_.progress(tokens);
-}
-
-void Relay::relay_json(std::string_view data) {
-  // White space before the JSON is a keep-alive; it crosses only where a length has been promised.
-  if (!body_begun_ && (downstream_.begun() || options_.framing.kind != net::BodyFraming::Kind::length)) {
-    while (!data.empty() && is_space(data.front())) data.remove_prefix(1);
-  }
-  if (!data.empty()) {
-    body_begun_ = true;
-    note_content(last_byte_);
-  }
-  const bool whole = answer_.empty() && decoder_.complete();
-  if (whole) {
-    answer_usage_ = protocol::usage_of_answer(data, options_.api);
-    if (options_.wants_id) issued_id_ = protocol::id_of_answer(data);
-  } else if (answer_.size() + data.size() <= answer_bytes_max && !answer_too_large_) {
-    answer_.append(data);
-    if (decoder_.complete()) note_answer();
-  } else {
-    answer_too_large_ = true;
-    std::string().swap(answer_);
-  }
-  if (!opened_) {
-    if (!held_.empty()) held_.append(data);
-    const std::string_view seen = held_.empty() ? data : std::string_view(held_);
-    const Beginning beginning = beginning_of(seen);
-    early_error_ = beginning == Beginning::error;
-    const bool nothing = decoder_.complete() && seen.empty();
-    const bool undecided = beginning == Beginning::unknown && !decoder_.complete();
-    if (nothing || undecided || (early_error_ && seen.size() <= held_bytes_max)) {
-      if (held_.empty()) held_.assign(data);
-      return;
-    }
-    if (!held_.empty()) data = {};
-  }
-  const auto end = decoder_.complete() ? Downstream::End::complete : Downstream::End::open;
-  send(std::span<const std::string_view>(&data, 1), end);
-}
-
-void Relay::note_answer() {
-  answer_usage_ = protocol::usage_of_answer(answer_, options_.api);
-  if (options_.wants_id) issued_id_ = protocol::id_of_answer(answer_);
-}
-
-void Relay::note_content(Instant now) {
-  if (first_content_at_ && options_.kind == AnswerKind::events) content_gaps_.note(now - last_content_);
-  last_content_ = now;
-  if (!first_content_at_) first_content_at_ = now;
 }
 
 MaybeRefusal Relay::check_clocks(Instant now) {
