@@ -23,8 +23,8 @@ bool is_inside_of_a_string(std::string_view text) {
 }  // namespace
 
 void ChunkMemo::learn(std::string_view text, std::string_view data, const EventFacts& facts) {
-  const bool plain = facts.content && !facts.terminal && !facts.error && !facts.only_usage && !facts.usage.any() &&
-                     facts.usage_members_count <= 1;
+  const bool plain = facts.content && facts.finishes == 0 && !facts.terminal && !facts.error && !facts.only_usage &&
+                     !facts.usage.any() && facts.usage_members_count <= 1;
   const bool in_one_line = data.data() >= text.data() && data.data() + data.size() <= text.data() + text.size();
   if (!plain || !in_one_line || facts.text.begin == facts.text.end || text.size() > learned_bytes_max) return;
   if (!learned_) learned_ = std::make_unique<Learned>();

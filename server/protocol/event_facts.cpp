@@ -51,7 +51,7 @@ bool read_choice(ondemand::value choice, EventFacts& facts) {
   if (first_byte(choice) != '{') return true;
   return for_each_member(choice, [&](ondemand::raw_json_string key, ondemand::value value) {
     if (key == "finish_reason") {
-      facts.terminal |= carries(value);
+      facts.finishes += carries(value) ? 1 : 0;
     } else if (key == "text") {
       note_content(value, facts);
     } else if ((key == "delta" || key == "message") && first_byte(value) == '{') {
@@ -115,6 +115,7 @@ bool read_usage_member(ondemand::document& document, ondemand::field& field, Eve
 
 bool read_chat(ondemand::document& document, EventFacts& facts) {
   bool has_choices = false;
+  bool nested_error = false;
   ondemand::object root;
   if (document.get_object().get(root) != simdjson::SUCCESS) return false;
   for (auto next : root) {
@@ -132,12 +133,14 @@ bool read_chat(ondemand::document& document, EventFacts& facts) {
     } else if (key == "usage") {
       if (!read_usage_member(document, field, facts)) return false;
     } else if (key == "error") {
-      facts.error |= carries(field.value());
+      nested_error |= carries(field.value());
     } else if (key == "object" || key == "type") {  // vLLM's and others' flat errors
-      facts.error |= is_text(field.value(), "error");
+      facts.flat_error |= is_text(field.value(), "error");
     }
   }
-  facts.content |= facts.terminal;
+  facts.error |= nested_error || facts.flat_error;
+  if (nested_error) facts.flat_error = false;
+  facts.content |= facts.finishes > 0;
   facts.only_usage &= !has_choices;
   return true;
 }
@@ -307,17 +310,22 @@ bool is_empty_or_ping(std::string_view data) {
 EventFacts read_event(std::string_view name, std::string_view data, Api api) {
   EventFacts facts;
   if (json::trim(data) == "[DONE]") {
-    facts.content = facts.terminal = true;
+    facts.terminal = true;
     return facts;
   }
-  const bool known = api == Api::chat || api == Api::completions || api == Api::responses || api == Api::messages;
+  const bool chunks = api == Api::chat || api == Api::completions;
+  const bool known = chunks || api == Api::responses || api == Api::messages;
   if (!known) {
     facts.content = true;
   } else if (!read_json(name, data, api, facts)) {
     facts = EventFacts();  // broken JSON proves nothing
   }
   release_large_copy();
-  facts.error |= name == "error";
+  // Named so, it may have said it under `error` too.
+  if (name == "error" && !facts.error) {
+    facts.error = true;
+    facts.flat_error = chunks;
+  }
   if (facts.error) facts.content = facts.only_usage = false;
   return facts;
 }

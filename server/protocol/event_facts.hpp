@@ -13,8 +13,10 @@ namespace weir::protocol {
 
 struct EventFacts {
   bool content = false;   // text, reasoning, refusal, tool call, audio, a finish reason
-  bool terminal = false;  // the stream has said all it will say
+  bool terminal = false;  // nothing comes after it: [DONE], message_stop, a response that is over
+  unsigned finishes = 0;  // choices that it finishes (chat, completions)
   bool error = false;
+  bool flat_error = false;  // chat, completions: not under `error`, where libraries look for it
   bool only_usage = false;  // chat, completions: no choices, and usage is an object
   UsageReport usage;
   Span text;  // the inside of a string by which the event is content, in the data; empty: there is none

@@ -99,6 +99,13 @@ Fault check_input(const Value& value, const RequestView& view) {
   return wrong(value, "a string or an array");
 }
 
+// Texts or token lists; numbers are one prompt.
+bool is_list_of_prompts(const Value& value) {
+  if (!value.is_array()) return false;
+  const std::string_view inside = json::trim(value.text.substr(1));
+  return inside.front() == '"' || inside.front() == '[';
+}
+
 std::string user_id_of(const Value& metadata) {
   if (!metadata.is_object()) return {};
   json::Members members(metadata.text);
@@ -143,7 +150,10 @@ Fault read_member(const Value& value, RequestView& view) {
   if (name == "stream_options" && (chat || completions || api == Api::responses))
     return read_stream_options(value, view);
   if (name == "input" && (api == Api::embeddings || api == Api::responses)) return check_input(value, view);
-  if (name == "prompt" && completions) return check_input(value, view);
+  if (name == "prompt" && completions) {
+    view.many_prompts = is_list_of_prompts(value);
+    return check_input(value, view);
+  }
   return {};
 }
 

@@ -52,6 +52,7 @@ struct RequestView {
   std::optional<std::uint64_t> max_output_tokens;  // responses
   std::uint64_t n = 1;                             // chat, completions
   std::uint64_t best_of = 1;                       // completions
+  bool many_prompts = false;                       // completions: a list, with n choices for each
   std::string user;                  // `safety_identifier`, else `user`; also Anthropic's metadata.user_id
   std::string previous_response_id;  // responses
   bool has_side_effects = false;     // responses with store != false, background or conversation

@@ -2,12 +2,24 @@
 
 #include <algorithm>
 
+#include "protocol/error_body.hpp"
 #include "protocol/event_facts.hpp"
 
 namespace weir::protocol {
 namespace {
 
 constexpr std::size_t kept_bytes_max = 16 * 1024;  // of a stream's own buffer while it is slow
+
+// An error told in a form that libraries take for a chunk like others, in the one that they raise.
+std::string as_error_event(std::string_view data, Api api) {
+  const UpstreamError told = read_error_body(data);
+  ErrorAnswer answer;
+  answer.type = told.type.empty() ? std::string_view("server_error") : told.type;
+  answer.code = told.code;
+  answer.message = told.message.empty() ? "The upstream failed and said no more." : told.message;
+  answer.param = told.param;
+  return write_error_event(answer, api, {});
+}
 
 }  // namespace
 
@@ -58,6 +70,7 @@ void StreamFilter::take_event(SseItem& item) {
   if (facts.only_usage && (hide == HideUsage::all || hide == HideUsage::total)) return;
   ++events_;
   if (facts.content) ++contents_;
+  if (facts.flat_error) return push(as_error_event(item.data, options_.api), false);
   const bool told = facts.usage_members_count > 0;
   if (told && hide == HideUsage::all) {
     push_changed(item, std::span(facts.usage_members).first(facts.usage_members_count), {});
@@ -73,13 +86,14 @@ void StreamFilter::take_fragment(const SseItem& item) {
   if (item.first) {
     ++events_;
     ++contents_;
-    if (item.name == "response.completed" || item.name == "response.incomplete") terminal_seen_ = true;
+    if (item.name == "response.completed" || item.name == "response.incomplete") ended_ = true;
   }
   push(item.text, item.in_input);
 }
 
 void StreamFilter::note(const EventFacts& facts, std::string_view data) {
-  terminal_seen_ |= facts.terminal;
+  ended_ |= facts.terminal;
+  finished_ += facts.finishes;
   if (facts.error && error_event_.empty()) error_event_ = data;
   if (!facts.usage.any()) return;
   if (!told_) told_ = std::make_unique<Told>();

@@ -1,5 +1,6 @@
 // Between an upstream's event stream and the client: relays complete events the moment they are complete, normalises
-// framing only (LF line ends, no BOM), absorbs keep-alives, and notes what passes: first content, usage, end, error.
+// framing only (LF line ends, no BOM) and errors that no library would notice, absorbs keep-alives, and notes what
+// passes: first content, usage, end, error.
 // Correct for any bytes and any split. Pure: no I/O, no clock. One per response; not thread-safe.
 //
 // Zero copy where it can be: output slices point into the fed bytes wherever those can cross unchanged (neighbouring
@@ -34,6 +35,7 @@ struct FilterOptions {
   Api api = Api::chat;
   HideUsage hide_usage = HideUsage::nothing;
   std::size_t event_bytes_max = 1024 * 1024;  // an event above this passes through as it arrives
+  std::uint64_t choices = 1;  // that will finish (chat, completions); 0: nobody knows, only [DONE] ends the stream
 };
 
 class StreamFilter {
@@ -51,8 +53,10 @@ class StreamFilter {
   // What has passed so far.
   // An event with text, reasoning, refusal, tool call, audio or finish reason. Never an error event.
   bool content_seen() const { return contents_ > 0; }
-  // [DONE], a finish_reason, message_stop, response.completed|incomplete|failed.
-  bool terminal_seen() const { return terminal_seen_; }
+  // The last word: [DONE], message_stop, response.completed|incomplete|failed, or the finish_reason of every choice.
+  bool terminal_seen() const { return ended_ || (options_.choices > 0 && finished_ >= options_.choices); }
+  // After it there is nothing: the finish_reasons are not it, since usage may follow.
+  bool ended() const { return ended_; }
   // Part of an event above event_bytes_max went out and is not finished.
   bool mid_event() const { return parser_.mid_event(); }
   // The last usage reported.
@@ -86,7 +90,8 @@ class StreamFilter {
   std::vector<Piece> pieces_;  // its output so far; keeps its capacity
   std::string rewritten_;      // what could not cross as it stood; keeps its capacity
 
-  bool terminal_seen_ = false;
+  bool ended_ = false;
+  std::uint64_t finished_ = 0;
   struct Told {
     Usage usage;
     UsageReport report;  // Anthropic's comes in parts

@@ -128,6 +128,18 @@ TEST(RequestMembers, OfABareBodyAreTheDefaults) {
   EXPECT_EQ(view.best_of, 1u);
 }
 
+// With n choices for each of them.
+TEST(RequestMembers, TellAListOfPromptsFromOne) {
+  const auto many = [](const std::string& prompt) {
+    return view_of(R"({"prompt":)" + prompt + "}", Api::completions).many_prompts;
+  };
+  EXPECT_TRUE(many(R"([ "a","b"])"));
+  EXPECT_TRUE(many("[[1,2],[3]]"));
+  EXPECT_FALSE(many("[1,2]"));
+  EXPECT_FALSE(many("[]"));
+  EXPECT_FALSE(many(R"("a")"));
+}
+
 TEST(RequestMembers, NameTheUserInEachShape) {
   EXPECT_EQ(view_of(R"({"user":"u"})").user, "u");
   EXPECT_EQ(view_of(R"({"safety_identifier":"s","user":"u"})").user, "s");

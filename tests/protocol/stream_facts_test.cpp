@@ -11,6 +11,7 @@ struct Case {
   Api api;
   const char* event;  // without the blank line
   bool content, terminal, error;
+  const char* instead = nullptr;  // what crosses, where it is not the event as it came
 };
 
 const Case cases[] = {
@@ -46,9 +47,9 @@ const Case cases[] = {
     {"function call", Api::chat, R"(data: {"choices":[{"delta":{"function_call":{"name":"f"}}}]})", true, false, false},
     {"audio", Api::chat, R"(data: {"choices":[{"delta":{"audio":{"id":"a"}}}]})", true, false, false},
     {"finish reason", Api::chat, R"(data: {"choices":[{"delta":{},"finish_reason":"stop"}]})", true, true, false},
-    {"done", Api::chat, "data: [DONE]", true, true, false},
-    {"done, without the space", Api::chat, "data:[DONE]", true, true, false},
-    {"done, with a space behind", Api::chat, "data: [DONE] ", true, true, false},
+    {"done", Api::chat, "data: [DONE]", false, true, false},
+    {"done, without the space", Api::chat, "data:[DONE]", false, true, false},
+    {"done, with a space behind", Api::chat, "data: [DONE] ", false, true, false},
     {"legacy text", Api::completions, R"(data: {"choices":[{"text":"a","finish_reason":null}]})", true, false, false},
     {"legacy text, empty", Api::completions, R"(data: {"choices":[{"text":"","finish_reason":null}]})", false, false,
      false},
@@ -72,11 +73,17 @@ const Case cases[] = {
     {"error string", Api::chat, R"(data: {"error":"Too many requests"})", false, false, true},
     {"error beside a finish reason", Api::chat,
      R"(data: {"choices":[{"delta":{},"finish_reason":"error"}],"error":{"code":502}})", false, true, true},
-    {"error by name", Api::chat, "event: error\ndata: {\"message\":\"m\"}", false, false, true},
-    {"error by name, no JSON", Api::chat, "event: error\ndata: oops", false, false, true},
-    {"flat error, vLLM", Api::chat, R"(data: {"object":"error","message":"m","type":"BadRequestError"})", false, false,
-     true},
-    {"flat error, OpenAI", Api::chat, R"(data: {"type":"error","message":"m"})", false, false, true},
+    {"error by name", Api::chat, "event: error\ndata: {\"message\":\"m\"}", false, false, true,
+     R"(data: {"error":{"message":"m","type":"server_error","param":null,"code":null}})"},
+    {"error by name, no JSON", Api::chat, "event: error\ndata: oops", false, false, true,
+     R"(data: {"error":{"message":"oops","type":"server_error","param":null,"code":null}})"},
+    {"flat error, vLLM", Api::chat, R"(data: {"object":"error","message":"m","type":"BadRequestError","code":400})",
+     false, false, true, R"(data: {"error":{"message":"m","type":"BadRequestError","param":null,"code":"400"}})"},
+    {"flat error, OpenAI", Api::chat, R"(data: {"type":"error","message":"m"})", false, false, true,
+     R"(data: {"error":{"message":"m","type":"error","param":null,"code":null}})"},
+    {"flat error beside an empty one", Api::completions, R"(data: {"object":"error","message":"m","error":null})",
+     false, false, true, R"(data: {"error":{"message":"m","type":"server_error","param":null,"code":null}})"},
+    {"named error in its place", Api::chat, "event: error\ndata: {\"error\":{\"code\":1}}", false, false, true},
     // Responses.
     {"created", Api::responses, R"(data: {"type":"response.created","response":{"output":[],"usage":null}})", false,
      false, false},
@@ -150,7 +157,7 @@ TEST(StreamFacts, SayWhatOneEventCarries) {
     SCOPED_TRACE(c.name);
     const std::string bytes = std::string(c.event) + "\n\n";
     const Observed seen = run_filter({c.api}, bytes, {}, Ending::clean);
-    EXPECT_EQ(seen.output, bytes);
+    EXPECT_EQ(seen.output, c.instead ? std::string(c.instead) + "\n\n" : bytes);
     EXPECT_EQ(seen.events, 1u);
     EXPECT_EQ(seen.content, c.content);
     EXPECT_EQ(seen.contents, c.content ? 1u : 0u);
@@ -169,6 +176,22 @@ TEST(StreamFacts, AreTheSameForAnEventThatFollowsContent) {
     EXPECT_EQ(seen.terminal, c.terminal);
     EXPECT_EQ(!seen.error.empty(), c.error);
   }
+}
+
+// Three answers to one question: the first that is through is not the end of the others.
+TEST(StreamFacts, TheLastWordIsThatOfEveryChoice) {
+  const auto finish = [](int choice) {
+    return R"(data: {"choices":[{"index":)" + std::to_string(choice) + R"(,"delta":{},"finish_reason":"stop"}]})" +
+           "\n\n";
+  };
+  FilterOptions options;
+  options.choices = 3;
+  EXPECT_FALSE(run_filter(options, finish(1) + finish(0), {}, Ending::cut).terminal);
+  EXPECT_TRUE(run_filter(options, finish(1) + finish(0) + finish(2), {}, Ending::cut).terminal);
+  EXPECT_TRUE(run_filter(options, finish(1) + "data: [DONE]\n\n", {}, Ending::cut).terminal);
+  options.choices = 0;  // nobody has counted the prompts
+  EXPECT_FALSE(run_filter(options, finish(0) + finish(1), {}, Ending::cut).terminal);
+  EXPECT_TRUE(run_filter(options, finish(0) + "data: [DONE]\n\n", {}, Ending::cut).terminal);
 }
 
 TEST(StreamFacts, KeepTheDataOfTheFirstError) {
