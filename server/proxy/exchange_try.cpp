@@ -254,6 +254,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   RelayOptions options;
   options.api = route_.api;
   options.hide_usage = prepared_.hide;
+  options.choices = view_.many_prompts ? 0 : view_.n;
   options.upstream = destination_.upstream->name;
   options.request_id = record_.request_id;
   options.timeouts = &timeouts_of(destination_);

@@ -11,12 +11,20 @@ using net::Clock;
 using net::Instant;
 using net::IoStep;
 
-// A client may leave as soon as it has seen the end of a stream (openai-python does); the few bytes that then end the
-// upstream's body are worth a moment, since they keep its connection usable.
+// Behind the last word (or an error) only the end of the body is to come. It keeps the upstream's connection usable,
+// and is worth a moment, no more: the client waits for it, or has left already (openai-python does).
 constexpr std::chrono::milliseconds read_out_max{500};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
 // Often enough for a forecast over a window of seconds.
 constexpr std::chrono::milliseconds progress_every{250};
+
+protocol::FilterOptions filter_options(const RelayOptions& options) {
+  protocol::FilterOptions made;
+  made.api = options.api;
+  made.hide_usage = options.hide_usage;
+  made.choices = options.choices;
+  return made;
+}
 
 }  // namespace
 
@@ -29,7 +37,7 @@ Relay::Relay(Session& session, UpstreamCall& call, Downstream& downstream, Heart
       turn_(turn),
       options_(std::move(options)),
       decoder_(call.framing()),
-      filter_(protocol::FilterOptions{options_.api, options_.hide_usage}),
+      filter_(filter_options(options_)),
       started_(call.sent_at()) {
   last_byte_ = last_content_ = last_progress_ = Clock::now();
 }
@@ -40,9 +48,9 @@ std::optional<protocol::Usage> Relay::usage() const {
 
 // Every answer tells its tokens at its end, some as they come; until then a content event counts as a token.
 void Relay::report_progress(Instant now) {
-  if (now < last_progress_ + progress_every || contents_seen_ == 0) return;
+  std::uint64_t tokens = filter_.contents();
+  if (now < last_progress_ + progress_every || tokens == 0) return;
   last_progress_ = now;
-  std::uint64_t tokens = contents_seen_;
   if (const auto usage = filter_.usage()) {
     if (usage->output) tokens = std::max(tokens, *usage->output);
     if (usage->input) turn_.measured(*usage->input, usage->cached.value_or(0));
@@ -51,6 +59,7 @@ void Relay::report_progress(Instant now) {
 }
 
 MaybeRefusal Relay::check_clocks(Instant now) {
+  if (end_deadline() != Instant::max()) return std::nullopt;  // it has said all
   const UpstreamTimeouts& limits = *options_.timeouts;
   if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
   if (now >= last_byte_ + limits.byte_gap)
@@ -68,10 +77,22 @@ Instant Relay::content_deadline() const {
   return Instant::max();
 }
 
+// When a stream that has said all, and does not end, is over. Usage may follow the last finish reason: it is waited for
+// like content. Nothing follows the end, or an error.
+Instant Relay::end_deadline() const {
+  if (options_.kind != AnswerKind::events || filter_.mid_event()) return Instant::max();
+  const UpstreamTimeouts& limits = *options_.timeouts;
+  const Instant all_over = started_ + limits.total;
+  if (filter_.ended() || !filter_.error_event().empty()) return std::min(last_content_ + read_out_max, all_over);
+  if (!filter_.terminal_seen()) return Instant::max();
+  return std::min({last_content_ + limits.content_gap, last_byte_ + limits.byte_gap, all_over});
+}
+
 Instant Relay::next_deadline() const {
   const UpstreamTimeouts& limits = *options_.timeouts;
-  Instant next = std::min(started_ + limits.total, last_byte_ + limits.byte_gap);
-  next = std::min(next, content_deadline());
+  Instant next = end_deadline();
+  if (next == Instant::max())
+    next = std::min({started_ + limits.total, last_byte_ + limits.byte_gap, content_deadline()});
   return std::min(next, heartbeat_.next());
 }
 
@@ -89,7 +110,7 @@ MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
     std::vector<std::string_view>& out = session_.context().slices;
     out.clear();
     if (clean) filter_.finish(out);
-    if (early_error_) {
+    if (early_error_ && !opened_) {
       for (const std::string_view slice : out) held_.append(slice);
     } else {
       send(out, Downstream::End::complete);
@@ -101,6 +122,12 @@ MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
   }
   complete_ = true;
   return std::nullopt;
+}
+
+// What follows the last word is of no use to anybody.
+void Relay::end_without_upstream() {
+  complete_ = true;
+  if (opened_ || !early_error_) send({}, Downstream::End::complete);
 }
 
 Refusal Relay::no_content() const {
@@ -122,6 +149,12 @@ void Relay::tell(const Refusal& refusal) {
   const bool events = options_.kind == AnswerKind::events && !filter_.mid_event();
   tell_failure(session_, downstream_, events ? FailureForm::event : FailureForm::broken, refusal, options_.api,
                options_.request_id);
+}
+
+net::Task<MaybeRefusal> Relay::fail(Refusal refusal) {
+  tell(refusal);
+  if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
+  co_return refusal;
 }
 
 // The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
@@ -175,9 +208,8 @@ net::Task<MaybeRefusal> Relay::run() {
         drained = true;
       } else {
         MaybeRefusal cut = end_of_connection(step.status);
-        if (cut) tell(*cut);
-        if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
-        co_return cut;
+        if (cut) co_return co_await fail(std::move(*cut));
+        break;
       }
     }
     if (decoder_.complete()) {
@@ -187,26 +219,31 @@ net::Task<MaybeRefusal> Relay::run() {
       break;
     }
     if (decoder_.wrong()) {
-      MaybeRefusal malformed = malformed_chunks();
-      tell(*malformed);
-      if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
-      co_return malformed;
+      Refusal refusal = malformed_chunks();
+      co_return co_await fail(std::move(refusal));
     }
     if (downstream_.must_drain()) {
       co_await downstream_.drain();
       // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the
       // upstream.
       drained = false;
+      // But the whole of a call has its limit, whoever is slow.
+      const bool too_long = Clock::now() >= started_ + options_.timeouts->total;
+      if (too_long && !session_.gone() && end_deadline() == Instant::max()) {
+        Refusal refusal = upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
+        co_return co_await fail(std::move(refusal));
+      }
     }
     if (session_.gone()) break;
     if (!drained || !upstream.unread().empty()) continue;
 
     // Everything there is has been read: what is missing now is missing.
-    if (MaybeRefusal late = check_clocks(Clock::now())) {
-      tell(*late);
-      if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
-      co_return late;
+    const Instant now = Clock::now();
+    if (now >= end_deadline()) {
+      end_without_upstream();
+      break;
     }
+    if (MaybeRefusal late = check_clocks(now)) co_return co_await fail(std::move(*late));
     reads = 0;
     report_progress(last_byte_);
     session_.arm(next_deadline());
@@ -215,8 +252,8 @@ net::Task<MaybeRefusal> Relay::run() {
     if (session_.gone()) break;
     if ((rang & Session::upstream_in) != 0) drained = false;
     if ((rang & Session::time) == 0) continue;
-    // Inside an event that is too large to be held, nothing may be put in between.
-    if (filter_.mid_event()) {
+    // Inside an event that is too large to be held, nothing may be put in between, and nothing belongs behind the end.
+    if (filter_.mid_event() || filter_.ended()) {
       heartbeat_.note_said(Clock::now());
     } else {
       heartbeat_.beat(Clock::now());

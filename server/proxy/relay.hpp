@@ -31,6 +31,7 @@ struct RelayOptions {
   AnswerKind kind = AnswerKind::raw;
   protocol::Api api = protocol::Api::other;
   protocol::HideUsage hide_usage = protocol::HideUsage::nothing;
+  std::uint64_t choices = 1;  // that a stream will finish (FilterOptions)
   bool wants_id = false;      // remember the id that a JSON answer or the first event names
   std::string_view upstream;  // account name, for messages
   std::string_view request_id;
@@ -79,11 +80,14 @@ class Relay {
   void note_answer();
   MaybeRefusal check_clocks(net::Instant now);
   net::Instant content_deadline() const;
+  net::Instant end_deadline() const;
   net::Instant next_deadline() const;
   void open();
   void send(std::span<const std::string_view> data, Downstream::End end);
   void take_end();
   MaybeRefusal end_of_connection(net::IoStep::Status how);
+  void end_without_upstream();
+  net::Task<MaybeRefusal> fail(Refusal refusal);
   Refusal no_content() const;
   Refusal malformed_chunks() const;
   void tell(const Refusal& refusal);
@@ -105,10 +109,10 @@ class Relay {
   bool body_begun_ = false;  // a byte that is not white space has been seen (JSON)
   bool complete_ = false;
   bool opened_ = false;
-  bool early_error_ = false;  // a 200 whose first word is an error
-  bool pointless_ = false;    // its SDK is told not to try again
-  std::string held_;          // what waits for the first content; bounded
-  std::uint64_t contents_seen_ = 0;
+  bool early_error_ = false;      // a 200 whose first word is an error
+  bool pointless_ = false;        // its SDK is told not to try again
+  std::string held_;              // what waits for the first content; bounded
+  std::uint64_t words_seen_ = 0;  // contents, the first error, the end
   net::Instant started_, last_byte_, last_content_, last_progress_;
   std::optional<net::Instant> first_content_at_;
   observe::ContentGaps content_gaps_;

@@ -102,8 +102,10 @@ void Relay::relay_events(std::string_view data) {
     }
   }
   if (opened_) send(out, Downstream::End::open);
-  if (filter_.contents() != contents_seen_ || filter_.terminal_seen()) {
-    contents_seen_ = filter_.contents();
+  const std::uint64_t words =
+      filter_.contents() + (filter_.ended() ? 1u : 0u) + (filter_.error_event().empty() ? 0u : 1u);
+  if (words != words_seen_) {
+    words_seen_ = words;
     note_content(last_byte_);
   }
   if (decoder_.complete()) take_end();
@@ -139,7 +141,8 @@ void Relay::open() {
 
 void Relay::send(std::span<const std::string_view> data, Downstream::End end) {
   if (!opened_) open();
-  heartbeat_.note_said(last_byte_);
+  // A read may have brought nothing but keep-alives, which the client does not hear.
+  if (!held_.empty() || !data.empty()) heartbeat_.note_said(last_byte_);
   if (held_.empty()) return downstream_.send(data, end);
   std::vector<std::string_view> all;
   all.reserve(data.size() + 1);
@@ -204,7 +207,7 @@ void Relay::note_answer() {
 void Relay::note_content(Instant now) {
   if (first_content_at_ && options_.kind == AnswerKind::events) content_gaps_.note(now - last_content_);
   last_content_ = now;
-  if (!first_content_at_) first_content_at_ = now;
+  if (!first_content_at_ && !early_error_) first_content_at_ = now;
 }
 
 }  // namespace weir::proxy

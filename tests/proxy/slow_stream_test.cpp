@@ -83,6 +83,78 @@ TEST(Heartbeat, IsWhiteSpaceBeforeAJsonAnswer) {
   client.read_until(chunk(body) + last_chunk());
 }
 
+// What the provider says to weir alone is not heard by the client.
+TEST(Heartbeat, IsHeardBesideKeepAlivesOfTheUpstream) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).send_until_gone(chunk(": theirs\n\n"));
+  proxy::Settings settings = with_beats(upstream.port());
+  settings.heartbeat.first_after = 1h;
+  settings.heartbeat.stream_every = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  client.read_until(chunk(chat_event("a")));
+  client.read_until(chunk(": keep-alive\n"));
+}
+
+const std::string finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+TEST(LastWord, IsFollowedByTheEndThoughTheUpstreamGoesOnWithKeepAlives) {
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send(stream_head() + chunk(chat_event("a") + finish))
+      .send_until_gone(chunk(": keep-alive\n\n"));
+  upstream.next_connection().expect_request().send(json_answer("{}"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.content_gap = 50ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.body, chat_event("a") + finish);
+  EXPECT_EQ(proxy.record().outcome, "ok");
+  client.send(post("/v1/chat/completions", R"({"model":"m"})"));
+  EXPECT_EQ(client.read_response().body, "{}");
+}
+
+TEST(LastWord, IsFollowedByTheEndThoughTheUpstreamIsSilent) {
+  for (const std::string& last : {chat_stream(), chat_event("a") + finish}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(stream_head() + chunk(last)).expect_end();
+    proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+    settings.upstreams[0].timeouts.byte_gap = 50ms;
+    TestProxy proxy(std::move(settings));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    const HttpMessage answer = client.read_response();
+    EXPECT_TRUE(answer.complete());
+    EXPECT_EQ(answer.body, last);
+    EXPECT_TRUE(upstream.wait_done());
+  }
+}
+
+TEST(LastWord, IsThatOfEveryChoice) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a") + finish)).close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"n":2,"messages":[]})"));
+  EXPECT_EQ(code_of(client.read_response()), "weir_upstream_truncated");
+}
+
+TEST(LastWord, MayBeAnErrorBehindWhichNothingComes) {
+  const std::string error = "data: {\"error\":{\"message\":\"broken\"}}\n\n";
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a") + error)).expect_end();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.body, chat_event("a") + error);
+}
+
 TEST(Stall, IsToldInTheStreamWhenOnlyKeepAlivesCome) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).send_until_gone(chunk(": keep-alive\n\n"));
@@ -200,6 +272,24 @@ TEST(BackPressure, BoundsWhatIsKeptForAClientThatDoesNotRead) {
   EXPECT_GT(answer.body.size(), 23u << 20);
   EXPECT_TRUE(answer.body.ends_with(chat_stream()));
   EXPECT_EQ(proxy.record().outcome, "ok");
+}
+
+// Whoever is slow: a call has a limit.
+TEST(BackPressure, DoesNotLiftTheLimitOfTheWholeCall) {
+  std::string large;
+  while (large.size() < 24u << 20) large += chunk(chat_event(std::string(20'000, 'b')));
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + large).expect_end();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.total = 300ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port(), "127.0.0.1", 4096);
+  client.send(post("/v1/chat/completions", ask));
+  std::this_thread::sleep_for(400ms);  // longer than the limit
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(code_of(answer), "weir_total_timeout");
+  EXPECT_LT(answer.body.size(), large.size());
 }
 
 // The time a client takes to read is not a silence of the upstream.

@@ -26,6 +26,7 @@ struct Trouble {
   std::string bytes;    // of the first try
   bool breaks = false;  // after them
   bool again = true;    // a second try answers
+  bool hangs = false;   // instead of ending its answer
 };
 
 std::ostream& operator<<(std::ostream& out, const Trouble& trouble) {
@@ -52,6 +53,10 @@ const Trouble absorbed[] = {
      json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
     {"AnErrorEventBeforeAnyContent", Form::stream,
      stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n") + last_chunk()},
+    {"AnErrorEventThenDone", Form::stream,
+     stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\ndata: [DONE]\n\n") + last_chunk()},
+    {"AnErrorEventAndNoEnd", Form::stream, stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n"),
+     false, true, true},
     {"HintInMilliseconds", Form::whole, refusal("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
     {"HintInFractionsOfSeconds", Form::whole, refusal("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
     {"HintAsADateThatHasPassed", Form::whole,
@@ -103,9 +108,11 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   ScriptedUpstream upstream;
   auto& script = upstream.expect_request().send(trouble.bytes);
   if (trouble.breaks) script.reset();
+  if (trouble.hangs) script.expect_end();
   const std::string good =
       trouble.form == Form::whole ? json_answer(body) : stream_head() + chunk(chat_stream()) + last_chunk();
-  if (trouble.again) (trouble.breaks ? upstream.next_connection() : script).expect_request().send(good);
+  if (trouble.again)
+    (trouble.breaks || trouble.hangs ? upstream.next_connection() : script).expect_request().send(good);
   TestProxy proxy(settings(upstream.port()));
   RawClient client(proxy.port());
   client.send(call(trouble.form));
@@ -117,6 +124,22 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   EXPECT_EQ(answer.field("x-weir-attempts"), trouble.again ? "2" : "1");
   EXPECT_EQ(answer.count("x-weir-error") + answer.count("retry-after"), 0u);
   EXPECT_EQ(upstream.requests().size(), trouble.again ? 2u : 1u);
+}
+
+class UpstreamInTwoReads : public UpstreamInTrouble {};
+
+TEST_F(UpstreamInTwoReads, SaysAnErrorAndDone) {
+  ScriptedUpstream upstream;
+  upstream.expect_request()
+      .send(stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n"))
+      .pause(20ms)
+      .send(chunk("data: [DONE]\n\n") + last_chunk())
+      .expect_request()
+      .send(stream_head() + chunk(chat_stream()) + last_chunk());
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(call(Form::stream));
+  EXPECT_EQ(client.read_response().body, chat_stream());
 }
 
 INSTANTIATE_TEST_SUITE_P(Once, UpstreamInTrouble, ::testing::ValuesIn(absorbed),
