@@ -117,6 +117,7 @@ MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
     }
   } else {
     if (!clean) return upstream_failed(failure, options_.upstream);
+    if (!body_begun_ && must_speak()) return no_content();
     note_answer();
     if (options_.kind != AnswerKind::error && !early_error_) send({}, Downstream::End::complete);
   }
@@ -128,6 +129,12 @@ MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
 void Relay::end_without_upstream() {
   complete_ = true;
   if (opened_ || !early_error_) send({}, Downstream::End::complete);
+}
+
+// Is it one that cannot be empty? Keep-alives and nothing else are no answer.
+bool Relay::must_speak() const {
+  if (options_.kind == AnswerKind::events) return true;
+  return options_.kind == AnswerKind::json && options_.api != protocol::Api::other;
 }
 
 Refusal Relay::no_content() const {
@@ -183,9 +190,7 @@ net::Task<void> Relay::read_out() {
 net::Task<MaybeRefusal> Relay::run() {
   net::Connection& upstream = call_.connection();
   if (decoder_.complete()) {
-    const bool nothing = call_.framing().kind != net::BodyFraming::Kind::none &&
-                         (options_.kind == AnswerKind::events || options_.kind == AnswerKind::json);
-    if (nothing) co_return no_content();
+    if (must_speak() && call_.head().status != 204 && session_.head().method == "POST") co_return no_content();
     if (options_.kind != AnswerKind::error) send({}, Downstream::End::complete);
     complete_ = true;
     co_return std::nullopt;
@@ -213,7 +218,6 @@ net::Task<MaybeRefusal> Relay::run() {
       }
     }
     if (decoder_.complete()) {
-      // Keep-alives and nothing else are no answer.
       if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) co_return no_content();
       complete_ = true;
       break;

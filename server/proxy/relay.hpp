@@ -88,6 +88,7 @@ class Relay {
   MaybeRefusal end_of_connection(net::IoStep::Status how);
   void end_without_upstream();
   net::Task<MaybeRefusal> fail(Refusal refusal);
+  bool must_speak() const;
   Refusal no_content() const;
   Refusal malformed_chunks() const;
   void tell(const Refusal& refusal);

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "protocol/answer_beginning.hpp"
 #include "protocol/issued_id.hpp"
+#include "protocol/json_scan.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/relay.hpp"
 
@@ -16,25 +18,6 @@ using net::Instant;
 constexpr std::size_t answer_bytes_max = 8u << 20;
 // What may wait for the first content: role chunks, message_start, response.created with its whole prompt.
 constexpr std::size_t held_bytes_max = 64 * 1024;
-
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-// An object whose first member is `error` is the form in which errors come inside a 200.
-enum class Beginning { unknown, error, answer };
-
-Beginning beginning_of(std::string_view json) {
-  for (const std::string_view part : {"{", "\"error\"", ":"}) {
-    while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
-    if (json.size() < part.size() && part.starts_with(json)) return Beginning::unknown;
-    if (!json.starts_with(part)) return Beginning::answer;
-    json.remove_prefix(part.size());
-  }
-  while (!json.empty() && is_space(json.front())) json.remove_prefix(1);
-  if (json.empty()) return Beginning::unknown;
-  return json.front() == 'n' ? Beginning::answer : Beginning::error;  // "error": null is none
-}
 
 }  // namespace
 
@@ -164,13 +147,13 @@ void Relay::release(bool pointless) {
 
 void Relay::relay_json(std::string_view data) {
   // White space before the JSON is a keep-alive; it crosses only where a length has been promised.
-  if (!body_begun_ && (downstream_.begun() || options_.framing.kind != net::BodyFraming::Kind::length)) {
-    while (!data.empty() && is_space(data.front())) data.remove_prefix(1);
+  if (!body_begun_) {
+    const auto word = std::find_if_not(data.begin(), data.end(), protocol::json::is_space);
+    body_begun_ = word != data.end();
+    const bool promised = options_.framing.kind == net::BodyFraming::Kind::length && !downstream_.begun();
+    if (!promised) data.remove_prefix(static_cast<std::size_t>(word - data.begin()));
   }
-  if (!data.empty()) {
-    body_begun_ = true;
-    note_content(last_byte_);
-  }
+  if (!data.empty() && body_begun_) note_content(last_byte_);
   const bool whole = answer_.empty() && decoder_.complete();
   if (whole) {
     answer_usage_ = protocol::usage_of_answer(data, options_.api);
@@ -185,11 +168,11 @@ void Relay::relay_json(std::string_view data) {
   if (!opened_) {
     if (!held_.empty()) held_.append(data);
     const std::string_view seen = held_.empty() ? data : std::string_view(held_);
-    const Beginning beginning = beginning_of(seen);
-    early_error_ = beginning == Beginning::error;
-    const bool nothing = decoder_.complete() && seen.empty();
-    const bool undecided = beginning == Beginning::unknown && !decoder_.complete();
-    if (nothing || undecided || (early_error_ && seen.size() <= held_bytes_max)) {
+    const auto beginning = protocol::beginning_of(seen);
+    early_error_ = beginning == protocol::Beginning::error;
+    const bool nothing = decoder_.complete() && !body_begun_;
+    const bool undecided = beginning == protocol::Beginning::unknown && !decoder_.complete();
+    if (nothing || ((undecided || early_error_) && seen.size() <= held_bytes_max)) {
       if (held_.empty()) held_.assign(data);
       return;
     }

@@ -19,14 +19,15 @@ std::string refusal(const std::string& status_and_headers, const std::string& er
 const std::string turned_away = R"("message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded")";
 
 enum class Form { whole, stream };
+// After the bytes of the first try.
+enum class Then { goes_on, resets, closes, hangs };
 
 struct Trouble {
   const char* name;
   Form form;
-  std::string bytes;    // of the first try
-  bool breaks = false;  // after them
-  bool again = true;    // a second try answers
-  bool hangs = false;   // instead of ending its answer
+  std::string bytes;  // of the first try
+  Then then = Then::goes_on;
+  bool again = true;  // a second try answers
 };
 
 std::ostream& operator<<(std::ostream& out, const Trouble& trouble) {
@@ -41,14 +42,22 @@ std::string repeated(const std::string& text, int times) {
 
 const Trouble absorbed[] = {
     {"KeepAlivesThenAnAnswer", Form::stream,
-     stream_head() + repeated(chunk(": keep-alive\n\n"), 10) + chunk(chat_stream()) + last_chunk(), false, false},
-    {"BlankLinesThenJson", Form::whole, json_head + repeated(chunk("\n"), 10) + chunk(body) + last_chunk(), false,
+     stream_head() + repeated(chunk(": keep-alive\n\n"), 10) + chunk(chat_stream()) + last_chunk(), Then::goes_on,
      false},
-    {"KeepAlivesThenAReset", Form::stream, stream_head() + repeated(chunk(": keep-alive\n\n"), 10), true},
-    {"BlankLinesThenAReset", Form::whole, json_head + repeated(chunk("\n"), 10), true},
+    {"BlankLinesThenJson", Form::whole, json_head + repeated(chunk("\n"), 10) + chunk(body) + last_chunk(),
+     Then::goes_on, false},
+    {"KeepAlivesThenAReset", Form::stream, stream_head() + repeated(chunk(": keep-alive\n\n"), 10), Then::resets},
+    {"BlankLinesThenAReset", Form::whole, json_head + repeated(chunk("\n"), 10), Then::resets},
     {"KeepAlivesThenACleanEnd", Form::stream, stream_head() + chunk(": keep-alive\n\n") + last_chunk()},
-    {"AHeadThenAReset", Form::whole, json_head, true},
-    {"NoHeadButAReset", Form::whole, "", true},
+    {"AHeadThenAReset", Form::whole, json_head, Then::resets},
+    {"NoHeadButAReset", Form::whole, "", Then::resets},
+    {"BlankLinesOfKnownLength", Form::whole, json_answer("\n\n")},
+    {"BlankLinesThenTheEndOfTheConnection", Form::whole,
+     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\n\n\n", Then::closes},
+    {"NoBodyAtAll", Form::whole, json_answer("")},
+    {"NoBodyOfAStream", Form::stream, answer_with("200 OK\r\nContent-Type: text/event-stream\r\n", "")},
+    {"AnErrorOfAnthropicsWithStatus200", Form::whole,
+     json_answer(R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})")},
     {"AnErrorObjectWithStatus200", Form::whole,
      json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
     {"AnErrorEventBeforeAnyContent", Form::stream,
@@ -56,7 +65,7 @@ const Trouble absorbed[] = {
     {"AnErrorEventThenDone", Form::stream,
      stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\ndata: [DONE]\n\n") + last_chunk()},
     {"AnErrorEventAndNoEnd", Form::stream, stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n"),
-     false, true, true},
+     Then::hangs},
     {"HintInMilliseconds", Form::whole, refusal("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
     {"HintInFractionsOfSeconds", Form::whole, refusal("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
     {"HintAsADateThatHasPassed", Form::whole,
@@ -107,12 +116,12 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   const Trouble& trouble = GetParam();
   ScriptedUpstream upstream;
   auto& script = upstream.expect_request().send(trouble.bytes);
-  if (trouble.breaks) script.reset();
-  if (trouble.hangs) script.expect_end();
+  if (trouble.then == Then::resets) script.reset();
+  if (trouble.then == Then::closes) script.close();
+  if (trouble.then == Then::hangs) script.expect_end();
   const std::string good =
       trouble.form == Form::whole ? json_answer(body) : stream_head() + chunk(chat_stream()) + last_chunk();
-  if (trouble.again)
-    (trouble.breaks || trouble.hangs ? upstream.next_connection() : script).expect_request().send(good);
+  if (trouble.again) (trouble.then != Then::goes_on ? upstream.next_connection() : script).expect_request().send(good);
   TestProxy proxy(settings(upstream.port()));
   RawClient client(proxy.port());
   client.send(call(trouble.form));
@@ -124,6 +133,19 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   EXPECT_EQ(answer.field("x-weir-attempts"), trouble.again ? "2" : "1");
   EXPECT_EQ(answer.count("x-weir-error") + answer.count("retry-after"), 0u);
   EXPECT_EQ(upstream.requests().size(), trouble.again ? 2u : 1u);
+}
+
+class UpstreamWithoutTrouble : public UpstreamInTrouble {};
+
+TEST_F(UpstreamWithoutTrouble, MaySaySoInFrontOfItsAnswer) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"error":false,"id":"c1"})"));
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(call(Form::whole));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.body, R"({"error":false,"id":"c1"})");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "1");
 }
 
 class UpstreamInTwoReads : public UpstreamInTrouble {};
