@@ -49,12 +49,12 @@ MaybeRefusal Exchange::begin() {
 // What is left to be answered.
 MaybeRefusal Exchange::end(MaybeRefusal refusal) {
   note_outcome(refusal);
+  if (refusal && downstream_.committed() && heartbeat_.sent() > 0) remember_true_answer(*refusal);
   // A client that is told to go by shutdown hears why.
   const bool listens = !session_.client_left() && !session_.client().write_failed();
   if (!refusal || !listens) return std::nullopt;
   if (!downstream_.committed()) return refusal;
   const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
-  remember_true_answer(*refusal);
   downstream_.set_trailers(call_lines());
   tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
   return std::nullopt;
@@ -188,15 +188,20 @@ net::Task<MaybeRefusal> Exchange::read_request() {
 // A JSON answer that began with white space and then failed was broken off, with no word why. Whoever asks the same
 // again hears it.
 MaybeRefusal Exchange::true_answer() {
-  if (!route_.reads_body() || view_.stream) return std::nullopt;
-  return session_.context().shared.true_answers.find(client_.name, body_bytes_.view(), Clock::now());
+  const std::string_view count = head_.value_of("x-stainless-retry-count");
+  if (!route_.reads_body() || view_.stream || count == "0") return std::nullopt;
+  return session_.context().shared.true_answers.find(call_name(), Clock::now());
+}
+
+CallName Exchange::call_name() const {
+  return {client_.name, route_.full_path, head_.value_of("x-weir-upstream"), body_bytes_.view()};
 }
 
 void Exchange::remember_true_answer(const Refusal& refusal) {
   if (!route_.reads_body() || view_.stream || downstream_.finished() || session_.insisted()) return;
   Refusal answer = refusal;
   say_pointless(answer);
-  if (!call_hash_) call_hash_ = hash_of_call(client_.name, body_bytes_.view());
+  if (!call_hash_) call_hash_ = hash_of_call(call_name());
   session_.context().shared.true_answers.remember(*call_hash_, std::move(answer), Clock::now());
 }
 

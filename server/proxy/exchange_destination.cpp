@@ -144,7 +144,7 @@ bool Exchange::take_body_back() {
 
 // Nothing is sent from it any more.
 void Exchange::release_body() {
-  if (!view_.stream && !call_hash_) call_hash_ = hash_of_call(client_.name, body_bytes_.view());
+  if (!view_.stream && !call_hash_) call_hash_ = hash_of_call(call_name());
   std::vector<std::string_view>().swap(body_pieces_);
   body_bytes_ = BodyBuffer();
 }
@@ -216,7 +216,7 @@ net::Instant Exchange::first_arrival() {
   const net::Instant now = session_.head_read_at();
   const std::string_view count = head_.value_of("x-stainless-retry-count");
   if (count.empty() || count == "0" || !route_.reads_body()) return now;
-  const auto old = session_.context().shared.old_places.find(client_.name, body_bytes_.view(), Clock::now());
+  const auto old = session_.context().shared.old_places.find(call_name(), Clock::now());
   return old ? std::min(now, *old) : now;
 }
 

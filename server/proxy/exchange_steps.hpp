@@ -17,6 +17,7 @@
 #include "proxy/heartbeat.hpp"
 #include "proxy/kept_bodies.hpp"
 #include "proxy/parameter_rules.hpp"
+#include "proxy/recent_calls.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/relay.hpp"
 #include "proxy/route.hpp"
@@ -64,6 +65,7 @@ class Exchange {
   void remember_true_answer(const Refusal& refusal);
   void leave_body();
   net::Task<void> answer(std::string text);
+  CallName call_name() const;
   net::Task<void> refuse(const Refusal& refusal);
   std::string_view cors_origin() const;
   std::string cors_lines() const;

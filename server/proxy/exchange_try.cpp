@@ -42,7 +42,7 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
     record_.heartbeats_sent = heartbeat_.sent();
     if (refused) {
       if (route_.reads_body() && refused->status == 429) {
-        shared.old_places.remember(client_.name, body_bytes_.view(), turn_.arrived(), Clock::now());
+        shared.old_places.remember(call_name(), turn_.arrived(), Clock::now());
       }
       if (MaybeRefusal reason = recovery_.why_not()) co_return reason;
       co_return refused;

@@ -1,4 +1,4 @@
-// A memory of calls by their caller and body, bounded in time and number: what an SDK that comes back with the same
+// A memory of calls by who asks whom for what, bounded in time and number: what an SDK that comes back with the same
 // request should find again. Thread-safe.
 #pragma once
 
@@ -14,8 +14,13 @@
 
 namespace weir::proxy {
 
+// What makes two calls the same.
+struct CallName {
+  std::string_view key, path, upstream, body;  // `upstream`: that the caller chose; empty: none
+};
+
 // Nobody may ask for another caller's by guessing: this hash cannot be aimed at.
-std::uint64_t hash_of_call(std::string_view key, std::string_view body);
+std::uint64_t hash_of_call(const CallName& call);
 
 template <typename Value>
 class RecentCalls {
@@ -23,8 +28,8 @@ class RecentCalls {
   RecentCalls(net::Clock::duration kept_for, std::size_t calls_max) : kept_for_(kept_for), calls_max_(calls_max) {}
 
   // The first value stands until it is forgotten.
-  void remember(std::string_view key, std::string_view body, Value value, net::Instant now) {
-    remember(hash_of_call(key, body), std::move(value), now);
+  void remember(const CallName& call, Value value, net::Instant now) {
+    remember(hash_of_call(call), std::move(value), now);
   }
   // `hash`: of hash_of_call().
   void remember(std::uint64_t hash, Value value, net::Instant now) {
@@ -33,12 +38,12 @@ class RecentCalls {
     if (values_.try_emplace(hash, std::move(value)).second) order_.push_back({hash, now});
   }
 
-  std::optional<Value> find(std::string_view key, std::string_view body, net::Instant now) {
+  std::optional<Value> find(const CallName& call, net::Instant now) {
     const std::lock_guard lock(mutex_);
     forget_old(now);
     // Most of the time there is nothing, and then a body need not be hashed.
     if (values_.empty()) return std::nullopt;
-    const auto found = values_.find(hash_of_call(key, body));
+    const auto found = values_.find(hash_of_call(call));
     return found == values_.end() ? std::nullopt : std::optional(found->second);
   }
 
