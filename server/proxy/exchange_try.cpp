@@ -131,7 +131,8 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   Tried tried;
   const bool timeout = failure.kind == Failure::Kind::timeout;
   if (timeout && failure.request_sent) {
-    tried.refusal = upstream_too_slow(TimeLimit::first_byte, timeouts.first_byte, upstream.name);
+    const HeadLimit limit = limit_of_head(timeouts);
+    tried.refusal = upstream_too_slow(limit.which, limit.time, upstream.name);
   } else if (timeout) {
     tried.refusal = upstream_too_slow(TimeLimit::stall, timeouts.byte_gap, upstream.name);
   } else {

@@ -16,6 +16,13 @@ constexpr net::HeadLimits head_limits{128 * 1024, 256};
 
 }  // namespace
 
+HeadLimit limit_of_head(const UpstreamTimeouts& timeouts) {
+  HeadLimit limit{TimeLimit::first_byte, timeouts.first_byte};
+  if (timeouts.first_content < limit.time) limit = {TimeLimit::first_content, timeouts.first_content};
+  if (timeouts.total < limit.time) limit = {TimeLimit::total, timeouts.total};
+  return limit;
+}
+
 Failure UpstreamCall::failed(Failure::Kind kind, std::string detail) const {
   Failure failure;
   failure.origin = Failure::Origin::upstream;
@@ -179,7 +186,7 @@ net::Task<UpstreamCall::Flushed> UpstreamCall::flush() {
 net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
   net::Connection& upstream = connection();
   sent_at_ = Clock::now();
-  const net::Instant deadline = sent_at_ + timeouts_.first_byte;
+  const net::Instant deadline = sent_at_ + limit_of_head(timeouts_).time;
   for (;;) {
     if (!upstream.unread().empty() && !first_byte_at_) first_byte_at_ = Clock::now();
     const Front front = look_at_front();

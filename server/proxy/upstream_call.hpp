@@ -25,6 +25,14 @@ struct OutgoingRequest {
   net::BodyFraming framing;                // of the upload, as sent upstream
 };
 
+// What an answer's head is waited for, from the request sent: it is the first byte, comes before the first content, and
+// is part of the whole.
+struct HeadLimit {
+  TimeLimit which;
+  std::chrono::milliseconds time;
+};
+HeadLimit limit_of_head(const UpstreamTimeouts& timeouts);
+
 class UpstreamCall {
  public:
   UpstreamCall(Session& session, const net::Endpoint& endpoint, const UpstreamTimeouts& timeouts, Heartbeat& heartbeat)

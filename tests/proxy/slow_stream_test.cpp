@@ -267,6 +267,24 @@ TEST(BackPressure, BoundsWhatIsKeptForAClientThatDoesNotRead) {
     ASSERT_LE(kept, 256u * 1024);
     ASSERT_LE(sent, 20u << 20);  // what the system's buffers take of it: the upstream was not read any further
   }
+// The head comes before the first content and is part of the whole.
+TEST(FirstByte, IsBoundedByTheLimitsBehindIt) {
+  for (const bool by_total : {false, true}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().expect_end();
+    proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+    auto& timeouts = settings.upstreams[0].timeouts;
+    (by_total ? timeouts.total : timeouts.first_content) = 50ms;
+    TestProxy proxy(std::move(settings));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 504);
+    EXPECT_EQ(code_of(answer), by_total ? "weir_total_timeout" : "weir_first_content_timeout");
+    EXPECT_TRUE(upstream.wait_done());
+  }
+}
+
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_GT(answer.body.size(), 23u << 20);
