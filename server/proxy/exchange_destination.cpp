@@ -239,8 +239,10 @@ void Exchange::configure_heartbeat() {
            : route_.api == Api::messages ? Heartbeat::Form::ping
                                          : Heartbeat::Form::comment;
   }
-  if (head_.value_of("x-weir-heartbeat") == "off" || (client_.key && !client_.key->heartbeat))
-    form = Heartbeat::Form::none;
+  // A call knows better than its key.
+  const std::string_view asked = head_.value_of("x-weir-heartbeat");
+  const bool by_key = !client_.key || client_.key->heartbeat;
+  if (asked == "off" || (asked != "on" && !by_key)) form = Heartbeat::Form::none;
   heartbeat_.configure(form, settings_.heartbeat, session_.head_read_at());
   heartbeat_.set_head(record_.request_id, cors_origin(),
                       wants_trailers(head_) ? Heartbeat::Trailers::announced : Heartbeat::Trailers::none);

@@ -50,6 +50,29 @@ TEST(Heartbeat, IsAPingEventInAnthropicsShape) {
   client.read_until("message_stop\"}\n\n\r\n" + last_chunk());
 }
 
+// The key's owner chooses for all calls, a call for itself.
+TEST(Heartbeat, IsForTheKeyAndTheCallToChoose) {
+  const auto hears = [](bool key_wants, const std::string& headers) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().pause(100ms).send(stream_head() + chunk(chat_stream()) + last_chunk());
+    proxy::Settings settings = with_beats(upstream.port());
+    settings.clients.mode = proxy::ClientMode::keys;
+    settings.keys = {key_for("k", "sk-k")};
+    settings.keys[0].heartbeat = key_wants;
+    TestProxy proxy(std::move(settings));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask, "Authorization: Bearer sk-k\r\n" + headers));
+    const std::string head = client.read_head();
+    client.read_until(last_chunk());
+    EXPECT_EQ(proxy.record().heartbeats_sent > 0, head.find("x-weir-queue-state: waiting") != std::string::npos);
+    return proxy.record().heartbeats_sent > 0;
+  };
+  EXPECT_TRUE(hears(true, ""));
+  EXPECT_FALSE(hears(false, ""));
+  EXPECT_TRUE(hears(false, "x-weir-heartbeat: on\r\n"));
+  EXPECT_FALSE(hears(true, "x-weir-heartbeat: off\r\n"));
+}
+
 TEST(Heartbeat, NeverStandsInsideAnEvent) {
   const std::string event = chat_event("abc");
   ScriptedUpstream upstream;
