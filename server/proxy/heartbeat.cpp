@@ -76,7 +76,8 @@ void Heartbeat::say(net::Instant now, std::string_view text) {
     waiting.content_type = form_ == Form::space ? "application/json" : "text/event-stream";
     waiting.request_id = request_id_;
     waiting.cors_origin = cors_origin_;
-    waiting.keep_alive = session_.keep_alive();
+    waiting.keep_alive = session_.keep_alive() && !session_.context().shared.draining;
+    if (!waiting.keep_alive) session_.close_after_this();
     waiting.chunked = chunked;
     waiting.trailers = trailers_ == Trailers::announced;
     downstream_.begin(write_waiting_head(waiting), framing);

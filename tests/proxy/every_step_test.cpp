@@ -110,6 +110,27 @@ TEST_F(InMemory, AClientThatWasAnsweredIsReadOnceItSpeaksAgain) {
   EXPECT_TRUE(run_until(worker, [&] { return ended; }));
 }
 
+// Its upstream works for nobody: four heartbeats in a row that it does not take, and it counts as gone.
+TEST_F(InMemory, AClientThatTakesNoHeartbeatIsDropped) {
+  ScriptedUpstream slow;
+  slow.expect_request().expect_end();
+  proxy::Settings settings = settings_for({upstream_at(slow.port())});
+  settings.heartbeat = {5ms, 5ms, 5ms, 5ms};
+  context->snapshot =
+      proxy::make_snapshot(std::make_shared<const proxy::Settings>(std::move(settings)), net::ProxyRules(), nullptr);
+  MemoryPeer peer(worker);
+  peer.stop_reading();
+  peer.wire().capacity = 10;  // the head fills it
+  bool ended = false;
+  peer.send(post("/v1/chat/completions", ask_stream));
+  net::spawn(serve(*context, peer.take_wire(), ended));
+  EXPECT_TRUE(run_until(worker, [&] { return ended; }));
+  EXPECT_TRUE(slow.wait_done());
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].outcome, "client_left");
+  EXPECT_EQ(records[0].heartbeats_sent, 1u);
+}
+
 TEST_F(InMemory, EveryKindOfWireGivesTheSameBytes) {
   std::string wanted;
   const std::function<void(MemoryLink::End&)> kinds[] = {

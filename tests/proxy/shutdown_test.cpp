@@ -51,6 +51,24 @@ TEST(Shutdown, SaysCloseInAnswersThatBeginAfterIt) {
   EXPECT_TRUE(client.sees_end());
 }
 
+TEST(Shutdown, SaysCloseInAHeadThatAHeartbeatSendsAfterIt) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().hold().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.heartbeat.first_after = 100ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask_stream));
+  ASSERT_TRUE(upstream.wait_requests(1));
+  proxy.stop();
+  const std::string head = client.read_head();
+  EXPECT_NE(head.find("x-weir-queue-state: waiting"), std::string::npos) << head;
+  EXPECT_NE(head.find("connection: close"), std::string::npos) << head;
+  upstream.release();
+  client.read_until(last_chunk());
+  EXPECT_TRUE(client.sees_end());
+}
+
 TEST(Shutdown, RefusesARequestThatWasStillComing) {
   ScriptedUpstream upstream;
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
