@@ -169,7 +169,8 @@ net::Task<MaybeRefusal> Exchange::read_request() {
   }
   const std::string_view encoding = head_.value_of("content-encoding");
   if (!encoding.empty() && !net::equals_ignoring_case(encoding, "identity")) co_return refuse_encoding(encoding);
-  if (settings_.clients.mode == ClientMode::open && !is_json()) co_return refuse_media(head_.value_of("content-type"));
+  const std::string_view type = head_.value_of("content-type");
+  if (settings_.clients.mode == ClientMode::open && !is_json_type(type)) co_return refuse_media(type);
   ClientBody body(session_, framing_, settings_.limits.body_bytes_max);
   body.invite();
   auto refusal = co_await body.read_whole(body_bytes_);
@@ -254,8 +255,7 @@ std::string Exchange::cors_lines() const {
   return "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
 }
 
-bool Exchange::is_json() const {
-  std::string_view type = head_.value_of("content-type");
+bool is_json_type(std::string_view type) {
   type = type.substr(0, type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
   return net::equals_ignoring_case(type, "application/json") ||

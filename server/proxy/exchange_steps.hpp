@@ -26,6 +26,8 @@
 
 namespace weir::proxy {
 
+bool is_json_type(std::string_view content_type);
+
 class Exchange {
  public:
   // Its story. The objects are the coroutine's: one frame for both.
@@ -63,15 +65,14 @@ class Exchange {
   net::Task<MaybeRefusal> read_request();
   MaybeRefusal true_answer();
   void remember_true_answer(const Refusal& refusal);
+  CallName call_name() const;
   void leave_body();
   net::Task<void> answer(std::string text);
-  CallName call_name() const;
   net::Task<void> refuse(const Refusal& refusal);
   std::string_view cors_origin() const;
   std::string cors_lines() const;
   std::string call_lines() const;
   std::string own_lines();
-  bool is_json() const;
   bool body_complete() const { return body_read_ || (body_ && body_->complete()); }
 
   // Where it goes, and what it is there.
@@ -99,9 +100,11 @@ class Exchange {
   Tried take_failure(const net::Failure& failure);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   void take_break(Tried& tried);
+  Refusal told_by(const protocol::UpstreamError& error, int status, const Diagnosis& diagnosis, Verdict verdict) const;
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here);
   void decide(Tried& tried, Verdict verdict);
   net::Task<net::Failure> reach(UpstreamCall& call, net::UpstreamPool::Choice choice);
+  AnswerKind kind_of(const net::ResponseHead& answer_head, bool wants_id) const;
   RelayOptions relay_options(UpstreamCall& call);
   std::string downstream_fields(const net::ResponseHead& answer_head, const RelayOptions& options);
 

@@ -1,5 +1,8 @@
 // Of an exchange: its tries. Each waits for its turn, sends, relays what comes; what came to nothing is taken up by
 // Recovery, which says whether there is another.
+#include <algorithm>
+
+#include "protocol/answer_beginning.hpp"
 #include "protocol/error_body.hpp"
 #include "proxy/batch_service.hpp"
 #include "proxy/cause.hpp"
@@ -20,6 +23,30 @@ constexpr std::chrono::seconds stale_after_send_max{2};
 constexpr std::string_view event_stream = "text/event-stream";
 // How often a waiting call looks whether another account could take it.
 constexpr std::chrono::milliseconds look_elsewhere_every{500};
+
+bool is_plain(const net::ResponseHead& head) {
+  const std::string_view coding = head.value_of("content-encoding");
+  return coding.empty() || net::equals_ignoring_case(coding, "identity");
+}
+
+// As far as weir can read it. Half of an object is no sentence.
+protocol::UpstreamError error_of(const Relay& relay, const net::ResponseHead& head) {
+  if (!is_plain(head)) return {};
+  protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
+  if (!relay.whole() && error.message.starts_with('{')) error.message.clear();
+  return error;
+}
+
+// The head that a heartbeat has sent promises an answer of one form.
+Refusal does_not_fit(const net::ResponseHead& head, std::string_view upstream) {
+  const std::string_view type = head.value_of("content-type"), coding = head.value_of("content-encoding");
+  Failure failure;
+  failure.kind = Failure::Kind::invalid;
+  failure.detail = "after a heartbeat had gone out it answered with status " + std::to_string(head.status) + " and " +
+                   (type.empty() ? "no type" : "type " + std::string(type.substr(0, 64)));
+  if (!coding.empty()) failure.detail += ", coded " + std::string(coding.substr(0, 16));
+  return upstream_failed(failure, upstream);
+}
 
 Symptom symptom_of(const Refusal& refusal) {
   return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
@@ -208,7 +235,16 @@ void Exchange::take_break(Tried& tried) {
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
 Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
-  const protocol::UpstreamError error = protocol::read_error_body(relay.held_error());
+  const protocol::UpstreamError error = error_of(relay, answer_head);
+  const bool failed = answer_head.status >= 400 || relay.is_events() ||
+                      protocol::beginning_of(relay.held_error()) == protocol::Beginning::error;
+  if (!failed) {
+    // The answer to another try would be like it.
+    record_.cause = name_of(Cause::fault);
+    Tried unfit;
+    unfit.refusal = does_not_fit(answer_head, record_.upstream);
+    return unfit;
+  }
   Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
                                  destination_.upstream->error_rules, std::chrono::system_clock::now());
   if (!diagnosis.hint && diagnosis.cause == Cause::minute_budget)
@@ -231,14 +267,26 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";
-  const bool in_form = answer_head.status < 400 && view_.stream;
-  if (!downstream_.committed() || in_form) {
+  const bool as_it_came = relay.whole() && answer_head.status >= 400 && !downstream_.committed();
+  if (as_it_came || relay.is_events()) {
     relay.release(verdict == Verdict::pointless);
   } else {
-    // An error with status 200 looks like an answer to libraries; it is told with a status that does not.
-    tried.refusal = upstream_error(answer_head.status < 400 ? 502 : answer_head.status, error);
+    tried.refusal = told_by(error, answer_head.status, diagnosis, verdict);
   }
   return tried;
+}
+
+// For a client that cannot be given it as it came.
+Refusal Exchange::told_by(const protocol::UpstreamError& error, int status, const Diagnosis& diagnosis,
+                          Verdict verdict) const {
+  // An error with status 200 looks like an answer to libraries; it is told with a status that does not.
+  Refusal refusal = upstream_error(status < 400 ? 502 : status, error);
+  if (diagnosis.hint) {
+    const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(*diagnosis.hint), std::chrono::seconds(1));
+    refusal.headers.emplace_back("retry-after", std::to_string(seconds.count()));
+  }
+  if (verdict == Verdict::pointless) say_pointless(refusal);
+  return refusal;
 }
 
 void Exchange::decide(Tried& tried, Verdict verdict) {
@@ -246,11 +294,26 @@ void Exchange::decide(Tried& tried, Verdict verdict) {
   if (verdict == Verdict::pointless && tried.refusal) say_pointless(*tried.refusal);
 }
 
+// What it is by its head. Of a stream, anything that does not say that it is JSON: some servers call theirs text.
+AnswerKind Exchange::kind_of(const net::ResponseHead& answer_head, bool wants_id) const {
+  const std::string_view type = answer_head.value_of("content-type");
+  if (!route_.reads_body()) return wants_id && is_json_type(type) ? AnswerKind::json : AnswerKind::raw;
+  const bool events = net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream) ||
+                      (view_.stream && !is_json_type(type));
+  AnswerKind kind = AnswerKind::raw;
+  if (answer_head.status >= 400) {
+    kind = AnswerKind::error;
+  } else if (answer_head.status < 300 && is_plain(answer_head)) {
+    kind = events ? AnswerKind::events : AnswerKind::json;
+  }
+  const AnswerKind promised = view_.stream ? AnswerKind::events : AnswerKind::json;
+  const bool fits = !downstream_.begun() || (kind == promised && answer_head.status != 204);
+  return fits ? kind : AnswerKind::error;
+}
+
 RelayOptions Exchange::relay_options(UpstreamCall& call) {
   const net::ResponseHead& answer_head = call.head();
-  const std::string_view type = answer_head.value_of("content-type");
   const bool success = answer_head.status >= 200 && answer_head.status < 300;
-  const bool plain = route_.reads_body() && answer_head.value_of("content-encoding").empty();
 
   RelayOptions options;
   options.api = route_.api;
@@ -268,13 +331,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   }
   const bool issues = settings_.upstreams.size() > 1 && success && head_.method == "POST";
   options.wants_id = issues && (route_.api == Api::responses || route_.api == Api::other);
-  if (plain && success && net::equals_ignoring_case(type.substr(0, event_stream.size()), event_stream)) {
-    options.kind = AnswerKind::events;
-  } else if ((plain && success) || (options.wants_id && type.starts_with("application/json"))) {
-    options.kind = AnswerKind::json;
-  } else if (plain && answer_head.status >= 400) {
-    options.kind = AnswerKind::error;
-  }
+  options.kind = kind_of(answer_head, options.wants_id);
 
   const bool ends_with_connection = call.framing().kind == net::BodyFraming::Kind::until_close;
   options.framing = call.framing();

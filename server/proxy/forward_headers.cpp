@@ -163,7 +163,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   out += reason_phrase(upstream.status);
   out += "\r\n";
   const bool has_connection = upstream.find("connection") != nullptr;
-  bool has_cache_control = false;
+  bool has_cache_control = false, has_type = false;
   for (const net::Field& field : upstream.fields) {
     if (is_one_of(field.name, hop_by_hop)) continue;
     if (is_one_of(field.name, not_downstream)) continue;
@@ -176,9 +176,14 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     if (starts_with_ignoring_case(field.name, "access-control-")) continue;
     if (response.has_own_limits && starts_with_ignoring_case(field.name, "x-ratelimit-")) continue;
     if (equals_ignoring_case(field.name, "cache-control")) has_cache_control = true;
+    if (response.event_stream && equals_ignoring_case(field.name, "content-type")) {
+      if (!starts_with_ignoring_case(field.value, "text/event-stream")) continue;
+      has_type = true;
+    }
     add(out, field.name, field.value);
   }
   if (response.event_stream) {
+    if (!has_type) add(out, "content-type", "text/event-stream");
     if (!has_cache_control) add(out, "cache-control", "no-cache");
     if (!upstream.find("x-accel-buffering")) add(out, "x-accel-buffering", "no");
   }

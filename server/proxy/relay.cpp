@@ -158,8 +158,12 @@ void Relay::tell(const Refusal& refusal) {
                options_.request_id);
 }
 
-net::Task<MaybeRefusal> Relay::fail(Refusal refusal) {
-  tell(refusal);
+net::Task<MaybeRefusal> Relay::fail(MaybeRefusal refusal) {
+  if (may_be_held()) {
+    cut_short();
+    co_return std::nullopt;
+  }
+  tell(*refusal);
   if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
   co_return refusal;
 }
@@ -213,17 +217,18 @@ net::Task<MaybeRefusal> Relay::run() {
         drained = true;
       } else {
         MaybeRefusal cut = end_of_connection(step.status);
-        if (cut) co_return co_await fail(std::move(*cut));
+        if (cut) co_return co_await fail(std::move(cut));
         break;
       }
     }
+    if (complete_) break;  // more of it than is needed
     if (decoder_.complete()) {
       if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) co_return no_content();
       complete_ = true;
       break;
     }
     if (decoder_.wrong()) {
-      Refusal refusal = malformed_chunks();
+      MaybeRefusal refusal = malformed_chunks();
       co_return co_await fail(std::move(refusal));
     }
     if (downstream_.must_drain()) {
@@ -234,7 +239,7 @@ net::Task<MaybeRefusal> Relay::run() {
       // But the whole of a call has its limit, whoever is slow.
       const bool too_long = Clock::now() >= started_ + options_.timeouts->total;
       if (too_long && !session_.gone() && end_deadline() == Instant::max()) {
-        Refusal refusal = upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
+        MaybeRefusal refusal = upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
         co_return co_await fail(std::move(refusal));
       }
     }
@@ -247,7 +252,7 @@ net::Task<MaybeRefusal> Relay::run() {
       end_without_upstream();
       break;
     }
-    if (MaybeRefusal late = check_clocks(now)) co_return co_await fail(std::move(*late));
+    if (MaybeRefusal late = check_clocks(now)) co_return co_await fail(std::move(late));
     reads = 0;
     report_progress(last_byte_);
     session_.arm(next_deadline());

@@ -23,7 +23,7 @@ namespace weir::proxy {
 enum class AnswerKind {
   events,  // a server-sent-events stream of a known API
   json,    // a complete JSON answer of a known API
-  error,   // a refusal or failure that may be worth another try: held until it is complete, if it is small
+  error,   // a failure, or what cannot follow a heartbeat's head: held until it is complete, if it is small
   raw,     // anything else
 };
 
@@ -54,10 +54,12 @@ class Relay {
 
   // Content has gone to the client: from here on there is no other try.
   bool opened() const { return opened_; }
-  // A complete answer that is an error, not given to the client yet: the error's JSON. release() gives it after all;
-  // `pointless`: with word to its SDK not to try again.
-  bool holds_error() const { return !opened_ && complete_ && (options_.kind == AnswerKind::error || early_error_); }
+  // An answer that is an error, not given to the client yet, and its text. release() gives it after all, if it is
+  // whole(); `pointless`: with word to its SDK not to try again.
+  bool holds_error() const { return complete_ && may_be_held(); }
   std::string_view held_error() const;
+  bool whole() const { return !cut_; }
+  bool is_events() const { return options_.kind == AnswerKind::events; }
   void release(bool pointless);
 
   const protocol::StreamFilter& filter() const { return filter_; }
@@ -84,10 +86,13 @@ class Relay {
   net::Instant next_deadline() const;
   void open();
   void send(std::span<const std::string_view> data, Downstream::End end);
+  void hold(std::string_view data);
+  bool may_be_held() const { return !opened_ && (options_.kind == AnswerKind::error || early_error_); }
+  void cut_short();
   void take_end();
   MaybeRefusal end_of_connection(net::IoStep::Status how);
   void end_without_upstream();
-  net::Task<MaybeRefusal> fail(Refusal refusal);
+  net::Task<MaybeRefusal> fail(MaybeRefusal refusal);
   bool must_speak() const;
   Refusal no_content() const;
   Refusal malformed_chunks() const;
@@ -110,6 +115,7 @@ class Relay {
   bool body_begun_ = false;  // a byte that is not white space has been seen (JSON)
   bool complete_ = false;
   bool opened_ = false;
+  bool cut_ = false;              // of an error, what there is of it
   bool early_error_ = false;      // a 200 whose first word is an error
   bool pointless_ = false;        // its SDK is told not to try again
   std::string held_;              // what waits for the first content; bounded

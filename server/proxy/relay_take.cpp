@@ -49,13 +49,7 @@ std::size_t Relay::take(std::span<char> raw) {
       relay_json(data);
       break;
     case AnswerKind::error:
-      if (!data.empty()) note_content(last_byte_);
-      held_.append(data);
-      if (held_.size() > held_bytes_max) {
-        options_.kind = AnswerKind::raw;  // too large to be an error object: it crosses as it is
-        open();
-      }
-      if (decoder_.complete()) take_end();
+      hold(data);
       break;
     case AnswerKind::raw: {
       if (!data.empty()) note_content(last_byte_);
@@ -65,6 +59,24 @@ std::size_t Relay::take(std::span<char> raw) {
     }
   }
   return consumed;
+}
+
+void Relay::hold(std::string_view data) {
+  if (!data.empty()) note_content(last_byte_);
+  held_.append(data);
+  if (held_.size() > held_bytes_max) {
+    // Too large to be an error object. It crosses as it is, unless it cannot: then its beginning has to tell.
+    if (downstream_.begun()) return cut_short();
+    options_.kind = AnswerKind::raw;
+    open();
+  }
+  if (decoder_.complete()) take_end();
+}
+
+// Of an error, the status and what came of its text tell more than how it ended.
+void Relay::cut_short() {
+  cut_ = complete_ = true;
+  held_.resize(std::min(held_.size(), held_bytes_max));
 }
 
 void Relay::relay_events(std::string_view data) {

@@ -55,7 +55,7 @@ TEST(Shutdown, SaysCloseInAHeadThatAHeartbeatSendsAfterIt) {
   ScriptedUpstream upstream;
   upstream.expect_request().hold().send(stream_head() + chunk(chat_stream()) + last_chunk());
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
-  settings.heartbeat.first_after = 100ms;
+  settings.heartbeat.first_after = 300ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask_stream));

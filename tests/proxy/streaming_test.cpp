@@ -187,6 +187,22 @@ TEST(Streaming, FramesACloseDelimitedStreamAsChunks) {
   EXPECT_EQ(client.read_response().body, "{}");
 }
 
+// Some servers call their events text.
+TEST(Streaming, KnowsAStreamThatDoesNotSayThatItIsOne) {
+  for (const std::string type : {"Content-Type: text/plain\r\n", "Content-Type: application/octet-stream\r\n", ""}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + type + "\r\n" +
+                                   chunk(": keep-alive\n\n") + chunk(chat_stream()) + last_chunk());
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.body, chat_stream());
+    EXPECT_EQ(answer.field("content-type"), "text/event-stream");
+    EXPECT_EQ(answer.count("content-type"), 1u);
+  }
+}
+
 TEST(Streaming, FramesAStreamOfKnownLengthAsChunksToo) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(answer_with("200 OK\r\nContent-Type: text/event-stream\r\n", to_crlf(chat_stream())));

@@ -291,6 +291,53 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
     [](const auto& row) { return row.param.name; });
 
+// Status and hint tell more than how it ended.
+TEST(UpstreamFailure, AnErrorThatIsCutOrHangsKeepsItsStatus) {
+  for (const bool hangs : {false, true}) {
+    ScriptedUpstream upstream;
+    auto& script = upstream.expect_request().send(
+        "HTTP/1.1 429 Slow Down\r\nContent-Type: application/json\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\n"
+        "{\"error\":{\"mess");
+    hangs ? script.expect_end() : script.close();
+    proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+    settings.upstreams[0].timeouts.byte_gap = 50ms;
+    TestProxy proxy(std::move(settings));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 429);
+    EXPECT_EQ(answer.field("retry-after"), "7");
+    EXPECT_TRUE(answer.body.starts_with(R"({"error":{"message":"The upstream answered 429.")")) << answer.body;
+  }
+}
+
+// Libraries take a 200 for an answer, and one without `data:` for an empty stream.
+TEST(UpstreamFailure, AnErrorInsideA200IsToldWithAStatusThatSaysSo) {
+  for (const std::string& call : {ask, ask_stream}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(json_answer(R"({"error":{"message":"broken","type":"t","code":"theirs"}})"));
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", call));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502);
+    EXPECT_EQ(answer.body, R"({"error":{"message":"broken","type":"t","param":null,"code":"theirs"}})");
+  }
+}
+
+TEST(UpstreamFailure, CompressedErrorsPassUntouched) {
+  const std::string bytes("\x1f\x8b\x08\0", 4);
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(answer_with("400 Bad Request\r\nContent-Encoding: gzip\r\n", bytes));
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 400);
+  EXPECT_EQ(answer.field("content-encoding"), "gzip");
+  EXPECT_EQ(answer.body, bytes);
+}
+
 TEST(UpstreamFailure, ErrorsOfTheUpstreamPassUntouched) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(
