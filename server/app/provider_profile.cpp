@@ -73,17 +73,19 @@ void read_output_caps(Section& parent, std::vector<OutputCap>& caps) {
   });
 }
 
+void read_date(Section& section, const char* key, std::string& date) {
+  static const std::regex form(R"(\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}Z)?)");
+  section.text(key, date);
+  if (!date.empty() && !std::regex_match(date, form))
+    section.problem(key, "expected a date such as 2026-08-16 or 2026-08-16T16:00Z");
+}
+
 void read_prices(Section& parent, std::string_view key, std::vector<proxy::Price>& prices) {
-  static const std::regex date(R"(\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}Z)?)");
   prices.clear();
   parent.list(key, [&](Section& section) {
     proxy::Price price;
-    section.text("since", price.since);
-    section.text("until", price.until);
-    for (const auto& [name, value] : {std::pair{"since", &price.since}, std::pair{"until", &price.until}}) {
-      if (!value->empty() && !std::regex_match(*value, date))
-        section.problem(name, "expected a date such as 2026-08-16 or 2026-08-16T16:00Z");
-    }
+    read_date(section, "since", price.since);
+    read_date(section, "until", price.until);
     section.require("currency");
     section.choice("currency", price.currency, words({"USD", "CNY", "EUR"}));
     section.require("input");
@@ -205,15 +207,53 @@ void read_batch(Section& parent, std::optional<BatchConfig>& batch) {
   if (said) batch = std::move(read);
 }
 
-void read_peak(Section& parent, std::optional<PeakHours>& peak) {
+// "mon-fri", or one day.
+std::optional<std::array<bool, 7>> days_of(const std::string& text) {
+  constexpr std::array<std::string_view, 7> names{"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+  const auto number = [&](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) - names.begin();
+  };
+  const std::size_t dash = text.find('-');
+  const auto first = number(text.substr(0, dash));
+  const auto last = dash == std::string::npos ? first : number(text.substr(dash + 1));
+  if (first == 7 || last == 7) return std::nullopt;
+  std::array<bool, 7> days{};
+  for (auto day = first;; day = (day + 1) % 7) {
+    days[static_cast<std::size_t>(day)] = true;
+    if (day == last) return days;
+  }
+}
+
+// "01:00-04:00" within a day, as minutes of it.
+std::optional<std::pair<int, int>> hours_of(const std::string& text) {
+  static const std::regex form(R"((\d{2}):(\d{2})-(\d{2}):(\d{2}))");
+  std::smatch parts;
+  if (!std::regex_match(text, parts, form)) return std::nullopt;
+  const auto minutes = [&](std::size_t at) { return std::stoi(parts[at]) * 60 + std::stoi(parts[at + 1]); };
+  if (minutes(1) >= minutes(3) || minutes(3) > 24 * 60) return std::nullopt;
+  return std::pair(minutes(1), minutes(3));
+}
+
+void read_peak(Section& parent, std::optional<proxy::PeakHours>& peak) {
   const bool said = parent.has("peak");
-  PeakHours hours;
+  proxy::PeakHours read;
   parent.section("peak", [&](Section& section) {
-    section.fraction("factor", hours.factor, 0, 100);
-    section.text("days", hours.days);
-    section.texts("hours", hours.hours);
+    std::string days = "sun-sat";
+    std::vector<std::string> hours;
+    read_date(section, "since", read.since);
+    section.fraction("factor", read.factor, 0, 100);
+    section.text("days", days);
+    section.texts("hours", hours);
+    const auto known = days_of(days);
+    if (!known) section.problem("days", "expected days such as mon-fri, or one: sat");
+    read.days = known.value_or(std::array<bool, 7>{});
+    for (const std::string& each : hours) {
+      const auto span = hours_of(each);
+      if (!span) section.problem("hours", "expected hours of a day such as 01:00-04:00, in UTC");
+      if (span) read.hours.push_back(*span);
+    }
   });
-  if (said) peak = std::move(hours);
+  if (said) peak = std::move(read);
 }
 
 void read_file(Section& file, ProviderProfile& provider) {

@@ -2,7 +2,7 @@
 // rejects, and what its errors mean. Read from config/providers/*.yaml (compiled in) or from a deployment's own file.
 // Values only: resolve_settings combines them with an account's settings. Knows no account and no secret.
 //
-// Read and kept for later parts of the server: keep_alive, peak.
+// Read and kept for later parts of the server: keep_alive.
 #pragma once
 
 #include <array>
@@ -33,12 +33,6 @@ struct ProviderModel {
 };
 
 // Hours at which every price is multiplied.
-struct PeakHours {
-  double factor = 1;
-  std::string days;                // "mon-fri"
-  std::vector<std::string> hours;  // "01:00-04:00", UTC
-};
-
 struct ProviderProfile {
   std::string name;
   std::string title;
@@ -65,7 +59,7 @@ struct ProviderProfile {
   proxy::LimitHeaders limit_headers = proxy::LimitHeaders::none;
   std::vector<ErrorRule> errors;      // tried before those of the generic provider
   std::vector<ProviderModel> models;  // first match wins
-  std::optional<PeakHours> peak;
+  std::optional<proxy::PeakHours> peak;
 
   // The entry for a model id (the exact name before patterns, else the first pattern that matches); nullptr: none.
   const ProviderModel* find_model(std::string_view id) const;

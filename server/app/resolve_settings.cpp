@@ -129,6 +129,7 @@ class Resolver {
     upstream.asks_usage = provider->asks_usage;
     upstream.running_usage = provider->running_usage;
     upstream.limit_headers = provider->limit_headers;
+    upstream.peak = provider->peak;
     upstream.queue_headers = provider->queue_headers;
     upstream.native_prefixes = provider->native_prefixes;
     LimitsConfig limits = overlay(provider->limits, limits_of(from.limits, provider.get()));

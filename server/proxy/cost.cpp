@@ -27,4 +27,15 @@ std::optional<Cost> cost_of(const std::vector<Price>& prices, const protocol::Us
   return std::nullopt;
 }
 
+double peak_factor(const std::optional<PeakHours>& peak, std::chrono::system_clock::time_point now) {
+  if (!peak || peak->since > iso_time(now)) return 1;
+  const auto day = std::chrono::floor<std::chrono::days>(now);
+  if (!peak->days[std::chrono::weekday(day).c_encoding()]) return 1;
+  const auto minute = std::chrono::floor<std::chrono::minutes>(now - day).count();
+  const bool inside = std::any_of(peak->hours.begin(), peak->hours.end(), [&](const std::pair<int, int>& span) {
+    return minute >= span.first && minute < span.second;
+  });
+  return inside ? peak->factor : 1;
+}
+
 }  // namespace weir::proxy

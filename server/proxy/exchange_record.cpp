@@ -53,9 +53,12 @@ void Exchange::note_relayed(Relay& relay) {
 void Exchange::note_cost(const protocol::Usage& usage) {
   const std::vector<Price>& prices = prices_of(destination_);
   if (prices.empty()) return;
-  const auto cost = cost_of(prices, usage, iso_time(std::chrono::system_clock::now()));
+  const auto now = std::chrono::system_clock::now();
+  const auto cost = cost_of(prices, usage, iso_time(now));
   if (!cost) return;
-  record_.cost = cost->amount;
+  // Batches wait for hours when nobody is in a hurry: they have prices of their own.
+  const double factor = destination_.batch ? 1 : peak_factor(destination_.upstream->peak, now);
+  record_.cost = cost->amount * factor;
   record_.currency = cost->currency;
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/api.hpp"
@@ -53,6 +54,14 @@ struct Price {
   std::string until;     // ISO date, exclusive; empty: still
   std::string currency;  // "USD", "CNY"
   double input = 0, cached_input = 0, output = 0;
+};
+
+// When a provider's prices are multiplied. Public holidays, which it may except, are not known.
+struct PeakHours {
+  std::string since;  // as of a price
+  double factor = 1;
+  std::array<bool, 7> days{};              // from Sunday, in UTC
+  std::vector<std::pair<int, int>> hours;  // minutes of the day in UTC: from, until
 };
 
 // A model as one provider serves it.
@@ -121,6 +130,7 @@ struct Upstream {
   Limits limits;
   double share = 1.0;
   Charge charge;
+  std::optional<PeakHours> peak;  // of the models' prices
   std::vector<OutputCap> output_caps;
   bool reserves_cap = false;  // budgets hold the most a call can produce, not what it is expected to
   UpstreamTimeouts timeouts;

@@ -42,6 +42,23 @@ TEST(ProviderFiles, InTheBinaryAreThoseOfTheSourceTree) {
   EXPECT_EQ(embedded_provider("nobody"), "");
 }
 
+TEST(ProviderFiles, DeepSeeksPeakHoursAreThoseOfWorkingDays) {
+  const auto& peak = shipped_provider("deepseek")->peak;
+  ASSERT_TRUE(peak);
+  EXPECT_EQ(peak->factor, 2);
+  EXPECT_EQ(peak->days, (std::array<bool, 7>{false, true, true, true, true, true, false}));
+  EXPECT_EQ(peak->hours, (std::vector<std::pair<int, int>>{{60, 240}, {360, 600}}));
+}
+
+TEST(ProviderFiles, PeakHoursThatMakeNoSenseAreRefused) {
+  Problems problems;
+  read_provider("name: x\nauth: bearer\npeak: {factor: 2, days: mon-xyz, hours: [\"04:00-01:00\"]}\n", "x.yaml",
+                World{}.environment(), problems);
+  const std::string text = to_string(problems);
+  EXPECT_NE(text.find("peak.days"), std::string::npos) << text;
+  EXPECT_NE(text.find("peak.hours"), std::string::npos) << text;
+}
+
 // Every family as "chat completions embeddings responses messages models other"; "-" is not served, "/" is the root.
 std::string families(const std::array<proxy::FamilyPath, 7>& paths) {
   std::string text;
