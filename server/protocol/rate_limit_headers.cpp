@@ -138,7 +138,12 @@ struct Name {
   std::string_view name;
   MeterReading RateLimitHeaders::* meter;
   Quantity quantity;
+  bool plain = false;  // names no window: a minute's, unless the header stands beside those of Together
 };
+
+// Together's family, beside its plain x-ratelimit-*: some say that both are per second. A limit of a second taken for
+// one of a minute would hold back nearly everything, so that neither is read.
+constexpr std::string_view of_together = "x-tokenlimit-";
 
 // Where two names of one dialect fill the same field, the first in this table wins.
 constexpr std::array<Name, 38> names{{
@@ -174,9 +179,9 @@ constexpr std::array<Name, 38> names{{
     {"ratelimitbysize-reset", &RateLimitHeaders::tokens, Quantity::reset},
     {"x-ratelimitbysize-limit-minute", &RateLimitHeaders::tokens, Quantity::limit},
     {"x-ratelimitbysize-remaining-minute", &RateLimitHeaders::tokens, Quantity::remaining},
-    {"x-ratelimit-limit", &RateLimitHeaders::requests, Quantity::limit},  // Moonshot
-    {"x-ratelimit-remaining", &RateLimitHeaders::requests, Quantity::remaining},
-    {"x-ratelimit-reset", &RateLimitHeaders::requests, Quantity::reset},
+    {"x-ratelimit-limit", &RateLimitHeaders::requests, Quantity::limit, true},  // Moonshot
+    {"x-ratelimit-remaining", &RateLimitHeaders::requests, Quantity::remaining, true},
+    {"x-ratelimit-reset", &RateLimitHeaders::requests, Quantity::reset, true},
     {"x-ratelimit-limit-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::limit},  // some OpenAI accounts
     {"x-ratelimit-remaining-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::remaining},
     {"x-ratelimit-reset-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::reset},
@@ -251,7 +256,8 @@ std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
 }
 
 bool tells_of_a_meter(std::string_view name) {
-  constexpr std::array<std::string_view, 3> families{"x-ratelimit", "anthropic-ratelimit-", "ratelimitbysize-"};
+  constexpr std::array<std::string_view, 4> families{"x-ratelimit", "anthropic-ratelimit-", "ratelimitbysize-",
+                                                     of_together};
   return std::any_of(families.begin(), families.end(), [name](std::string_view family) {
     return name.size() > family.size() && lower(name.front()) == family.front() &&
            same_word(name.substr(0, family.size()), family);
@@ -271,7 +277,11 @@ RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, 
     if (same_word(*value, "true")) result.should_retry = true;
     if (same_word(*value, "false")) result.should_retry = false;
   }
+  const bool windows_unknown = std::any_of(headers.begin(), headers.end(), [](const HeaderField& field) {
+    return same_word(field.first.substr(0, of_together.size()), of_together);
+  });
   for (const Name& name : names) {
+    if (name.plain && windows_unknown) continue;
     if (const auto value = find(headers, name.name)) read(name, *value, now, result.*name.meter);
   }
   return result;

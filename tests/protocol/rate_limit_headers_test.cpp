@@ -152,6 +152,14 @@ TEST(RateLimitHeaders, OfAzureAreUnknownWhereItSaysMinusOne) {
   EXPECT_EQ(read.retry_after, 3s) << "a malformed header is as if absent";
 }
 
+TEST(RateLimitHeaders, OfTogetherMayBeThoseOfASecondAndAreNotRead) {
+  const RateLimitHeaders read = parse_rate_limit_headers(
+      {{"x-ratelimit-limit", "10"}, {"x-ratelimit-remaining", "9"}, {"X-TokenLimit-Limit", "2000"}}, now);
+  EXPECT_FALSE(read.requests.any());
+  EXPECT_FALSE(read.tokens.any());
+  EXPECT_TRUE(tells_of_a_meter("x-tokenlimit-remaining"));
+}
+
 TEST(RateLimitHeaders, OfMistralAndMoonshot) {
   const RateLimitHeaders mistral = parse_rate_limit_headers({{"ratelimitbysize-limit", "500000"},
                                                              {"ratelimitbysize-remaining", "499000"},
