@@ -86,6 +86,7 @@ void StreamFilter::take_fragment(const SseItem& item) {
   if (item.first) {
     ++events_;
     ++contents_;
+    unread_ = true;
     if (item.name == "response.completed" || item.name == "response.incomplete") ended_ = true;
   }
   push(item.text, item.in_input);

@@ -55,6 +55,8 @@ class StreamFilter {
   bool content_seen() const { return contents_ > 0; }
   // The last word: [DONE], message_stop, response.completed|incomplete|failed, or the finish_reason of every choice.
   bool terminal_seen() const { return ended_ || (options_.choices > 0 && finished_ >= options_.choices); }
+  // Has it said anything that could be its last word? Of several choices the servers that know only one finish one.
+  bool finish_seen() const { return ended_ || finished_ > 0 || unread_; }
   // After it there is nothing: the finish_reasons are not it, since usage may follow.
   bool ended() const { return ended_; }
   // Part of an event above event_bytes_max went out and is not finished.
@@ -92,6 +94,7 @@ class StreamFilter {
 
   bool ended_ = false;
   std::uint64_t finished_ = 0;
+  bool unread_ = false;  // an event too large to be looked into
   struct Told {
     Usage usage;
     UsageReport report;  // Anthropic's comes in parts

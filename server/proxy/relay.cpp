@@ -137,10 +137,26 @@ bool Relay::must_speak() const {
   return options_.kind == AnswerKind::json && options_.api != protocol::Api::other;
 }
 
+// A body may be whole and the stream in it not: whoever relays one and loses its upstream may end it well, as nginx
+// does with one of HTTP/1.0.
+bool Relay::ended_early() const {
+  using protocol::Api;
+  const Api api = options_.api;
+  const bool known = api == Api::chat || api == Api::completions || api == Api::responses || api == Api::messages;
+  return options_.kind == AnswerKind::events && known && !filter_.finish_seen() && filter_.error_event().empty();
+}
+
 Refusal Relay::no_content() const {
   net::Failure failure;
   failure.kind = net::Failure::Kind::truncated;
   failure.detail = "its answer ended before any content";
+  return upstream_failed(failure, options_.upstream);
+}
+
+Refusal Relay::no_last_word() const {
+  net::Failure failure;
+  failure.kind = net::Failure::Kind::truncated;
+  failure.detail = "its stream ended without a finish reason or any other last word";
   return upstream_failed(failure, options_.upstream);
 }
 
@@ -224,6 +240,10 @@ net::Task<MaybeRefusal> Relay::run() {
     if (complete_) break;  // more of it than is needed
     if (decoder_.complete()) {
       if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) co_return no_content();
+      if (ended_early()) {
+        MaybeRefusal cut = no_last_word();
+        co_return co_await fail(std::move(cut));
+      }
       complete_ = true;
       break;
     }

@@ -94,7 +94,9 @@ class Relay {
   void end_without_upstream();
   net::Task<MaybeRefusal> fail(MaybeRefusal refusal);
   bool must_speak() const;
+  bool ended_early() const;
   Refusal no_content() const;
+  Refusal no_last_word() const;
   Refusal malformed_chunks() const;
   void tell(const Refusal& refusal);
   void report_progress(net::Instant now);

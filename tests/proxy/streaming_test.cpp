@@ -27,7 +27,7 @@ TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
   upstream.expect_request()
       .send(stream_head() + chunk(chat_event("one")))
       .hold()
-      .send(chunk(chat_event("two")) + last_chunk());
+      .send(chunk(chat_event("two") + "data: [DONE]\n\n") + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask));
@@ -36,8 +36,8 @@ TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
   EXPECT_NE(head.find("cache-control: no-cache"), std::string::npos) << head;
   client.read_until(chunk(chat_event("one")));
   upstream.release();
-  EXPECT_EQ(client.read_exactly((chunk(chat_event("two")) + last_chunk()).size()),
-            chunk(chat_event("two")) + last_chunk());
+  const std::string rest = chunk(chat_event("two") + "data: [DONE]\n\n") + last_chunk();
+  EXPECT_EQ(client.read_exactly(rest.size()), rest);
 }
 
 TEST(Streaming, SendsAllThatOneReadBroughtAsOneChunk) {
