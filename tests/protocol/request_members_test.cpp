@@ -79,7 +79,7 @@ TEST(RequestMembers, ThatStandTwiceAreRefusedHoweverTheyAreWritten) {
   EXPECT_EQ(outcome_of(R"({"x\/y":1,"z":2,"x/y":3})"), "duplicate x/y@16");
   EXPECT_EQ(outcome_of(R"({"\ud83d\ude00":1,"😀":3})"), "duplicate 😀@18");
   EXPECT_EQ(outcome_of(R"({"\ud800":1,"\ud801":2,"\ufffd":3})"), "valid");
-  EXPECT_EQ(outcome_of(R"({"Model":"a","model":"a"})"), "valid");
+  EXPECT_EQ(outcome_of(R"({"Model":"a","model":"a"})"), "duplicate model@13") << "as some upstreams read it";
   EXPECT_EQ(outcome_of(R"({"b":1,"a":1,"a":2,"b":2})"), "duplicate a@13");
   EXPECT_EQ(outcome_of(R"({"model":1,"model":01})"), "json @19") << "the syntax comes first";
 }

@@ -104,8 +104,9 @@ TEST(Upload, RefusedWhileItIsBeingSentGivesTheUpstreamsAnswer) {
 // They come while the request is still being sent, and only say to go on.
 TEST(InterimAnswers, DoNotEndAnUpload) {
   for (const char* last : {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", "HTTP/1.1 10"}) {
-    const std::string body(8u << 20, 'x');
+    const std::string body(8u << 20, 'y');
     for (const bool is_json : {false, true}) {
+      SCOPED_TRACE(std::string(last) + (is_json ? ", read whole" : ", passed on"));
       ScriptedUpstream upstream;
       const std::string rest = std::string(last).ends_with('0') ? "0 Continue\r\n\r\n" : "";
       upstream.script()
