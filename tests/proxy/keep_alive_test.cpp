@@ -6,6 +6,7 @@
 
 #include "proxy/context.hpp"
 #include "proxy/proxy_support.hpp"
+#include "proxy/snapshot.hpp"
 #include "support/certificates.hpp"
 
 namespace weir::test {
