@@ -5,11 +5,10 @@
 namespace weir::admission {
 
 void DayMeter::configure(std::optional<Tokens> limit, Instant resets, Duration guard, Instant now) {
-  advance(now);  // a midnight that has passed unseen
   limit_ = limit;
   guard_ = guard;
   if (resets == never) return;
-  // Within the guard after a midnight the old day is not over yet, though the next one is known.
+  // A midnight that has passed is still to be seen, by advance(): within its guard the old day is not over yet.
   const bool goes_on = resets_ <= now;
   after_ = goes_on ? resets : never;
   if (!goes_on) resets_ = resets;

@@ -66,6 +66,16 @@ TEST(Oversize, OwesNothingWhenItIsTurnedAway) {
   }
 }
 
+TEST(Oversize, OfASliceOwesNoMoreSlicesWhenItIsTurnedAway) {
+  Desk desk(tokens_of(6'000, 1s));
+  desk.submit("huge", {.tokens = 3'000});
+  EXPECT_EQ(desk.pass(), "huge");
+  desk.settle("huge", {}, Ending::refused);
+  desk.submit("next", {.tokens = 100});
+  EXPECT_EQ(desk.pass_when_woken(), "next");
+  EXPECT_LT(desk.now, start + 2s);
+}
+
 TEST(Oversize, GivesTheEvenRateBackWhenItIsTurnedAway) {
   BudgetLimits up = account({{Meter::tokens, 100}});
   up.burst = 50;

@@ -53,6 +53,14 @@ TEST(Reload, ThereAndBackAgainWhatHasLeftIsNoYoungerThanItWas) {
   EXPECT_TRUE(passes(meter, 10, start + 60s + 60ms));
 }
 
+TEST(Reload, WhatHasLeftALongWindowIsOlderThanAShortOne) {
+  WindowMeter meter(limited(10, 60s));
+  passes(meter, 10, start);
+  meter.configure(limited(10, 1s), start + 61s);
+  meter.configure(limited(10, 60s), start + 70s);
+  EXPECT_TRUE(passes(meter, 10, start + 70s));
+}
+
 TEST(Reload, NewSlicesHoldWhatWasJustSent) {
   WindowMeter meter(limited(6'000));
   passes(meter, 300, start);
