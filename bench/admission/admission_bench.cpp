@@ -13,6 +13,7 @@
 #include <deque>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "admission/scheduler.hpp"
@@ -22,7 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int keys = 100;
 constexpr std::size_t waiting_target = 50'000;
 constexpr Tokens tokens_per_minute = 5'000'000;
 
@@ -35,7 +35,7 @@ BudgetLimits tier(Scope scope, std::string name, Tokens tokens, Tokens requests)
   return made;
 }
 
-Limits limits() {
+Limits limits(int keys) {
   Limits limits;
   limits.requests_max = 2 * waiting_target;
   limits.bytes_max = std::size_t{1} << 40;
@@ -48,7 +48,9 @@ Limits limits() {
 // A crowd of clients at one scheduler.
 class Crowd {
  public:
-  explicit Crowd(LaterCharge later) : later_(later), scheduler_(limits(), now_) {
+  // `patience`: what may be too short is looked at more closely.
+  explicit Crowd(LaterCharge later, int keys = 100, Duration patience = 2h)
+      : later_(later), patience_(patience), scheduler_(limits(keys), now_) {
     account_ = scheduler_.budget(Scope::account, "ark");
     team_ = scheduler_.budget(Scope::team, "team");
     for (int i = 0; i < keys; ++i) keys_.push_back(scheduler_.budget(Scope::key, std::to_string(i)));
@@ -61,7 +63,7 @@ class Crowd {
   // Sizes are log-normal: input with a median of 800 and a 99th percentile of 20,000, output 300 and 4,000.
   Submission next() {
     Submission s;
-    s.key = keys_[random_() % keys];
+    s.key = keys_[random_() % keys_.size()];
     s.team = team_;
     s.account = account_;
     s.sub_lane = "user:" + std::to_string(random_() % 8);
@@ -74,14 +76,16 @@ class Crowd {
     s.upstream = s.own;
     s.bytes = 4'000;
     s.arrived = now_;
-    s.deadline = now_ + 2h;
+    s.deadline = now_ + patience_;
     outputs_.push_back(output);
     return s;
   }
 
   void submit() { (void)scheduler_.submit(next(), now_); }
   void fill() {
+    const Duration patience = std::exchange(patience_, 2h);
     while (scheduler_.queued() < waiting_target) submit();
+    patience_ = patience;
   }
   // Some windows of even traffic, then the crowd.
   void settle_in(Duration step) {
@@ -120,6 +124,7 @@ class Crowd {
   }
 
   LaterCharge later_;
+  Duration patience_;
   std::mt19937_64 random_{1};
   Instant now_ = Instant(640h);
   Scheduler scheduler_;
@@ -152,8 +157,8 @@ void report(benchmark::State& state, std::vector<double> seconds) {
 
 // Submit one and dispatch, at a rate at which one is admitted each time, on average. `median_ns` and the others are for
 // one decision: a submission, and the part of a dispatch that falls to one who is admitted.
-void decision(benchmark::State& state, LaterCharge later, Duration step) {
-  Crowd crowd(later);
+void decision(benchmark::State& state, LaterCharge later, Duration step, int keys = 100, Duration patience = 2h) {
+  Crowd crowd(later, keys, patience);
   crowd.settle_in(step);
   std::vector<double> seconds;
   std::size_t admitted = 0;
@@ -177,6 +182,23 @@ void decision(benchmark::State& state, LaterCharge later, Duration step) {
 }
 BENCHMARK_CAPTURE(decision, arrival, LaterCharge::none, 24ms)->UseManualTime()->Iterations(50'000);
 BENCHMARK_CAPTURE(decision, produced, LaterCharge::as_produced, 32ms)->UseManualTime()->Iterations(50'000);
+// Some of these are turned away: their wait is doubtful, and each is predicted.
+BENCHMARK_CAPTURE(decision, doubtful, LaterCharge::none, 24ms, 100, 10min)->UseManualTime()->Iterations(50'000);
+BENCHMARK_CAPTURE(decision, doubtful_10000_keys, LaterCharge::none, 24ms, 10'000, 10min)
+    ->UseManualTime()
+    ->Iterations(50'000);
+
+// What an operator looks at: the first 1,000 of 50,000.
+void waiting(benchmark::State& state, int keys) {
+  Crowd crowd(LaterCharge::as_produced, keys);
+  crowd.settle_in(32ms);
+  for (auto _ : state) {
+    crowd.submit();
+    benchmark::DoNotOptimize(crowd.scheduler().waiting(crowd.now(), 1'000));
+  }
+}
+BENCHMARK_CAPTURE(waiting, 100_keys, 100)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(waiting, 10000_keys, 10'000)->Unit(benchmark::kMicrosecond);
 
 // When would one more start, behind 50,000 who wait?
 void prediction(benchmark::State& state) {

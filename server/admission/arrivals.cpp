@@ -42,6 +42,17 @@ Amount Arrivals::before(const Waiting& call) const {
   return sum;
 }
 
+Waiting* Arrivals::next(const Waiting& call) {
+  if (Waiting* at = call.right) {
+    while (at->left) at = at->left;
+    return at;
+  }
+  const Waiting* below = &call;
+  Waiting* at = call.above;
+  for (; at && at->right == below; at = at->above) below = at;
+  return at;
+}
+
 Waiting*& Arrivals::link_to(Waiting& call) {
   if (!call.above) return root_;
   return call.above->left == &call ? call.above->left : call.above->right;

@@ -48,6 +48,8 @@ class Arrivals {
   // REQUIRES: not empty.
   Waiting& first() const { return *first_; }
   Amount all() const { return root_ ? root_->below : Amount{}; }
+  // The one behind; nullptr: it is the last.
+  static Waiting* next(const Waiting& call);
   // Of those that arrived before a call, which need not be one of these.
   Amount before(const Waiting& call) const;
 

@@ -61,6 +61,8 @@ Lane& FairQueue::lane_of(KeyTurns& key, const LaneAddress& address) {
   lane.team = address.team;
   lane.account = address.account;
   lane.model = address.model;
+  lane.of_team = section_of(lane.team);
+  lane.of_model = section_of(lane.model);
   return lane;
 }
 
@@ -120,6 +122,7 @@ void FairQueue::take_turns_of(Share& share, Lane& lane) {
     go(*lane.share, waiting);
     std::erase(lane.share->lanes, &lane);
   }
+  ++changes_;
   lane.share = &share;
   share.lanes.push_back(&lane);
   come(share, waiting);
@@ -142,6 +145,11 @@ Lane& FairQueue::push(Waiting& request, const LaneAddress& address) {
   request.line = &line;
   line.calls.push(request);
   const Amount amount = request.amount();
+  if (lane.empty()) {
+    lane.waiting_place = static_cast<std::uint32_t>(waiting_lanes_.size());
+    waiting_lanes_.push_back(&lane);
+  }
+  ++changes_;
   sub.queued += amount;
   lane.queued += amount;
   queued_ += amount;
@@ -167,6 +175,12 @@ void FairQueue::unlink(Waiting& request) {
   sub.queued -= amount;
   lane.queued -= amount;
   queued_ -= amount;
+  ++changes_;
+  if (lane.empty()) {
+    waiting_lanes_[lane.waiting_place] = waiting_lanes_.back();
+    waiting_lanes_[lane.waiting_place]->waiting_place = lane.waiting_place;
+    waiting_lanes_.pop_back();
+  }
   if (line.calls.empty()) {
     lane.ready.remove(line);
     std::erase_if(sub.lines, [&](const auto& each) { return each.get() == &line; });
@@ -231,6 +245,7 @@ void FairQueue::count_turn(Share& share, Tokens tokens) {
 }
 
 void FairQueue::move_tag(Share& share, Tag tag) {
+  ++changes_;
   share.tag = tag;
   for (Lane* lane : share.lanes) {
     if (lane->in) lane->in->update(*lane);

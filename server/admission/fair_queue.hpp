@@ -32,7 +32,6 @@
 
 namespace weir::admission {
 
-constexpr Tag tag_scale = 1024;  // a token at weight 1; leaves room for weights up to about a thousand
 // What a share that was held up may catch up on: about one large request. A key that waits for its own limit most of
 // the time thus goes at once when it has room; a second of the 5M/30K tier, should a model come back after an hour.
 constexpr Tag catch_up_max = 65'536 * tag_scale;
@@ -129,8 +128,13 @@ class FairQueue {
   struct Ahead {
     Amount key, team, model, account;
   };
-  // REQUIRES: it waits here.
-  Ahead ahead_of(const Waiting& request) const;
+  // REQUIRES: it waits here. By an outline of what the other keys have waiting, which is older by half as many changes
+  // as lanes wait, at most.
+  Ahead ahead_of(const Waiting& request);
+  // A lane was parked, or let out.
+  void parked() { ++changes_; }
+  // Lanes that are not empty.
+  const std::vector<Lane*>& waiting_lanes() const { return waiting_lanes_; }
 
   template <typename Each>
   void each_lane(Each each) const {
@@ -149,6 +153,9 @@ class FairQueue {
   Lane& lane_of(KeyTurns& key, const LaneAddress& address);
   Line& line_of(SubLane& sub, Lane& lane);
   void unlink(Waiting& request);
+  Section* section_of(BudgetId budget);
+  void draw_outline();
+  Amount ahead_of_others(const Lane& lane, Section& section, const Amount& own);
   void come(Share& share, std::uint32_t requests);
   void go(Share& share, std::uint32_t requests);
   void take_turns_of(Share& share, Lane& lane);
@@ -167,6 +174,11 @@ class FairQueue {
   std::map<std::pair<BudgetId, Priority>, Group*> group_index_;  // by team and class
   LaneOrder order_;
   Amount queued_;
+  std::vector<Lane*> waiting_lanes_;
+  // The outline of what waits, for predictions.
+  std::unordered_map<BudgetId, Section> sections_;  // by team and by model
+  Section standing_;                                // who is not parked
+  std::uint64_t changes_ = 0, drawn_ = 0;           // of the queue; when it was drawn
 };
 
 }  // namespace weir::admission

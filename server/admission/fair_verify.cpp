@@ -11,6 +11,7 @@ std::string FairQueue::verify() const {
     if (!do_they) wrong += "queue: " + what + "\n";
   };
   Amount all;
+  std::size_t lanes_waiting = 0;
   std::map<const Group*, std::uint32_t> of_group;
   for (const auto& key : keys_) {
     if (!key) continue;
@@ -27,6 +28,11 @@ std::string FairQueue::verify() const {
       }
       agree("what waits in a lane", of_lane == lane->queued);
       all += of_lane;
+      if (!lane->empty()) {
+        ++lanes_waiting;
+        agree("the list of lanes that wait",
+              lane->waiting_place < waiting_lanes_.size() && waiting_lanes_[lane->waiting_place] == lane.get());
+      }
       if (!lane->share) continue;
       of_share[lane->share] += of_lane.requests;
       agree("a lane is more important than it was", lane->share->priority <= lane->priority);
@@ -52,7 +58,7 @@ std::string FairQueue::verify() const {
       for (const auto& [turn, lane] : heap.nodes()) agree("the turn of a lane", turn == TurnOfLane()(*lane));
     }
   }
-  agree("what waits", all == queued_);
+  agree("what waits", all == queued_ && lanes_waiting == waiting_lanes_.size());
   return wrong;
 }
 

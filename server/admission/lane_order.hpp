@@ -7,6 +7,7 @@
 
 #include "admission/arrivals.hpp"
 #include "admission/indexed_heap.hpp"
+#include "admission/service_curve.hpp"
 
 namespace weir::admission {
 
@@ -16,8 +17,6 @@ struct Line;
 struct Share;
 struct SubLane;
 class LaneOrder;
-
-using Tag = std::int64_t;
 
 // What an order goes by: the tag among shares, the tag among sub-lanes of a key, and who came first.
 struct Turn {
@@ -41,6 +40,21 @@ struct Line {
   std::uint32_t place = not_in_heap;
 };
 
+// What waits of a team or a model, or of all who stand in the account's order: by class and group, as lanes stand.
+struct Section {
+  std::array<std::vector<ServiceCurve>, priority_count> curves;
+};
+
+// How a lane stands in the outline that predictions are made by.
+struct Drawn {
+  std::uint64_t at = 0;  // which outline; of another one it tells nothing
+  const Share* share = nullptr;
+  Tag tag = 0;
+  std::int64_t weight = 1;
+  Amount queued;
+  bool standing = false;  // in the account's order
+};
+
 // Requests of one key, one class, one model: they stand or wait together.
 struct Lane {
   KeyTurns* of = nullptr;
@@ -55,6 +69,9 @@ struct Lane {
   BudgetId released_from = no_budget;  // was let go from there: the others there wait for what comes of it
   Instant ages_at = never;             // when its head has aged to the next class
   std::uint32_t age_place = not_in_heap;
+  std::uint32_t waiting_place = 0;  // in the queue's list of lanes that are not empty
+  Section *of_team = nullptr, *of_model = nullptr;
+  Drawn drawn;
 
   bool empty() const { return queued.requests == 0; }
   const Waiting& head() const { return ready.top()->calls.first(); }

@@ -172,6 +172,7 @@ void Scheduler::park(Place& account, Lane& lane, const Obstacle& obstacle) {
   decided(lane);
   lane.parked_on = at.id;
   parking_of(at, lane).order.push(lane);
+  account.queue->parked();
   // Asked in vain: nobody behind it is, until there is news.
   if (!obstacle.behind_others) wake_at(at, std::min(at.wake, obstacle.blocked.when));
 }
@@ -214,6 +215,7 @@ void Scheduler::let_out(Place& from, Parking& parking, Lane& lane) {
   lane.released_from = from.id;
   Place& account = place(lane.account);
   account.queue->order().push(lane);
+  account.queue->parked();
   if (account.queue->rejoin(lane)) {
     moved(*lane.share);
     mark(from);  // the next one there may come before it now

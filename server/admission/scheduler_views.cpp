@@ -2,7 +2,6 @@
 #include "admission/scheduler.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace weir::admission {
@@ -64,24 +63,48 @@ std::optional<WaitingView> Scheduler::place_of(Ticket ticket, Instant now) {
 }
 
 std::vector<WaitingView> Scheduler::waiting(Instant now, std::size_t at_most) {
-  // Where a call stands in virtual time tells which are the first; only those are looked at closely.
-  std::vector<std::pair<Tag, const Call*>> order;
-  for (const auto& call : calls_) {
-    if (call->state == Call::State::timed) order.emplace_back(std::numeric_limits<Tag>::max(), call.get());
-    if (call->state != Call::State::queued) continue;
-    const Share& share = *call->line->lane->share;
-    const auto [tag, weight] =
-        share.group ? std::pair(share.group->tag, share.group->weight) : std::pair(share.tag, share.of->weight);
-    order.emplace_back(tag + call->line->calls.before(*call).tokens * tag_scale / weight, call.get());
+  // The lines of all accounts side by side, by where their first calls stand in virtual time; only those calls that
+  // come first are looked at closely.
+  struct Next {
+    Tag tag;
+    const Waiting* call;
+    std::int64_t weight;
+    bool operator<(const Next& other) const {  // for a heap: the first is the largest
+      return tag != other.tag ? tag > other.tag : call->sequence > other.call->sequence;
+    }
+  };
+  std::vector<Next> lines;
+  for (Place* account : accounts_) {
+    for (const Lane* lane : account->queue->waiting_lanes()) {
+      const Share& share = *lane->share;
+      const auto [tag, weight] =
+          share.group ? std::pair(share.group->tag, share.group->weight) : std::pair(share.tag, share.of->weight);
+      for (const auto& [turn, line] : lane->ready.nodes()) lines.push_back({tag, &line->calls.first(), weight});
+    }
   }
-  const std::size_t count = std::min(at_most, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [](const auto& a, const auto& b) {
-                      return a.first != b.first ? a.first < b.first : a.second->sequence < b.second->sequence;
-                    });
+  std::make_heap(lines.begin(), lines.end());
+  std::vector<const Call*> first;
+  while (!lines.empty() && first.size() < at_most) {
+    std::pop_heap(lines.begin(), lines.end());
+    Next& next = lines.back();
+    first.push_back(static_cast<const Call*>(next.call));
+    next.tag += next.call->size * tag_scale / next.weight;
+    next.call = Arrivals::next(*next.call);
+    if (next.call) {
+      std::push_heap(lines.begin(), lines.end());
+    } else {
+      lines.pop_back();
+    }
+  }
+  std::vector<const Call*> later;
+  for (const auto& [start, timed] : starts_.nodes()) later.push_back(timed->call);
+  const std::size_t rest = std::min(at_most - first.size(), later.size());
+  std::partial_sort(later.begin(), later.begin() + static_cast<std::ptrdiff_t>(rest), later.end(),
+                    [](const Call* a, const Call* b) { return a->sequence < b->sequence; });
+  first.insert(first.end(), later.begin(), later.begin() + static_cast<std::ptrdiff_t>(rest));
   std::vector<WaitingView> views;
-  views.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) views.push_back(view_of(*order[i].second, now));
+  views.reserve(first.size());
+  for (const Call* call : first) views.push_back(view_of(*call, now));
   std::stable_sort(views.begin(), views.end(), [](const WaitingView& a, const WaitingView& b) {
     return a.account != b.account ? a.account < b.account : a.position < b.position;
   });
