@@ -91,15 +91,12 @@ void Arrivals::remove(Waiting& call) {
     first_ = call.above;  // the first has nobody to its left
     for (Waiting* at = call.right; at; at = at->left) first_ = at;
   }
-  while (call.left || call.right) {
-    Waiting* const child = !call.left                                       ? call.right
-                           : !call.right                                    ? call.left
-                           : height_of(*call.left) > height_of(*call.right) ? call.left
-                                                                            : call.right;
-    lift(*child);
-  }
+  while (call.left && call.right) lift(height_of(*call.left) > height_of(*call.right) ? *call.left : *call.right);
+  Waiting* const child = call.left ? call.left : call.right;
   for (Waiting* at = call.above; at; at = at->above) at->below -= call.amount();
-  link_to(call) = nullptr;
+  link_to(call) = child;
+  if (child) child->above = call.above;
+  call.left = call.right = nullptr;
   call.above = nullptr;
   call.below = {};
 }

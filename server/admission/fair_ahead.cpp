@@ -1,7 +1,7 @@
 // How much goes before a request that waits: a prediction by the tags of now, as if tokens were served one by one. What
 // its own key has waiting is looked at closely; of the others there is an outline, which is drawn again when enough has
-// changed: at most one change in two for each lane that waits, so that it costs every change the same however many
-// lanes there are. Beside few lanes it is always as of now.
+// changed: when half as many calls have come and gone as lanes wait, so that it costs each call about the same however
+// many lanes there are. Beside few lanes it is always as of now.
 #include <algorithm>
 
 #include "admission/fair_queue.hpp"
@@ -11,6 +11,8 @@ namespace {
 
 // Below so many lanes an outline is drawn for every look.
 constexpr std::size_t few_lanes = 16;
+// A call that comes, goes and is settled makes four.
+constexpr std::uint64_t changes_a_lane = 2;
 
 // Of those that count: before a request among the calls of its own key, in its class and in more important ones.
 struct OfKey {
@@ -59,7 +61,7 @@ Section* FairQueue::section_of(BudgetId budget) {
 
 void FairQueue::draw_outline() {
   if (changes_ == drawn_) return;
-  if (waiting_lanes_.size() > few_lanes && (changes_ - drawn_) * 2 < waiting_lanes_.size()) return;
+  if (waiting_lanes_.size() > few_lanes && changes_ - drawn_ < changes_a_lane * waiting_lanes_.size()) return;
   drawn_ = changes_;
   for (auto& [budget, section] : sections_) {
     for (auto& curves : section.curves) {

@@ -210,6 +210,12 @@ SubLane& FairQueue::serve(Lane& lane) {
   return sub;
 }
 
+Amount FairQueue::queued_of(const KeyTurns& key) {
+  Amount sum;
+  for (const auto& lane : key.lanes) sum += lane->queued;
+  return sum;
+}
+
 bool FairQueue::rejoin(Lane& lane) {
   Share& share = *lane.share;
   bool moved = catch_up(lane);

@@ -122,13 +122,14 @@ class FairQueue {
   LaneOrder& order() { return order_; }
   const LaneOrder& order() const { return order_; }
   const Amount& queued() const { return queued_; }
+  static Amount queued_of(const KeyTurns& key);
 
   // What is served before a request, by the tags of now, of all that counts against its key, its team, its model and
   // its account. Each is told as if nothing else held anybody up: which of them takes longest is for others to say.
   struct Ahead {
     Amount key, team, model, account;
   };
-  // REQUIRES: it waits here. By an outline of what the other keys have waiting, which is older by half as many changes
+  // REQUIRES: it waits here. By an outline of what the other keys have waiting, which is older by half as many calls
   // as lanes wait, at most.
   Ahead ahead_of(const Waiting& request);
   // A lane was parked, or let out.

@@ -120,7 +120,8 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     constexpr auto known = Budget::Basis::knowledge;
     const FairQueue& queue = queue_of(call);
     const Amount others = queue.queued() - call.amount();
-    Rejection prediction = predict(call, {others, others, others, others}, now, known);
+    const Amount of_key = FairQueue::queued_of(*call.line->lane->of) - call.amount();
+    Rejection prediction = predict(call, {of_key, others, others, others}, now, known);
     if (prediction.room_at > s.deadline) prediction = predict(call, now, known);
     if (prediction.room_at > s.deadline) {
       const bool day = prediction.meter == Meter::requests_day || prediction.meter == Meter::tokens_day;
