@@ -58,7 +58,8 @@ std::vector<Row> rows() {
       {"unknown model", unknown_model("m"), 404, "model_not_found", bad, "not_found_error", false, "false"},
       {"no model", missing_model(), 400, "invalid_parameter", bad, bad, false, "false"},
       {"method", unknown_method("TRACE", "GET, POST"), 405, "weir_unknown_method", bad, bad, false, "false"},
-      {"route", unknown_route("GET", "/x", "the API is under /v1"), 404, "weir_unknown_route", bad, "not_found_error", false, "false"},
+      {"route", unknown_route("GET", "/x", "the API is under /v1"), 404, "weir_unknown_route", bad, "not_found_error",
+       false, "false"},
       {"api", api_not_served("/x", "up"), 404, "weir_api_not_served", bad, "not_found_error", false, "false"},
       {"upstream name", unknown_upstream("x", {"a", "b"}), 400, "invalid_parameter", bad, bad, false, "false"},
       {"choose", choose_an_upstream({"a", "b"}), 400, "invalid_parameter", bad, bad, false, "false"},
@@ -168,7 +169,8 @@ TEST(ErrorResponse, SaysWhetherTheConnectionGoesOn) {
 }
 
 TEST(ErrorResponse, ToHeadHasNoBody) {
-  const std::string text = write_refusal(unknown_route("HEAD", "/x"), Api::other, "r", true, true, "");
+  const std::string text =
+      write_refusal(unknown_route("HEAD", "/x", "the API is under /v1"), Api::other, "r", true, true, "");
   EXPECT_TRUE(text.ends_with("\r\n\r\n"));
   EXPECT_EQ(text.find("{"), std::string::npos);
 }

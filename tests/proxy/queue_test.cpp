@@ -223,7 +223,7 @@ TEST(Queue, RefusalsAndOwnAnswersTellTheCallersBudgetToo) {
   settings.clients.keys[0].limits.tpm = 100'000;
   TestProxy proxy(std::move(settings));
   const std::string alice = "Authorization: Bearer secret\r\n";
-  const auto ask = [&](const std::string& request) {
+  const auto told = [&](const std::string& request) {
     RawClient client(proxy.port());
     client.send(request);
     const HttpMessage answer = client.read_response();
@@ -231,12 +231,12 @@ TEST(Queue, RefusalsAndOwnAnswersTellTheCallersBudgetToo) {
            answer.field("x-ratelimit-remaining-requests") + " " + answer.field("x-ratelimit-limit-tokens") + " " +
            answer.field("x-weir-queue-ms");
   };
-  EXPECT_EQ(ask(post("/v1/chat/completions", "no JSON", alice)), "400 1 1 100000 0");
-  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "200 1 0 100000");
-  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "429 1 0 100000");
-  EXPECT_EQ(ask(get("/v1/models", alice)), "200 1 0 100000 0");
-  EXPECT_EQ(ask(get("/v1/weir/me", alice)), "200 1 0 100000 0");
-  EXPECT_EQ(ask(post("/v1/chat/completions", R"({"model":"m"})")), "401    0") << "nobody knows who that is";
+  EXPECT_EQ(told(post("/v1/chat/completions", "no JSON", alice)), "400 1 1 100000 0");
+  EXPECT_EQ(told(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "200 1 0 100000");
+  EXPECT_EQ(told(post("/v1/chat/completions", R"({"model":"m"})", alice)).substr(0, 14), "429 1 0 100000");
+  EXPECT_EQ(told(get("/v1/models", alice)), "200 1 0 100000 0");
+  EXPECT_EQ(told(get("/v1/weir/me", alice)), "200 1 0 100000 0");
+  EXPECT_EQ(told(post("/v1/chat/completions", R"({"model":"m"})")), "401    0") << "nobody knows who that is";
 }
 
 // Refused, and back with the same body as its SDK sends it again: before whoever came meanwhile.

@@ -200,23 +200,23 @@ TEST(Operators, GetTheEmptyPageWithoutATokenAndItsFiguresWithOne) {
   proxy::Settings settings = settings_for({upstream_at(upstream.port(), "account-name")});
   settings.operator_token = "secret";
   TestProxy proxy(settings);
-  const auto ask = [&](const std::string& request) {
+  const auto answer_to = [&](const std::string& request) {
     RawClient client(proxy.operators_port());
     client.send(request);
     return client.read_response();
   };
   for (const char* path : {"/weir/", "/weir"}) {
-    const HttpMessage page = ask(get(path));
+    const HttpMessage page = answer_to(get(path));
     EXPECT_EQ(page.status(), 200) << path;
     EXPECT_TRUE(page.field("content-type").starts_with("text/html")) << path;
     EXPECT_EQ(page.body.find("account-name"), std::string::npos) << path;
   }
-  const HttpMessage root = ask(get("/"));
+  const HttpMessage root = answer_to(get("/"));
   EXPECT_EQ(root.status(), 307);
   EXPECT_EQ(root.field("location"), "/weir/");
   for (const char* path : {"/weir/status", "/weir/queue", "/weir/budgets", "/weir/upstreams", "/metrics"}) {
-    EXPECT_EQ(ask(get(path)).status(), 401) << path;
-    EXPECT_EQ(ask(get(path, "Authorization: Bearer secret\r\n")).status(), 200) << path;
+    EXPECT_EQ(answer_to(get(path)).status(), 401) << path;
+    EXPECT_EQ(answer_to(get(path, "Authorization: Bearer secret\r\n")).status(), 200) << path;
   }
 }
 
