@@ -93,7 +93,7 @@ TEST(Check, PrintsWhatHoldsForWaitingAndTheProcess) {
         "    headers: [x-team]\n",
         "    batch: {path: /batch, limits: ",
         "      ep-1: {base_model: deepseek-r1, limits: {rpm: 5",
-        "parameters: {logprobs: drop",
+        "logprobs: drop}",
         "  r1: ark-1 (order 2)   # not listed\n",
         "  search: {limits: {tpm: 1000}, weight: 3}\n",
         "    upstreams: [ark-1]\n",

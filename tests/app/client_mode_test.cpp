@@ -95,8 +95,8 @@ TEST(ChoosingTheMode, FilesOfTlsHaveToBeThere) {
       "clients: {tls: {certificate: /cert.pem, key: /key.pem}}\nupstreams:\n  - {name: a, provider: openai, ca_file: "
       "/ca.pem}\n");
   EXPECT_EQ(refusal(world),
-            "/etc/weir/weir.yaml:1:10: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
-            "/etc/weir/weir.yaml:1:10: clients.tls.key: the file '/key.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:1:1: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:1:1: clients.tls.key: the file '/key.pem' cannot be read\n"
             "/etc/weir/weir.yaml:3:5: ca_file: the file '/ca.pem' cannot be read\n");
   for (const char* file : {"/cert.pem", "/key.pem", "/ca.pem"}) world.files[file] = "-----BEGIN";
   EXPECT_EQ(refusal(world), "accepted");
