@@ -88,6 +88,7 @@ TEST(Prediction, OfATeamCountsTheCallsOfAllItsKeys) {
   Line line({limited(Scope::team, "t", {{Meter::requests, 60}})});
   line.fill(60, {.team = "t"});
   for (int i = 0; i < 50; ++i) line.submit(20, {.key = "k" + std::to_string(i), .team = "t"});
+  line.fill(0, {});  // those who come later see them parked
   line.submit(1, {.key = "k3", .team = "t"}, "x");
   EXPECT_NEAR(
       static_cast<double>(line.desk().scheduler.place_of(line.desk().tickets["x1061"], line.desk().now)->position),
@@ -169,6 +170,23 @@ TEST(Prediction, OfAnAccountCountsWhatTheUpstreamCounts) {
   const auto refused = desk.scheduler.submit(s, start);
   ASSERT_TRUE(std::holds_alternative<Rejection>(refused));
   EXPECT_NEAR(seconds_from(start, std::get<Rejection>(refused).room_at), 540, 30);
+}
+
+TEST(Prediction, FollowsTheQueueBesideManyKeys) {
+  Desk desk(all_of({account({{Meter::in_flight, 0}})}));
+  desk.checks = false;
+  const auto come = [&](const std::string& round) {
+    for (int i = 0; i < 40; ++i) desk.submit(round + std::to_string(i), {.key = "k" + std::to_string(i)});
+  };
+  const auto position = [&](const char* name) {
+    return static_cast<double>(desk.scheduler.place_of(desk.tickets[name], desk.now)->position);
+  };
+  come("a");
+  come("b");
+  EXPECT_NEAR(position("b7"), 41, 25);
+  come("c");
+  come("d");
+  EXPECT_NEAR(position("d7"), 121, 25);
 }
 
 // Used to be refused as if it stood last.
