@@ -119,7 +119,7 @@ void Scheduler::taken_in(Ticket ticket, Instant now) {
   if (call.taken_in) return;
   call.taken_in = true;
   each_budget(call, [&](Place& each, const Cost&, const Expectation&) {
-    each.served_at = now;
+    each.served_at = std::max(each.served_at, call.sent_at);
     if (each.breaker.state(now) == Breaker::State::closed) return;
     each.breaker.taken_in(call.admitted_at);
     mark(each);
@@ -143,7 +143,7 @@ void Scheduler::progress(Ticket ticket, Tokens produced, Instant now) {
   if (call.produced == 0) call.first_output_at = now;
   call.produced = produced;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
-    each.served_at = now;
+    each.served_at = std::max(each.served_at, call.sent_at);
     each.budget.advance(now);
     if (cost.later == LaterCharge::as_produced) each.budget.charge(0, more, now);
   });
@@ -205,7 +205,7 @@ void Scheduler::settle(Ticket ticket, const Usage& said, Ending ending, Instant 
       if (!cost.corrects) budget.forgive(cost, call.sent_at);
       if (&cost == &s.own) budget.uncount(call.sent_at, now);
     }
-    if (ending == Ending::complete) each.served_at = now;
+    if (ending == Ending::complete) each.served_at = std::max(each.served_at, call.sent_at);
     const bool ours = ending == Ending::cut_off || ending == Ending::lost;
     if (ours && &cost == &s.upstream) {
       budget.cut_off(now - call.admitted_at, now);

@@ -55,7 +55,7 @@ class Gateway final : public Path, private Provider::Listener {
   // Not paused, and not on the way back from it.
   bool flows_freely() const {
     const admission::BudgetId account = scheduler_->budget(admission::Scope::account, account_budget);
-    return scheduler_->breaker(account).state(loop_.now()) == admission::Breaker::State::closed;
+    return !paused() && scheduler_->breaker(account).state(loop_.now()) == admission::Breaker::State::closed;
   }
   // Called after every dispatch.
   void watch(std::function<void()> watcher) { watcher_ = std::move(watcher); }

@@ -55,7 +55,11 @@ void Provider::arrive(Id id) {
   ++books_.arrived;
   if (trouble && trouble->kind == Outage::Kind::turns_away) {
     ++books_.turned_away;
-    const Instant first = first_turned_away_.try_emplace(trouble, loop_.now()).first->second;
+    Instant first = first_turned_away_.try_emplace(trouble, loop_.now()).first->second;
+    // "Too many at once" is believed once, where calls were served before: those who were held back come all together,
+    // and what becomes of them is the first that tells of more.
+    if (trouble->crowded && loop_.now() > first + word_gets_round)
+      first = second_turned_away_.try_emplace(trouble, loop_.now()).first->second;
     if (trouble->share >= 1 && loop_.now() > first + word_gets_round) ++books_.knocks;
     tell(answer, {Reply::Kind::turned_away, 0, 0, std::nullopt, trouble->crowded});
     answers_.erase(found);

@@ -117,6 +117,7 @@ class Provider {
   Rng rng_;
   std::unordered_map<Id, Answer> answers_;
   std::unordered_map<const Outage*, Instant> first_turned_away_;
+  std::unordered_map<const Outage*, Instant> second_turned_away_;
   Id last_id_ = 0;
 };
 
