@@ -195,7 +195,9 @@ class Desk {
   Tokens reserved(Meter meter = Meter::tokens) { return view(Scope::account, "up", meter).reserved; }
 
   void check() {
-    if (checks) EXPECT_EQ(scheduler.verify(now), "");
+    if (checks) {
+      EXPECT_EQ(scheduler.verify(now), "");
+    }
   }
 
   bool checks = true;  // after every step; else at the end
