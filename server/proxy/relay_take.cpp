@@ -125,7 +125,8 @@ void Relay::open() {
   opened_ = true;
   if (options_.at_first_content) options_.at_first_content();
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
-  if (call_.head().status < 400) turn_.note_content();
+  const bool only_error = !filter_.error_event().empty() && !filter_.content_seen();
+  if (call_.head().status < 400 && !only_error) turn_.note_content();
   if (downstream_.begun()) {
     if (downstream_.promises_trailers()) downstream_.set_trailers(options_.fields(options_));
     return;

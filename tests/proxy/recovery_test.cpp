@@ -212,6 +212,20 @@ TEST_F(Recovery, AnAccountWithoutMoneyIsAskedOnce) {
   EXPECT_EQ(calls(), 1u);
 }
 
+// The error of a stream goes out as it came, which is no sign that the account serves.
+TEST_F(Recovery, AnAccountThatSaysInAStreamThatItIsWithoutMoneyIsAskedOnce) {
+  const std::string error = "data: {\"error\":{\"message\":\"pay\",\"code\":\"insufficient_quota\"}}\n\n";
+  always(stream_head() + chunk(error) + last_chunk());
+  TestProxy proxy(settings());
+  const HttpMessage first = answer_to_call(proxy, {}, ask_stream);
+  EXPECT_EQ(first.body, error);
+  EXPECT_EQ(first.field("x-should-retry"), "false");
+  const HttpMessage second = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", ask_stream);
+  EXPECT_EQ(code_of(second), "insufficient_quota");
+  EXPECT_EQ(second.field("x-weir-error"), "insufficient_quota");
+  EXPECT_EQ(calls(), 1u);
+}
+
 TEST_F(Recovery, AQuotaOfOneModelStopsNoOther) {
   upstream.expect_request().send(refusal({}, "insufficient_quota")).expect_request().send(good);
   proxy::Settings made = settings();
@@ -241,6 +255,17 @@ TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
   always(good);
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
+}
+
+TEST_F(Recovery, AnAccountThatFailsInsideItsStreamsIsGivenARestToo) {
+  always(stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n") + last_chunk());
+  proxy::Settings made = settings();
+  made.retry.enabled = false;
+  made.retry.pause_max = proxy::Duration(60'000);
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy, {}, ask_stream).status(), 200);
+  EXPECT_EQ(code_of(answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", ask_stream)), "weir_no_upstream");
+  EXPECT_EQ(calls(), 5u);
 }
 
 TEST_F(Recovery, AnAccountThatFailsIsNotWaitedForLongerThanTheSettingSays) {
