@@ -310,6 +310,7 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
 }
 
 Refusal upstream_error(int status, const protocol::UpstreamError& error) {
+  if (status < 400) status = 502;
   Refusal refusal =
       make(status, error.code.empty() ? unnamed_error : error.code, error.type.empty() ? server_error : error.type,
            error.message.empty() ? "The upstream answered " + std::to_string(status) + "." : error.message);

@@ -279,8 +279,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
 // For a client that cannot be given it as it came.
 Refusal Exchange::told_by(const protocol::UpstreamError& error, int status, const Diagnosis& diagnosis,
                           Verdict verdict) const {
-  // An error with status 200 looks like an answer to libraries; it is told with a status that does not.
-  Refusal refusal = upstream_error(status < 400 ? 502 : status, error);
+  Refusal refusal = upstream_error(status, error);
   if (diagnosis.hint) {
     const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(*diagnosis.hint), std::chrono::seconds(1));
     refusal.headers.emplace_back("retry-after", std::to_string(seconds.count()));

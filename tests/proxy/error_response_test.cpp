@@ -148,6 +148,8 @@ TEST(ErrorResponse, AnUpstreamsCodeMakesNoHeaderLines) {
   }
   error.code = "Rate-Limit.of_2";
   EXPECT_EQ(code_in_header(upstream_error(429, error)), error.code);
+  EXPECT_EQ(upstream_error(429, error).status, 429);
+  EXPECT_EQ(upstream_error(200, error).status, 502) << "a 200 would be taken for an answer";
 }
 
 TEST(ErrorResponse, IsWrittenInAnthropicsShape) {

@@ -221,6 +221,7 @@ TEST_F(Recovery, AnAccountThatSaysInAStreamThatItIsWithoutMoneyIsAskedOnce) {
   EXPECT_EQ(first.body, error);
   EXPECT_EQ(first.field("x-should-retry"), "false");
   const HttpMessage second = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", ask_stream);
+  EXPECT_EQ(second.status(), 502) << "weir's own answer, which must not look like one of the upstream";
   EXPECT_EQ(code_of(second), "insufficient_quota");
   EXPECT_EQ(second.field("x-weir-error"), "insufficient_quota");
   EXPECT_EQ(calls(), 1u);
