@@ -143,8 +143,8 @@ void Lease::give_back(Trust trust) {
   if (connection_) pool_->keep(*key_, std::move(connection_), trust);
 }
 
-UpstreamPool::UpstreamPool(Worker& worker, Clock::duration idle_max)
-    : worker_(worker), idle_max_(idle_max), resolver_(worker), sweeping_(worker.io()) {}
+UpstreamPool::UpstreamPool(Worker& worker, Clock::duration idle_max, ResolverOptions resolving)
+    : worker_(worker), idle_max_(idle_max), resolver_(worker, std::move(resolving)), sweeping_(worker.io()) {}
 
 UpstreamPool::~UpstreamPool() = default;
 
@@ -254,18 +254,20 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
     const bool go_on = co_await attempt.wait();
     if (!go_on) co_return stopped(Kind::resolve, "the name " + host + " was not resolved in time");
   }
-  if (resolved.endpoints().empty()) {
+  // As they are now: a new answer that comes while an old one is tried changes them under the attempt.
+  const Resolver::Endpoints addresses = resolved.endpoints();
+  if (addresses.empty()) {
     co_return upstream_failure(Kind::resolve, "the name " + host + " cannot be resolved: " + resolved.error());
   }
 
   std::unique_ptr<Wire> wire;
   std::string error;
-  const std::size_t count = resolved.endpoints().size();
+  const std::size_t count = addresses.size();
   for (std::size_t i = 0; i < count && !wire; ++i) {
     // Each address gets an equal part of what time is left, so that one dead address does not use it all.
     const Instant now = Clock::now();
     attempt.limit(now + std::max(Clock::duration::zero(), deadline - now) / static_cast<int>(count - i));
-    wire = co_await connect_tcp(worker_, attempt, resolved.endpoints()[i], error);
+    wire = co_await connect_tcp(worker_, attempt, addresses[i], error);
     if (!wire && attempt.given_up()) co_return stopped(Kind::connect, "");
   }
   if (!wire) {

@@ -71,7 +71,7 @@ class UpstreamPool {
   static constexpr std::size_t idle_per_endpoint_max = 512;
   static constexpr std::chrono::seconds default_idle_max{50};
 
-  explicit UpstreamPool(Worker& worker, Clock::duration idle_max = default_idle_max);
+  explicit UpstreamPool(Worker& worker, Clock::duration idle_max = default_idle_max, ResolverOptions resolving = {});
   ~UpstreamPool();
 
   enum class Choice { any, fresh_only };

@@ -35,13 +35,16 @@ inline Endpoint plain(std::uint16_t port, std::string host = "127.0.0.1") {
 struct PoolBench {
   enum Bit : Signal::Bits { progress = 1, watch = 2, readable = 4 };
   net::Worker worker;
-  net::UpstreamPool pool{worker};
+  net::UpstreamPool pool;
   Signal signal;
   bool wanted = true;
   int asked = 0;  // how often still_wanted was
 
   std::variant<Lease, Failure> result;
   bool done = false;
+
+  explicit PoolBench(net::ResolverOptions resolving = {})
+      : pool(worker, net::UpstreamPool::default_idle_max, std::move(resolving)) {}
 
   net::Task<void> acquire_into(const Endpoint& endpoint, Choice choice) {
     net::OpenContext context{signal, progress, watch, {}};

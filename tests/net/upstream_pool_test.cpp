@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
+#include <future>
+#include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "net/pool_bench.hpp"
 #include "support/memory_wire.hpp"
@@ -257,6 +262,56 @@ TEST(UpstreamPool, TriesTheAddressesOfANameInTurn) {
   Lease lease = bench.lease(endpoint);
   ASSERT_TRUE(lease);
   EXPECT_EQ(bench.exchange(lease, "/"), ok);
+}
+
+// Names every host by `answers`, the first of which comes at once and the others when they are let go.
+struct NameServer {
+  explicit NameServer(std::vector<LookedUp> given) : answers(std::move(given)) {}
+  ~NameServer() { let_go(); }
+  ResolverOptions options() {
+    ResolverOptions made;
+    made.keep_for = 0ms;
+    made.look_up = [hold = hold.get_future().share(), given = answers,
+                    asked = std::make_shared<std::atomic<std::size_t>>(0)](const std::string&, std::uint16_t) {
+      const std::size_t nth = (*asked)++;
+      if (nth > 0) hold.wait();
+      return given[std::min(nth, given.size() - 1)];
+    };
+    return made;
+  }
+  void let_go() {
+    if (!std::exchange(gone, true)) hold.set_value();
+  }
+
+  std::vector<LookedUp> answers;
+  std::promise<void> hold;
+  bool gone = false;
+};
+
+LookedUp at_ports(const std::vector<std::uint16_t>& ports) {
+  LookedUp found;
+  for (const std::uint16_t port : ports) found.endpoints.emplace_back(boost::asio::ip::address_v4::loopback(), port);
+  return found;
+}
+
+// The bug: the second address was read from the new answer, which has only one.
+TEST(UpstreamPool, AnAnswerThatComesLateTakesNoAddressFromTheAttemptUnderWay) {
+  const test::SilentPort silent;
+  test::ScriptedUpstream upstream;
+  upstream.answer_always(ok);
+  NameServer names({at_ports({silent.port(), upstream.port()}), at_ports({silent.port()})});
+  Endpoint endpoint = plain(upstream.port(), "provider.test");
+  endpoint.connect_max = 400ms;
+  ResolverOptions options = names.options();
+  options.refresh_max = 1ms;
+  Bench bench(std::move(options));
+  ASSERT_TRUE(bench.lease(endpoint, Choice::fresh_only));
+  bench.begin(endpoint, Choice::fresh_only);
+  const Instant waits_until = Clock::now() + 50ms;  // at the address that is silent, for half of its time
+  test::run_until(bench.worker, [&] { return Clock::now() >= waits_until; });
+  names.let_go();
+  ASSERT_TRUE(bench.finish());
+  EXPECT_TRUE(std::holds_alternative<Lease>(bench.result));
 }
 
 TEST(UpstreamPool, GivesUpWhenNobodyWantsItAnyMore) {
