@@ -7,7 +7,7 @@ namespace {
 
 bool is_usable(const std::optional<AccountHealth::State>& state, const Settings& settings, net::Instant now) {
   if (!state || !settings.breaker_enabled || state->rests_until <= now) return true;
-  if (state->without_money) return false;
+  if (now < state->no_money_until) return false;
   return state->failing_since == net::Instant::max() || now - state->failing_since < settings.breaker_wait_max;
 }
 

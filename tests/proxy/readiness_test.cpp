@@ -63,6 +63,15 @@ TEST_F(ReadinessOf, OneThatWorksIsEnough) {
   EXPECT_FALSE(ready(until - 1ms));
 }
 
+TEST_F(ReadinessOf, OneWithoutMoneyIsAskedAgainAfterItsRestWhateverComesThen) {
+  settings.upstreams.pop_back();
+  const net::Instant until = health.note_no_money("one", {Cause::quota, 402, {}, {}, "pay"}, start);
+  EXPECT_FALSE(ready(until - 1ms));
+  health.note_refusal("one", {Cause::minute_budget, 429, {}, {}, "later"}, until);
+  health.note_rest("one", until + 10s);
+  EXPECT_TRUE(ready(until)) << "this is waited for";
+}
+
 TEST_F(ReadinessOf, BeingToldToComeBackLaterIsYes) {
   settings.upstreams.pop_back();
   health.note_refusal("one", {Cause::minute_budget, 429, {}, {}, "later"}, start);
