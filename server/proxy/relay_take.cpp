@@ -112,8 +112,11 @@ void Relay::take_end() {
     std::vector<std::string_view>& out = session_.context().slices;
     out.clear();
     filter_.finish(out);
-    // Of one that is not whole the end is not here yet.
-    if (opened_) return send(out, ended_early() ? Downstream::End::open : Downstream::End::complete);
+    if (opened_) {
+      // Half an event would be closed like a whole one, and libraries stumble over its JSON.
+      if (ended_early()) return;
+      return send(out, Downstream::End::complete);
+    }
     for (const std::string_view slice : out) held_.append(slice);
   } else if (opened_) {
     send({}, Downstream::End::complete);

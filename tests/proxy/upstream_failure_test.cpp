@@ -208,6 +208,8 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"InsideAnEvent", begun + chunk(chat_event("b").substr(0, 30)), "weir_upstream_truncated"},
         Broken{"InsideAChunk", begun + chunk(chat_event("b")).substr(0, 30), "weir_upstream_truncated"},
         Broken{"AsIfItWereWhole", begun + last_chunk(), "weir_upstream_truncated"},
+        Broken{"AsIfItWereWholeInsideAnEvent", begun + chunk(chat_event("b").substr(0, 30)) + last_chunk(),
+               "weir_upstream_truncated"},
         Broken{"BadChunk", begun + "nonsense\r\n", "weir_upstream_invalid"},
         Broken{"CloseDelimited", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + chat_event("a"),
                "weir_upstream_truncated"},
