@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -67,7 +68,8 @@ Resolver::~Resolver() {
   mailbox_->close();
 }
 
-Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell)
+Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell,
+                     std::chrono::milliseconds patience)
     : resolver_(resolver), key_(std::move(host), port), bell_(bell), old_does_(resolver.worker_.timers(), bell) {
   boost::system::error_code not_an_address;
   const auto address = boost::asio::ip::make_address(key_.first, not_an_address);
@@ -96,7 +98,7 @@ Resolver::Wait::Wait(Resolver& resolver, std::string host, std::uint16_t port, B
     return;
   }
   entry.waiters.push_back(this);
-  if (!endpoints_.empty()) old_does_.arm(old_does_from_ = now + resolver_.options_.refresh_max);
+  if (!endpoints_.empty()) old_does_.arm(old_does_from_ = now + std::min(resolver_.options_.refresh_max, patience / 2));
 }
 
 Resolver::Wait::~Wait() {

@@ -43,7 +43,9 @@ class Resolver {
   // A place in the line for a name; leaves it when destroyed.
   class Wait {
    public:
-    Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell);
+    // `patience`: for all that its waiter wants an address for. An old one comes while there is half of it left.
+    Wait(Resolver& resolver, std::string host, std::uint16_t port, Bell bell,
+         std::chrono::milliseconds patience = std::chrono::milliseconds::max());
     ~Wait();
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;

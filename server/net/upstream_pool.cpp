@@ -249,7 +249,7 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
   const std::string& host = endpoint.proxy ? endpoint.proxy->host : endpoint.host;
   const std::uint16_t port = endpoint.proxy ? endpoint.proxy->port : endpoint.port;
   const std::string where = host + ":" + std::to_string(port);
-  Resolver::Wait resolved(resolver_, host, port, attempt.bell());
+  Resolver::Wait resolved(resolver_, host, port, attempt.bell(), endpoint.connect_max);
   while (!resolved.ready()) {
     const bool go_on = co_await attempt.wait();
     if (!go_on) co_return stopped(Kind::resolve, "the name " + host + " was not resolved in time");

@@ -314,6 +314,17 @@ TEST(UpstreamPool, AnAnswerThatComesLateTakesNoAddressFromTheAttemptUnderWay) {
   EXPECT_TRUE(std::holds_alternative<Lease>(bench.result));
 }
 
+TEST(UpstreamPool, AnOldAddressDoesWhereThereIsLittleTimeToConnect) {
+  test::ScriptedUpstream upstream;
+  upstream.answer_always(ok);
+  NameServer names({at_ports({upstream.port()})});
+  Endpoint endpoint = plain(upstream.port(), "provider.test");
+  endpoint.connect_max = 200ms;  // less than a new answer may take
+  Bench bench(names.options());
+  ASSERT_TRUE(bench.lease(endpoint, Choice::fresh_only));
+  EXPECT_TRUE(bench.lease(endpoint, Choice::fresh_only));
+}
+
 TEST(UpstreamPool, GivesUpWhenNobodyWantsItAnyMore) {
   const test::SilentPort silent;
   const Endpoint endpoint = plain(silent.port());
