@@ -66,6 +66,7 @@ void StreamFilter::take_event(SseItem& item) {
     memo_.learn(item.text, item.data, facts);
     note(facts, item.data);
   }
+  if (!facts.only_usage) unread_ = false;
   const HideUsage hide = options_.hide_usage;
   if (facts.only_usage && (hide == HideUsage::all || hide == HideUsage::total)) return;
   ++events_;

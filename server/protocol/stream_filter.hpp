@@ -94,7 +94,7 @@ class StreamFilter {
 
   bool ended_ = false;
   std::uint64_t finished_ = 0;
-  bool unread_ = false;  // an event too large to be looked into
+  bool unread_ = false;  // the last event was too large to be looked into; usage may follow a last word
   struct Told {
     Usage usage;
     UsageReport report;  // Anthropic's comes in parts

@@ -143,7 +143,8 @@ bool Relay::ended_early() const {
   using protocol::Api;
   const Api api = options_.api;
   const bool known = api == Api::chat || api == Api::completions || api == Api::responses || api == Api::messages;
-  return options_.kind == AnswerKind::events && known && !filter_.finish_seen() && filter_.error_event().empty();
+  if (options_.kind != AnswerKind::events) return false;
+  return filter_.mid_event() || (known && !filter_.finish_seen() && filter_.error_event().empty());
 }
 
 Refusal Relay::no_content() const {

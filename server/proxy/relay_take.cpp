@@ -109,6 +109,7 @@ void Relay::relay_events(std::string_view data) {
 // The body is over.
 void Relay::take_end() {
   if (options_.kind == AnswerKind::events) {
+    if (filter_.mid_event()) return;  // of a large one that went out as it came, the rest is missing: see ended_early()
     std::vector<std::string_view>& out = session_.context().slices;
     out.clear();
     filter_.finish(out);

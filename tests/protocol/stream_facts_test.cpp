@@ -217,6 +217,19 @@ TEST(StreamFacts, OfAnEventAboveTheLimitAreContentAndItsName) {
   EXPECT_FALSE(seen.terminal);
 }
 
+TEST(StreamFacts, AnEventAboveTheLimitMayBeTheLastWordUntilAnotherFollows) {
+  const std::string large = "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(200, 'x') + "\"}}]}\n\n";
+  const std::string usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
+  StreamFilter filter({Api::chat, HideUsage::nothing, 100});
+  std::vector<std::string_view> out;
+  filter.feed(large, out);
+  EXPECT_TRUE(filter.finish_seen());
+  filter.feed(": keep-alive\n\n" + usage, out);
+  EXPECT_TRUE(filter.finish_seen());
+  filter.feed("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", out);
+  EXPECT_FALSE(filter.finish_seen());
+}
+
 TEST(StreamFacts, CountWhatIsAbsorbed) {
   const Observed seen = run_filter({}, ": a\n\n: b\n\nevent: ping\n\ndata: : c\n\ndata: 1\n\n", {}, Ending::clean);
   EXPECT_EQ(seen.keepalives, 4u);

@@ -258,14 +258,30 @@ TEST(UpstreamFailure, CutAfterTheLastWordIsNoFailure) {
 }
 
 TEST(UpstreamFailure, CutInsideALargeEventBreaksTheFraming) {
+  for (const std::string& as_if_it_were_whole : {std::string(), last_chunk()}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request()
+        .send(stream_head() + chunk(chat_event(std::string(3u << 20, 'x')).substr(0, 2u << 20)) + as_if_it_were_whole)
+        .close();
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask_stream));
+    EXPECT_FALSE(client.read_response().complete());
+    EXPECT_EQ(proxy.record().error, "weir_upstream_truncated");
+  }
+}
+
+// Nobody has looked for a last word in the large event, but there is none in the last.
+TEST(UpstreamFailure, CutSomeTimeAfterALargeEventIsToldInTheStream) {
   ScriptedUpstream upstream;
-  upstream.expect_request()
-      .send(stream_head() + chunk(chat_event(std::string(3u << 20, 'x')).substr(0, 2u << 20)))
-      .close();
+  upstream.expect_request().send(stream_head() + chunk(chat_event(std::string(2u << 20, 'x')) + chat_event("b")) +
+                                 last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", ask_stream));
-  EXPECT_FALSE(client.read_response().complete());
+  const HttpMessage answer = client.read_response();
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(code_of(answer), "weir_upstream_truncated");
 }
 
 class CutJson : public ::testing::TestWithParam<Broken> {};
