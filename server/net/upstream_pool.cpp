@@ -16,6 +16,8 @@ using Kind = Failure::Kind;
 
 // A connection that has been idle for longer than this is looked at before use: the peer may have closed it.
 constexpr std::chrono::milliseconds trusted_idle{20};
+// Less than the shortest time for which common servers keep an idle connection open (uvicorn, Node: 5 s).
+constexpr std::chrono::seconds lately{3};
 constexpr std::size_t connect_answer_max = 16 * 1024;
 
 Failure upstream_failure(Kind kind, std::string detail) {
@@ -159,17 +161,18 @@ std::size_t UpstreamPool::idle_connections() const {
   return count;
 }
 
-std::unique_ptr<Connection> UpstreamPool::take_idle(const std::string& key) {
+std::unique_ptr<Connection> UpstreamPool::take_idle(const std::string& key, Choice choice) {
   const auto found = idle_.find(key);
   if (found == idle_.end()) return nullptr;
-  auto connection = take_idle_of(found->second);
+  auto connection = take_idle_of(found->second, choice);
   counts_.idle.set(idle_connections());
   return connection;
 }
 
-std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connections) {
+std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connections, Choice choice) {
   while (!connections.empty()) {
     // The one used last: it is the likeliest to be open, and the others can grow old and go.
+    if (choice == Choice::lately_used && Clock::now() - connections.back().since > lately) return nullptr;
     Idle idle = std::move(connections.back());
     connections.pop_back();
     const auto age = Clock::now() - idle.since;
@@ -177,7 +180,7 @@ std::unique_ptr<Connection> UpstreamPool::take_idle_of(std::deque<Idle>& connect
       connections.clear();
       return nullptr;
     }
-    if (age > trusted_idle || idle.trust == Lease::Trust::look_first) {
+    if (age > trusted_idle || idle.trust == Lease::Trust::look_first || choice == Choice::lately_used) {
       char byte;
       if (idle.connection->wire().try_read(std::span<char>(&byte, 1)).status != IoStep::Status::would_block) continue;
     }
@@ -224,8 +227,8 @@ void UpstreamPool::sweep() {
 }
 
 Task<std::variant<Lease, Failure>> UpstreamPool::acquire(const Endpoint& endpoint, OpenContext context, Choice choice) {
-  if (choice == Choice::any) {
-    if (auto connection = take_idle(endpoint.key)) {
+  if (choice != Choice::fresh_only) {
+    if (auto connection = take_idle(endpoint.key, choice)) {
       counts_.reused.add();
       co_return Lease(*this, endpoint.key, std::move(connection), true);
     }

@@ -74,7 +74,9 @@ class UpstreamPool {
   explicit UpstreamPool(Worker& worker, Clock::duration idle_max = default_idle_max, ResolverOptions resolving = {});
   ~UpstreamPool();
 
-  enum class Choice { any, fresh_only };
+  // lately_used: a kept-alive one only if it has been idle for less than servers keep one open, and after a look at it.
+  // For what must not be sent again when it breaks: nobody can exclude that, but it hardly happens.
+  enum class Choice { any, lately_used, fresh_only };
   // A kept-alive connection, else a new one. Failure with origin upstream, or cancelled when it was not wanted any
   // more. REQUIRES: `endpoint` outlives the lease.
   Task<std::variant<Lease, Failure>> acquire(const Endpoint& endpoint, OpenContext context, Choice choice);
@@ -91,8 +93,8 @@ class UpstreamPool {
     Instant since;
     Lease::Trust trust;
   };
-  std::unique_ptr<Connection> take_idle(const std::string& key);
-  std::unique_ptr<Connection> take_idle_of(std::deque<Idle>& connections);
+  std::unique_ptr<Connection> take_idle(const std::string& key, Choice choice);
+  std::unique_ptr<Connection> take_idle_of(std::deque<Idle>& connections, Choice choice);
   void keep(const std::string& key, std::unique_ptr<Connection> connection, Lease::Trust trust);
   Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
 

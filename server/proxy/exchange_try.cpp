@@ -100,11 +100,11 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
 net::Task<Exchange::Tried> Exchange::try_once() {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
-  // What cannot be sent twice, or must not, never goes on a connection that may have gone stale: nobody can tell
-  // whether the upstream had begun with it.
+  // What cannot be sent twice never goes on a connection that may have gone stale. What must not be is not repeated
+  // when it was sent on one, since nobody can tell whether the upstream had begun with it.
   const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
-  const bool once_only = uploads || view_.has_side_effects || !settings_.retry.after_send;
-  Choice choice = once_only ? Choice::fresh_only : Choice::any;
+  const bool once_only = view_.has_side_effects || !settings_.retry.after_send;
+  Choice choice = uploads ? Choice::fresh_only : once_only ? Choice::lately_used : Choice::any;
   for (;;) {
     // What was made of the body for the try before is gone.
     if (route_.reads_body() && body_pieces_.empty()) {
@@ -128,8 +128,8 @@ net::Task<Exchange::Tried> Exchange::try_once() {
     // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
     // One that breaks only later may have broken under the work, which may have been billed.
     const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
-    const bool stale =
-        failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
+    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset &&
+                       at_once && !(once_only && failure.request_sent);
     if (!take_body_back() || !stale) {
       tried = take_failure(failure);
       co_return tried;

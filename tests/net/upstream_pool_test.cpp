@@ -103,6 +103,21 @@ TEST(UpstreamPool, OpensAFreshOneWhenTheServerClosedTheIdleOne) {
   EXPECT_FALSE(bench.lease(endpoint).reused());
 }
 
+// However short the time since.
+TEST(UpstreamPool, LooksAtOneForWhatMustNotBeSentTwice) {
+  test::ScriptedUpstream upstream;
+  upstream.expect_request().send(ok).close();
+  const Endpoint endpoint = plain(upstream.port());
+  Bench bench;
+  bench.lease(endpoint).give_back();
+  Lease first = bench.lease(endpoint, Choice::lately_used);
+  EXPECT_TRUE(first.reused());
+  EXPECT_EQ(bench.exchange(first, "/"), ok);
+  EXPECT_TRUE(upstream.wait_done());
+  first.give_back();
+  EXPECT_FALSE(bench.lease(endpoint, Choice::lately_used).reused());
+}
+
 TEST(UpstreamPool, DoesNotUseAnIdleOneOnWhichTheServerSpoke) {
   test::ScriptedUpstream upstream;
   upstream.hold().send("HTTP/1.1 408 Request Timeout\r\n\r\n");
