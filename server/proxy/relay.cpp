@@ -240,7 +240,10 @@ net::Task<MaybeRefusal> Relay::run() {
     }
     if (complete_) break;  // more of it than is needed
     if (decoder_.complete()) {
-      if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) co_return no_content();
+      if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) {
+        if (must_speak()) co_return no_content();
+        send({}, Downstream::End::complete);
+      }
       if (ended_early()) {
         MaybeRefusal cut = no_last_word();
         co_return co_await fail(std::move(cut));

@@ -344,6 +344,24 @@ TEST(UpstreamFailure, AnErrorInsideA200IsToldWithAStatusThatSaysSo) {
   }
 }
 
+// What weir does not know may well be empty, also where it looks for the id that a success names.
+TEST(UpstreamFailure, AnEmptyAnswerOfAnUnknownRouteIsNone) {
+  const std::string json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+  for (const std::string& answer : {json + "Content-Length: 0\r\n\r\n", json + "Content-Length: 2\r\n\r\n\n\n",
+                                    json + "Transfer-Encoding: chunked\r\n\r\n" + last_chunk(),
+                                    json + "Transfer-Encoding: chunked\r\n\r\n" + chunk("\n") + last_chunk()}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(answer);
+    TestProxy proxy(settings_for({upstream_at(upstream.port(), "one"), upstream_at(upstream.port(), "two")}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/things/t/cancel", "{}", "x-weir-upstream: one\r\n"));
+    const HttpMessage told = client.read_response();
+    EXPECT_EQ(told.status(), 200) << answer;
+    EXPECT_TRUE(told.complete()) << answer;
+    EXPECT_EQ(proxy.record().outcome, "ok") << answer;
+  }
+}
+
 TEST(UpstreamFailure, CompressedErrorsPassUntouched) {
   const std::string bytes("\x1f\x8b\x08\0", 4);
   ScriptedUpstream upstream;
