@@ -80,6 +80,7 @@ class Relay {
   void relay_json(std::string_view data);
   void note_content(net::Instant now);
   void note_answer();
+  std::chrono::milliseconds byte_gap() const;  // the longest that there may be, now
   MaybeRefusal check_clocks(net::Instant now);
   net::Instant content_deadline() const;
   net::Instant end_deadline() const;

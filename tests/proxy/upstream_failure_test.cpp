@@ -312,14 +312,14 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Status and hint tell more than how it ended.
 TEST(UpstreamFailure, AnErrorThatIsCutOrHangsKeepsItsStatus) {
-  for (const bool hangs : {false, true}) {
+  for (const auto& [hangs, byte_gap] : {std::pair(false, 50ms), std::pair(true, 50ms), std::pair(true, 600'000ms)}) {
     ScriptedUpstream upstream;
     auto& script = upstream.expect_request().send(
         "HTTP/1.1 429 Slow Down\r\nContent-Type: application/json\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\n"
         "{\"error\":{\"mess");
     hangs ? script.expect_end() : script.close();
     proxy::Settings settings = settings_for({upstream_at(upstream.port())});
-    settings.upstreams[0].timeouts.byte_gap = 50ms;
+    settings.upstreams[0].timeouts.byte_gap = byte_gap;
     TestProxy proxy(std::move(settings));
     RawClient client(proxy.port());
     client.send(post("/v1/chat/completions", ask));
