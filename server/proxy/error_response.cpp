@@ -1,7 +1,5 @@
 #include "proxy/error_response.hpp"
 
-#include <algorithm>
-
 #include "protocol/error_body.hpp"
 
 namespace weir::proxy {
@@ -9,7 +7,6 @@ namespace {
 
 constexpr std::string_view invalid_request = "invalid_request_error";
 constexpr std::string_view server_error = "api_error";
-constexpr std::string_view unnamed_error = "upstream_error";  // an upstream's, without a code that can be used
 
 // What comes from outside stands in a message only shortened and without control characters.
 // Not `quoted`: for a std::string that would also be std::quoted, where some other header brings it.
@@ -321,135 +318,6 @@ Refusal upstream_error(int status, const protocol::UpstreamError& error) {
 void say_pointless(Refusal& refusal) {
   std::erase_if(refusal.headers, [](const auto& header) { return header.first == "x-should-retry"; });
   refusal.headers.emplace_back("x-should-retry", "false");
-}
-
-std::string_view error_type(const Refusal& refusal, protocol::Api api) {
-  if (api != protocol::Api::messages) return refusal.type;
-  switch (refusal.status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_error";
-    case 504:
-      return "timeout_error";
-    default:
-      return refusal.status < 500 ? "invalid_request_error" : "api_error";
-  }
-}
-
-std::string_view code_in_header(const Refusal& refusal) {
-  constexpr std::size_t size_max = 64;
-  const std::string& code = refusal.code;
-  const bool plain = std::all_of(code.begin(), code.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
-  return plain && !code.empty() && code.size() <= size_max ? std::string_view(code) : unnamed_error;
-}
-
-std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
-                          bool head_request, std::string_view extra_headers) {
-  protocol::ErrorAnswer answer;
-  answer.type = error_type(refusal, api);
-  answer.code = refusal.code;
-  answer.message = refusal.message;
-  answer.param = refusal.param;
-  const std::string body = protocol::write_error_body(answer, api, request_id);
-  std::string out = "HTTP/1.1 " + std::to_string(refusal.status) + " ";
-  out += reason_phrase(refusal.status);
-  out += "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\nx-request-id: ";
-  out += request_id;
-  out += "\r\nx-weir-error: ";
-  out += code_in_header(refusal);
-  out += "\r\n";
-  if (refusal.status == 426) {
-    // RFC 9110 §15.5.22 wants to hear what to upgrade to; what weir means is plain HTTP.
-    out += "upgrade: HTTP/1.1\r\nconnection: upgrade, close\r\n";
-  } else if (!keep_alive || refusal.close) {
-    out += "connection: close\r\n";
-  }
-  for (const auto& [name, value] : refusal.headers) out.append(name).append(": ").append(value).append("\r\n");
-  out += extra_headers;
-  out += "\r\n";
-  if (!head_request) out += body;
-  return out;
-}
-
-std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 201:
-      return "Created";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 206:
-      return "Partial Content";
-    case 301:
-      return "Moved Permanently";
-    case 302:
-      return "Found";
-    case 304:
-      return "Not Modified";
-    case 307:
-      return "Temporary Redirect";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 402:
-      return "Payment Required";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 422:
-      return "Unprocessable Content";
-    case 426:
-      return "Upgrade Required";
-    case 429:
-      return "Too Many Requests";
-    case 499:
-      return "Client Closed Request";  // nginx's number, and Google's for a cancelled call
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 508:
-      return "Loop Detected";
-    case 529:
-      return "Overloaded";
-    default:
-      return "Status";
-  }
 }
 
 }  // namespace weir::proxy

@@ -81,6 +81,8 @@ Refusal nothing_waits(std::string_view request_id);
 Refusal shutting_down();
 Refusal no_upstream(std::string_view why);
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream);
+// The code of an upstream's error that has none, or none that can be used.
+inline constexpr std::string_view unnamed_error = "upstream_error";
 // An upstream's own error, for a client that can no longer be given it as it came. One with status 200 looks like an
 // answer to libraries: it is told with a status that does not.
 Refusal upstream_error(int status, const protocol::UpstreamError& error);
