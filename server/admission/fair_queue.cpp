@@ -129,9 +129,9 @@ void FairQueue::take_turns_of(Share& share, Lane& lane) {
   if (order) order->push(lane);
 }
 
-void FairQueue::stand(Lane& lane, Priority aged) {
+bool FairQueue::stand(Lane& lane, Priority aged) {
   take_turns_of(lane.of->shares[static_cast<std::size_t>(aged)], lane);
-  catch_up(lane);
+  return catch_up(lane);
 }
 
 Lane& FairQueue::push(Waiting& request, const LaneAddress& address) {
@@ -216,9 +216,9 @@ Amount FairQueue::queued_of(const KeyTurns& key) {
   return sum;
 }
 
-bool FairQueue::rejoin(Lane& lane) {
+bool FairQueue::catch_up(Lane& lane) {
   Share& share = *lane.share;
-  bool moved = catch_up(lane);
+  bool moved = catch_up_sub_lanes(lane);
   if (const Tag least = time_of(share) - catch_up_max; share.tag < least) {
     move_tag(share, least);
     moved = true;
@@ -230,7 +230,7 @@ bool FairQueue::rejoin(Lane& lane) {
   return moved;
 }
 
-bool FairQueue::catch_up(Lane& lane) {
+bool FairQueue::catch_up_sub_lanes(Lane& lane) {
   const Tag least = lane.of->time - catch_up_max;
   bool moved = false;
   for (; !lane.empty() && lane.ready.top()->sub->tag < least; moved = true) move_tag(*lane.ready.top()->sub, least);

@@ -110,12 +110,13 @@ class FairQueue {
   // The first of a lane goes, and tags move; a lane that becomes empty leaves its order. Returns the sub-lane, which
   // counts it as running. The lane's share is charged.
   SubLane& serve(Lane& lane);
-  // The lane takes its key's turns in the class its head has aged to.
-  void stand(Lane& lane, Priority aged);
-  // It was held up by a budget that is not the account's, and stands in the order again: its share and its sub-lanes
-  // may catch up on some of the turns they missed, not on all of them, or they would keep everybody else waiting. True:
-  // that moved some of them.
-  bool rejoin(Lane& lane);
+  // The lane takes its key's turns in the class its head has aged to, and may catch up there. True: as below.
+  bool stand(Lane& lane, Priority aged);
+  // A budget that is not the account's held up this lane, or another one of its key: its share and its sub-lanes may
+  // catch up on some of the turns they missed, not on all of them, or they would keep everybody else waiting. Asked
+  // when a call joins the lane, and when the lane stands in the order again. True: that moved some of them, and the
+  // lanes of the key may have other heads.
+  bool catch_up(Lane& lane);
   // A served request came to so many tokens more (or less) than it was counted for, and is over.
   void settle(SubLane& sub, Share& charged, Tokens difference);
 
@@ -161,7 +162,7 @@ class FairQueue {
   void go(Share& share, std::uint32_t requests);
   void take_turns_of(Share& share, Lane& lane);
   void join(Share& share, Group* group);
-  bool catch_up(Lane& lane);
+  bool catch_up_sub_lanes(Lane& lane);
   void move_tag(SubLane& sub, Tag tag);
   void move_tag(Share& share, Tag tag);
   void count_turn(Share& share, Tokens tokens);

@@ -156,6 +156,7 @@ void Scheduler::enqueue(Call& call) {
   Lane& lane = account.queue->push(call, address);
   std::string().swap(call.submission.sub_lane);  // the sub-lane knows its name
   if (!lane.in) account.queue->order().push(lane);
+  if (account.queue->catch_up(lane)) caught_up(lane);
   stand(lane);
   if (&lane.head() != &call) return;
   // At the head of its lane: news for whoever decides about the lane.

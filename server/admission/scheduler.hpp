@@ -289,6 +289,7 @@ class Scheduler {
   void decided(Lane& lane);
   void stand(Lane& lane);
   void moved(const Share& share);
+  void caught_up(Lane& lane);
   void settle_turn(Call& call, Tokens difference);
   void wake_at(Place& place, Instant when);
   void mark(Place& place);

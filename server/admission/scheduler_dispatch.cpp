@@ -216,10 +216,7 @@ void Scheduler::let_out(Place& from, Parking& parking, Lane& lane) {
   Place& account = place(lane.account);
   account.queue->order().push(lane);
   account.queue->parked();
-  if (account.queue->rejoin(lane)) {
-    moved(*lane.share);
-    mark(from);  // the next one there may come before it now
-  }
+  if (account.queue->catch_up(lane)) caught_up(lane);
   mark(account);
 }
 
@@ -244,9 +241,11 @@ void Scheduler::stand(Lane& lane) {
   const Priority aged =
       static_cast<Priority>(std::max<std::int64_t>(0, static_cast<std::int64_t>(lane.priority) - steps));
   if (lane.share->priority != aged) {
-    place(lane.account).queue->stand(lane, aged);
+    const bool tags_moved = place(lane.account).queue->stand(lane, aged);
     if (lane.released_from != no_budget) mark(place(lane.released_from));
     mark(place(lane.parked_on != no_budget ? lane.parked_on : lane.account));
+    // It may have another head now: then it stands as that one has aged. This ends, as tags move up to a bound.
+    if (tags_moved) return caught_up(lane);
   }
   if (aged == Priority::interactive) return;
   lane.ages_at = arrived + (steps + 1) * limits_.age_step;
@@ -268,6 +267,14 @@ void Scheduler::moved(const Share& share) {
     if (lane->parked_on != no_budget) mark(place(lane->parked_on));
     if (lane->released_from != no_budget) mark(place(lane->released_from));
   }
+}
+
+// The turns of a lane have gone further without a call that did it: who waits beside it may come before it now.
+void Scheduler::caught_up(Lane& lane) {
+  moved(*lane.share);
+  mark(place(lane.account));
+  if (lane.parked_on != no_budget) mark(place(lane.parked_on));
+  if (lane.released_from != no_budget) mark(place(lane.released_from));
 }
 
 void Scheduler::settle_turn(Call& call, Tokens difference) {

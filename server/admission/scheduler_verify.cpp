@@ -48,15 +48,21 @@ std::string Scheduler::verify(Instant now) {
     agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
     agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);
     if (!each.queue) continue;
-    Tokens lanes = 0, ageing = 0;
+    Tokens lanes = 0, ageing = 0, classes = 0;
     each.queue->each_lane([&](const Lane& lane) {
       lanes += !lane.empty() && !lane.in;
       const bool can_age = !lane.empty() && lane.share->priority > Priority::interactive;
       ageing += can_age != (lane.age_place != not_in_heap);
-      ageing += can_age && lane.ages_at <= lane.head().arrived;
+      if (lane.empty()) return;
+      // When its head has aged to the class it stands in, and to the next one.
+      const auto steps = static_cast<std::int64_t>(lane.priority) - static_cast<std::int64_t>(lane.share->priority);
+      const Instant aged = lane.head().arrived + steps * limits_.age_step;
+      classes += steps > 0 && aged > now_;
+      classes += can_age && lane.ages_at != aged + limits_.age_step;
     });
     agree(name + " lanes in no order", lanes, 0);
     agree(name + " lanes that do not age", ageing, 0);
+    agree(name + " lanes in a class that their heads have not aged to", classes, 0);
     wrong += each.queue->verify();
   }
   return wrong;

@@ -688,5 +688,80 @@ TEST(FairOrder, WhoWasHeldUpForLongDoesNotTakeEverythingAfterwards) {
   EXPECT_GT(got.at('p'), 100'000);
 }
 
+// One call that waits for a model kept the turns of all that its key, its sub-lane or its team has at other models.
+void pause(Desk& desk, const std::string& model, Duration time) {
+  Rng rng(1);
+  UpstreamReport report;
+  report.budget = desk.scheduler.budget(Scope::model, model);
+  report.pause_until = desk.now + time;
+  desk.scheduler.observe(report, desk.now, rng);
+}
+
+TEST(FairOrder, ACallThatIsHeldUpSavesNoTurnsForTheOthersOfItsKey) {
+  Desk desk(one_at_a_time());
+  pause(desk, "m", 1h);
+  desk.submit("k_held_up", {.key = "k", .model = "m"});
+  fill(desk, "j", 60, {.key = "j", .model = "n", .tokens = 10'000});
+  EXPECT_EQ(shares(desk, 10'000, 600'000).at('j'), 600'000);
+  fill(desk, "k", 40, {.key = "k", .model = "n", .tokens = 10'000});
+  fill(desk, "j_", 40, {.key = "j", .model = "n", .tokens = 10'000});
+  const auto got = shares(desk, 10'000, 400'000);
+  EXPECT_NEAR(got.at('k'), 200'000 + 65'536 / 2, 15'000);
+}
+
+TEST(FairOrder, ACallThatIsHeldUpSavesNoTurnsForTheOthersOfItsSubLane) {
+  Desk desk(one_at_a_time());
+  pause(desk, "m", 1h);
+  desk.submit("a_held_up", {.model = "m", .lane = "a"});
+  fill(desk, "b", 60, {.model = "n", .lane = "b", .tokens = 10'000});
+  EXPECT_EQ(shares(desk, 10'000, 600'000).at('b'), 600'000);
+  fill(desk, "a", 40, {.model = "n", .lane = "a", .tokens = 10'000});
+  fill(desk, "b_", 40, {.model = "n", .lane = "b", .tokens = 10'000});
+  const auto got = shares(desk, 10'000, 400'000);
+  EXPECT_NEAR(got.at('a'), 200'000 + 65'536 / 2, 15'000);
+}
+
+TEST(FairOrder, ACallThatIsHeldUpSavesNoTurnsForTheOtherKeysOfItsTeam) {
+  Desk desk(one_at_a_time({limited(Scope::team, "t", {}, 1)}));
+  pause(desk, "m", 1h);
+  desk.submit("held_up", {.key = "h", .team = "t", .model = "m"});
+  fill(desk, "j", 60, {.key = "j", .model = "n", .tokens = 10'000});
+  EXPECT_EQ(shares(desk, 10'000, 600'000).at('j'), 600'000);
+  fill(desk, "k", 40, {.key = "k", .team = "t", .model = "n", .tokens = 10'000});
+  fill(desk, "j_", 40, {.key = "j", .model = "n", .tokens = 10'000});
+  const auto got = shares(desk, 10'000, 400'000);
+  EXPECT_NEAR(got.at('k'), 200'000 + 65'536 / 2, 15'000);
+}
+
+TEST(FairOrder, ACallThatIsHeldUpSavesNoTurnsForThoseWhoAgeToItsClass) {
+  Desk desk(one_at_a_time());
+  pause(desk, "m", 1h);
+  desk.submit("k_held_up", {.key = "k", .model = "m"});
+  fill(desk, "j", 60, {.key = "j", .model = "n", .tokens = 10'000});
+  EXPECT_EQ(shares(desk, 10'000, 600'000).at('j'), 600'000);
+  fill(desk, "k", 40, {.key = "k", .model = "n", .priority = Priority::background, .tokens = 10'000});
+  desk.now += 61s;
+  fill(desk, "j_", 40, {.key = "j", .model = "n", .tokens = 10'000});
+  const auto got = shares(desk, 10'000, 400'000);
+  EXPECT_NEAR(got.at('k'), 200'000 + 65'536 / 2, 15'000);
+}
+
+// Catching up may give a lane another head, which has not aged; the books tell.
+TEST(FairOrder, ALaneIsAsImportantAsTheHeadThatCatchingUpGivesIt) {
+  Limits limits = one_at_a_time();
+  limits.age_step = 30s;
+  Desk desk(limits);
+  pause(desk, "m", 1h);
+  desk.submit("c", {.model = "n", .lane = "c", .tokens = 100});
+  EXPECT_EQ(desk.pass(), "c");
+  desk.settle("c");
+  desk.submit("young", {.model = "m", .lane = "c", .priority = Priority::background});
+  desk.submit("old", {.model = "m", .lane = "a", .priority = Priority::background, .arrived = start - 20s});
+  fill(desk, "b", 60, {.model = "n", .lane = "b", .tokens = 10'000});
+  EXPECT_EQ(shares(desk, 10'000, 600'000).at('b'), 600'000);
+  desk.now += 10s;
+  EXPECT_EQ(desk.pass(), "");
+}
+
 }  // namespace
 }  // namespace weir::admission
