@@ -219,10 +219,21 @@ void WindowMeter::forgive(Instant sent_at) {
   slice_debts_.take_back(sent_at, all);
 }
 
-// Slices and the even rate keep the first charge beside the second: that is a moment's use.
 void WindowMeter::unsend(Tokens arrival, Instant sent_at, Instant now) {
+  const Tokens owed = debts_.sum();
   correct(sent_at, -arrival, now);
+  const Tokens unpaid = owed - debts_.sum();
+  // The even rate may have gone on since: what of the charge is past by now is not given back a second time.
+  if (limit_.limit && limit_.burst)
+    even_until_ -= std::max(Duration::zero(), time_for(arrival - unpaid) - (now - sent_at));
+  if (slices_) unsend_slices(std::min(arrival, slice_limit()), sent_at);
   reserved_ += arrival;
+}
+
+// Slices that were paid since keep their part until they are over.
+void WindowMeter::unsend_slices(Tokens first, Instant sent_at) {
+  slice_debts_.take_back(sent_at, std::numeric_limits<Tokens>::max());
+  slices_->take_back(slices_->leaves_after(sent_at), first);
 }
 
 void WindowMeter::assume_spent(Instant until) {

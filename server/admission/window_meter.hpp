@@ -76,6 +76,7 @@ class WindowMeter {
   void book(Instant at, Tokens amount);
   void book_until(Instant leaves, Tokens amount);
   void book_slices(Instant at, Tokens amount);
+  void unsend_slices(Tokens first, Instant sent_at);
   void gone(Instant left, Tokens amount);
   void assume_past(Instant now);
   void seed_slices(Instant now);

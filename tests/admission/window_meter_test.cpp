@@ -424,6 +424,62 @@ TEST(WindowMeter, WhatDidNotArriveIsOnItsWayAgain) {
   EXPECT_TRUE(send(meter, 1, start + 121s));
 }
 
+TEST(WindowMeter, WhatDidNotArriveGivesItsSlicesBack) {
+  WindowLimit limit = limited(6'000);
+  limit.pacing = 1s;  // 100
+  WindowMeter meter(limit);
+  EXPECT_FALSE(send(meter, 1, start - 2s));  // or it would be idle, and take anything
+  EXPECT_FALSE(send(meter, 3'000, start));
+  meter.advance(start + 10ms);
+  meter.unsend(3'000, start, start + 10ms);
+  EXPECT_TRUE(send(meter, 1, start + 10ms)) << "it is on its way again";
+  meter.release(3'000);
+  EXPECT_FALSE(send(meter, 100, start + 10ms));
+  EXPECT_TRUE(send(meter, 1, start + 10ms));
+}
+
+TEST(WindowMeter, WhatDidNotArriveGivesTheEvenRateBack) {
+  WindowLimit limit = limited(600);  // 10 a second
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter meter(limit);
+  EXPECT_FALSE(send(meter, 40, start));
+  EXPECT_FALSE(send(meter, 60, start));
+  meter.advance(start + 10ms);
+  meter.unsend(60, start, start + 10ms);
+  meter.release(60);
+  EXPECT_FALSE(send(meter, 59, start + 10ms));
+  EXPECT_TRUE(send(meter, 3, start + 10ms));
+}
+
+// Six of the 60 tokens' seconds have passed by themselves, and others have taken turns since.
+TEST(WindowMeter, TheEvenRateIsNotGivenBackTwice) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter meter(limit);
+  EXPECT_FALSE(send(meter, 60, start));
+  EXPECT_FALSE(send(meter, 100, start + 6s));
+  meter.unsend(60, start, start + 6s);
+  meter.release(60);
+  EXPECT_TRUE(send(meter, 3, start + 6s));
+}
+
+// A call larger than the limit: what it owes has been given back already.
+TEST(WindowMeter, WhatDidNotArriveOwesTheEvenRateNothing) {
+  WindowLimit limit = limited(600);
+  limit.burst = 100;
+  limit.guard = 0ms;
+  WindowMeter meter(limit);
+  EXPECT_FALSE(send(meter, 2'000, start));
+  meter.unsend(2'000, start, start);
+  meter.release(2'000);
+  EXPECT_EQ(meter.used(), 0);
+  EXPECT_FALSE(send(meter, 1, start));
+  EXPECT_FALSE(send(meter, 99, start));
+  EXPECT_TRUE(send(meter, 3, start));
+}
+
 TEST(WindowMeter, PacingCountsWhatIsReserved) {
   WindowLimit limit = limited(6'000);
   limit.pacing = 1s;
