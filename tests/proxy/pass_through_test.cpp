@@ -120,7 +120,7 @@ TEST(PassThrough, CallersSeeTheBudgetsOfTheAccountTheyBringAndNobodyElses) {
     EXPECT_EQ(client.read_response().status(), 200);
   }
   const std::string text = me(alice);
-  EXPECT_NE(text.find(R"({"share":1,"scope":"upstream","name":"up@key-)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"({"scope":"upstream","name":"up@key-)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("rpm":{"limit":10,"used":2,)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"({"scope":"model","name":"up@key-)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("tpm":{"limit":5000,)"), std::string::npos) << text;
