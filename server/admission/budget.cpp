@@ -249,7 +249,7 @@ void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) 
 }
 
 void Budget::forgive(const Cost& cost, Instant sent_at) {
-  for (WindowMeter& each : windows_) each.forgive(sent_at);
+  for (const Meter meter : window_meters) window(meter).forgive(on_arrival(meter, cost), sent_at);
   const auto day = limits_.limit(Meter::tokens_day);
   if (day && cost.tokens > *day) tokens_day_.correct(sent_at, -cost.tokens);
   next_change_ = Instant::min();

@@ -213,10 +213,10 @@ void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
   }
 }
 
-void WindowMeter::forgive(Instant sent_at) {
-  constexpr Tokens all = std::numeric_limits<Tokens>::max();
-  spend_evenly(-debts_.take_back(sent_at, all), sent_at);
-  slice_debts_.take_back(sent_at, all);
+// Of calls that were sent at the same instant each gives back no more than it was charged.
+void WindowMeter::forgive(Tokens arrival, Instant sent_at) {
+  spend_evenly(-debts_.take_back(sent_at, arrival), sent_at);
+  slice_debts_.take_back(sent_at, arrival);
 }
 
 void WindowMeter::unsend(Tokens arrival, Instant sent_at, Instant now) {

@@ -52,7 +52,7 @@ class WindowMeter {
   // and more is taken from what has yet to be paid first.
   void correct(Instant sent_at, Tokens difference, Instant now);
   // What was sent then has come to nothing, and what it has yet to pay is not asked for.
-  void forgive(Instant sent_at);
+  void forgive(Tokens arrival, Instant sent_at);
   // What was sent then did not arrive and is to be sent again: it is reserved once more.
   void unsend(Tokens arrival, Instant sent_at, Instant now);
   // Behaves as if the limit had been used up until then.
