@@ -24,6 +24,7 @@ std::string charge_text(const proxy::Charge& charge) {
 
 std::string caps_text(const std::vector<proxy::OutputCap>& caps) {
   std::vector<std::string> items;
+  items.reserve(caps.size());
   for (const proxy::OutputCap& cap : caps)
     items.push_back(cap.parameter + ": " + (cap.includes_thinking ? "answer-and-thinking" : "answer"));
   const std::string list = list_of(items);
@@ -122,6 +123,7 @@ void describe_upstream(std::ostream& out, const proxy::Upstream& upstream) {
                                         : "not served");
   }
   std::vector<std::string> headers;
+  headers.reserve(upstream.headers.size());
   for (const auto& header : upstream.headers) headers.push_back(header.first);
   if (!headers.empty()) out << "\n    headers: " << list_of(headers);
   if (!upstream.query.empty()) out << "\n    query: " << list_of(query_names(upstream.query));

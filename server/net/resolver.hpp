@@ -51,8 +51,9 @@ class Resolver {
     Wait& operator=(const Wait&) = delete;
     // The bell rings when it becomes true; it may be from the start.
     bool ready() const { return ready_ || Clock::now() >= old_does_from_; }
-    // REQUIRES: ready(). Empty: the name could not be resolved.
-    const Endpoints& endpoints() const { return endpoints_; }
+    // REQUIRES: ready(). As they are now: an answer that comes after an old one did changes them. Empty: the name could
+    // not be resolved.
+    Endpoints endpoints() const { return endpoints_; }
     const std::string& error() const { return error_; }
 
    private:

@@ -257,7 +257,6 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
     const bool go_on = co_await attempt.wait();
     if (!go_on) co_return stopped(Kind::resolve, "the name " + host + " was not resolved in time");
   }
-  // As they are now: a new answer that comes while an old one is tried changes them under the attempt.
   const Resolver::Endpoints addresses = resolved.endpoints();
   if (addresses.empty()) {
     co_return upstream_failure(Kind::resolve, "the name " + host + " cannot be resolved: " + resolved.error());
