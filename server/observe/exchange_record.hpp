@@ -48,7 +48,7 @@ struct ExchangeRecord {
   std::optional<double> cost;  // by the dated prices of the provider file; nullopt: not known
   std::string currency;
   std::chrono::microseconds duration{0};
-  std::optional<std::chrono::microseconds> queued;  // in line for budget, over all attempts
+  std::optional<std::chrono::microseconds> queued;  // in line for budget, over all attempts; nullopt: it had no place
   std::chrono::milliseconds queued_upstream{0};     // in the line of another weir that is the upstream, as it says
   std::optional<std::uint64_t> reserved_tokens;
   std::optional<std::chrono::microseconds> first_byte, first_content;  // since the request's head was read

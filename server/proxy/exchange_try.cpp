@@ -65,7 +65,7 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
     turn_.bound_wait(recovery_.patience_ends(Clock::now()));
     const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
     auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);
-    record_.queued = turn_.queued();
+    if (turn_.had_place()) record_.queued = turn_.queued();
     record_.heartbeats_sent = heartbeat_.sent();
     if (refused) {
       if (route_.reads_body() && refused->status == 429) {

@@ -90,6 +90,8 @@ class Turn {
   }
 
   Duration queued() const { return queued_; }  // over all attempts
+  // It has stood in line, however shortly; false: it was turned away at once.
+  bool had_place() const { return had_place_; }
   net::Instant arrived() const { return request_.arrived; }
   net::Instant deadline() const { return request_.since + request_.wait_bound; }
   admission::Tokens input() const { return request_.own.input; }  // estimated

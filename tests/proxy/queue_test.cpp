@@ -70,6 +70,26 @@ TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
   EXPECT_EQ(upstream.requests().size(), 1u);
 }
 
+TEST(Queue, WhoIsTurnedAwayAtOnceHasNoTimeInLine) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  proxy::Settings settings = one_at_a_time(upstream.port());
+  settings.queue.wait_max = 0ms;
+  TestProxy proxy(std::move(settings));
+  RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
+  first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  first.read_until(chat_event("a"));
+  second.send(ask);
+  EXPECT_EQ(second.read_response().status(), 429);
+  std::string metrics;
+  EXPECT_TRUE(wait_for([&] {
+    operators.send(get("/metrics"));
+    metrics = operators.read_response().body;
+    return metrics.find("weir_rejections_total{reason=\"weir_deadline\"} 1") != std::string::npos;
+  })) << metrics;
+  EXPECT_EQ(metrics.find("weir_queue_wait_seconds_count{"), std::string::npos) << metrics;
+}
+
 // "waits for ... (1 of 1 taken)": the sentence without the time, which passes.
 std::string why_in(const std::string& body) {
   const auto begin = body.find("waits for "), end = body.find(';', begin);
