@@ -103,6 +103,4 @@ std::string_view code_in_header(const Refusal& refusal);
 std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
                           bool head_request, std::string_view extra_headers);
 
-std::string_view reason_phrase(int status);
-
 }  // namespace weir::proxy

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "net/reason_phrase.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -160,7 +162,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   std::string out;
   out.reserve(512);  // it is kept until the first content
   out += "HTTP/1.1 " + std::to_string(upstream.status) + " ";
-  out += reason_phrase(upstream.status);
+  out += net::reason_phrase(upstream.status);
   out += "\r\n";
   const bool has_connection = upstream.find("connection") != nullptr;
   bool has_cache_control = false, has_type = false;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "net/reason_phrase.hpp"
 #include "protocol/error_body.hpp"
 #include "proxy/readiness.hpp"
 
@@ -9,7 +10,7 @@ namespace weir::proxy {
 std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
                          bool keep_alive) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
-  out += reason_phrase(status);
+  out += net::reason_phrase(status);
   out += "\r\n";
   if (status != 204) {
     out += "content-type: ";

@@ -1,6 +1,7 @@
 // Of error_response.hpp: a refusal as the bytes of an answer.
 #include <algorithm>
 
+#include "net/reason_phrase.hpp"
 #include "protocol/error_body.hpp"
 #include "proxy/error_response.hpp"
 
@@ -45,7 +46,7 @@ std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string
   answer.param = refusal.param;
   const std::string body = protocol::write_error_body(answer, api, request_id);
   std::string out = "HTTP/1.1 " + std::to_string(refusal.status) + " ";
-  out += reason_phrase(refusal.status);
+  out += net::reason_phrase(refusal.status);
   out += "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\nx-request-id: ";
   out += request_id;
   out += "\r\nx-weir-error: ";
@@ -62,77 +63,6 @@ std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string
   out += "\r\n";
   if (!head_request) out += body;
   return out;
-}
-
-std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 201:
-      return "Created";
-    case 202:
-      return "Accepted";
-    case 204:
-      return "No Content";
-    case 206:
-      return "Partial Content";
-    case 301:
-      return "Moved Permanently";
-    case 302:
-      return "Found";
-    case 304:
-      return "Not Modified";
-    case 307:
-      return "Temporary Redirect";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 402:
-      return "Payment Required";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 422:
-      return "Unprocessable Content";
-    case 426:
-      return "Upgrade Required";
-    case 429:
-      return "Too Many Requests";
-    case 499:
-      return "Client Closed Request";  // nginx's number, and Google's for a cancelled call
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 508:
-      return "Loop Detected";
-    case 529:
-      return "Overloaded";
-    default:
-      return "Status";
-  }
 }
 
 }  // namespace weir::proxy

@@ -47,6 +47,4 @@ std::string limit_headers(Voice voice, const MeterView& requests, const MeterVie
 // "12ms", "7.66s", "6m0s", "1h0m0s": Go's way, as OpenAI writes resets.
 std::string go_duration(Duration duration);
 
-std::string_view reason_phrase(int status);
-
 }  // namespace weir::simulator

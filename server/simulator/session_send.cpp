@@ -3,6 +3,7 @@
 #include <ctime>
 #include <limits>
 
+#include "net/reason_phrase.hpp"
 #include "simulator/gzip.hpp"
 #include "simulator/session.hpp"
 #include "simulator/text.hpp"
@@ -234,7 +235,7 @@ std::string Session::write_head(const Reply& reply, std::int64_t length) {
     char text[40];
     desk_.date.assign(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
   }
-  std::string head = join("HTTP/1.1 ", reply.status, " ", reason_phrase(reply.status), "\r\nDate: ", desk_.date,
+  std::string head = join("HTTP/1.1 ", reply.status, " ", net::reason_phrase(reply.status), "\r\nDate: ", desk_.date,
                           "\r\nContent-Type: ", reply.content_type, "\r\n");
   if (reply.behaviour.gzip && !reply.stream) head += "Content-Encoding: gzip\r\n";
   if (length >= 0) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "net/reason_phrase.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -106,7 +108,7 @@ TEST(ErrorResponse, EveryRefusalHasItsStatusCodeAndHints) {
     EXPECT_EQ(value_of(row.refusal, "x-should-retry"), row.should_retry);
     EXPECT_EQ(value_of(row.refusal, "retry-after"), row.retry_after);
     EXPECT_FALSE(row.refusal.message.empty());
-    EXPECT_NE(reason_phrase(row.status), "Status");
+    EXPECT_NE(net::reason_phrase(row.status), "Status");
   }
 }
 
