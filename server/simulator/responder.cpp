@@ -23,6 +23,11 @@ std::int64_t unix_time() {
   return static_cast<std::int64_t>(std::time(nullptr));
 }
 
+// HEAD is GET whose answer goes out without its body.
+bool reads(const net::RequestHead& head) {
+  return head.method == "GET" || head.method == "HEAD";
+}
+
 std::string model_json(std::string_view id) {
   return join(R"({"id":)", json_quote(id), R"(,"object":"model","created":1735000000,"owned_by":"simulated"})");
 }
@@ -301,7 +306,7 @@ void Responder::store_response(const Answer& answer, std::string json) {
 Reply Responder::look_up(Context& context) {
   const Request& request = context.request;
   const std::string& id = request.target.id;
-  const bool get = request.head.method == "GET";
+  const bool get = reads(request.head);
   switch (request.target.route) {
     case Route::models: {
       if (!get) break;
@@ -333,7 +338,7 @@ Reply Responder::look_up(Context& context) {
 Reply Responder::files(Context& context) {
   Request& request = context.request;
   const std::string& id = request.target.id;
-  const bool get = request.head.method == "GET";
+  const bool get = reads(request.head);
   if (request.upload) {
     StoredFile stored{request.upload->finish(), unix_time()};
     if (!stored.file.well_formed)

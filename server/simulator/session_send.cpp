@@ -198,6 +198,7 @@ net::Task<Session::Ending> Session::send_document(Reply& reply, Delivery& delive
 net::Task<Session::Ending> Session::send_pattern(std::uint64_t bytes, Delivery& delivery) {
   std::string block(64 * 1024, '\0');
   for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<char>('a' + i % 26);
+  if (request_.head.method == "HEAD") bytes = 0;
   for (std::uint64_t sent = 0; sent < bytes;) {
     const std::uint64_t now = std::min<std::uint64_t>(block.size(), bytes - sent);
     delivery.body(std::string_view(block).substr(0, static_cast<std::size_t>(now)));

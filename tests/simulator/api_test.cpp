@@ -289,6 +289,20 @@ TEST_F(Api, ModelsAndBalance) {
   EXPECT_EQ(at(client_.get("/user/balance").body, "/balance_infos/0/currency"), "CNY");
 }
 
+TEST_F(Api, HeadIsAnsweredLikeGetWithoutTheBody) {
+  for (const std::string path : {"/v1/models", "/v1/models/deepseek-r1", "/v1/files", "/v1/files/file-sim-9/content"}) {
+    const Response get = client_.get(path);
+    EXPECT_EQ(get.status, 200) << path;
+    Client client(simulator_.port());
+    client.send("HEAD " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    const Response head = client.receive();
+    EXPECT_EQ(head.status, 200) << path;
+    EXPECT_EQ(head.header("content-length"), std::to_string(get.body.size())) << path;
+    EXPECT_EQ(head.end, Response::End::closed) << path;
+    EXPECT_EQ(head.body, "") << path;
+  }
+}
+
 TEST_F(Api, FilesComeBackAsTheyWere) {
   std::string content(3u << 20, '\0');
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 % 256);
