@@ -39,7 +39,27 @@ class Failover : public ::testing::Test {
     return made;
   }
 
+  // Each takes one call at a time.
+  proxy::Settings one_at_a_time() {
+    proxy::Settings made = settings();
+    for (proxy::Upstream& each : made.upstreams) each.limits.concurrency = 1;
+    return made;
+  }
+
   ScriptedUpstream first, second;
+};
+
+// Three calls to two accounts that take one at a time: the first two have begun, the third waits.
+struct BusyAccounts {
+  BusyAccounts(TestProxy& proxy, const ScriptedUpstream& first, const ScriptedUpstream& second)
+      : one(proxy.port()), two(proxy.port()), three(proxy.port()) {
+    one.send(post("/v1/chat/completions", ask));
+    EXPECT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
+    two.send(post("/v1/chat/completions", ask));
+    EXPECT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
+    three.send(post("/v1/chat/completions", ask));
+  }
+  RawClient one, two, three;
 };
 
 HttpMessage call(TestProxy& proxy, const std::string& body = ask, std::string_view headers = {}) {
@@ -126,18 +146,12 @@ TEST_F(Failover, ACallThatWaitsForAnAccountLeavesItWhenThatIsFoundWithoutMoney) 
   first.expect_request().hold().send(refusal("insufficient_quota"));
   second.expect_request().hold().send(answer_of("second"));
   for (int i = 0; i < 2; ++i) second.expect_request().send(answer_of("second"));
-  proxy::Settings made = settings();
-  for (proxy::Upstream& each : made.upstreams) each.limits.concurrency = 1;
-  TestProxy proxy(made);
-  RawClient one(proxy.port()), two(proxy.port()), three(proxy.port());
-  one.send(post("/v1/chat/completions", ask));
-  ASSERT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
-  two.send(post("/v1/chat/completions", ask));
-  ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
-  three.send(post("/v1/chat/completions", ask));
+  TestProxy proxy(one_at_a_time());
+  BusyAccounts busy(proxy, first, second);
   first.release();
   second.release();
-  for (RawClient* client : {&one, &two, &three}) EXPECT_EQ(client->read_response().field("x-weir-upstream"), "second");
+  for (RawClient* client : {&busy.one, &busy.two, &busy.three})
+    EXPECT_EQ(client->read_response().field("x-weir-upstream"), "second");
 }
 
 TEST_F(Failover, WithoutRetriesTheNextCallStillLeavesOutAnAccountWithoutMoney) {
@@ -203,20 +217,13 @@ TEST_F(Failover, AnAccountThatIsGoneComesBackAfterItsRest) {
 TEST_F(Failover, ACallMovesToTheAccountThatHasRoomSooner) {
   first.expect_request().hold().send(answer_of("first"));
   second.expect_request().hold().send(answer_of("second")).expect_request().send(answer_of("second"));
-  proxy::Settings made = settings();
-  for (proxy::Upstream& each : made.upstreams) each.limits.concurrency = 1;
-  TestProxy proxy(made);
-  RawClient one(proxy.port()), two(proxy.port()), three(proxy.port());
-  one.send(post("/v1/chat/completions", ask));
-  ASSERT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
-  two.send(post("/v1/chat/completions", ask));
-  ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
-  three.send(post("/v1/chat/completions", ask));
+  TestProxy proxy(one_at_a_time());
+  BusyAccounts busy(proxy, first, second);
   second.release();
-  EXPECT_EQ(two.read_response().field("x-weir-upstream"), "second");
-  EXPECT_EQ(three.read_response().field("x-weir-upstream"), "second");
+  EXPECT_EQ(busy.two.read_response().field("x-weir-upstream"), "second");
+  EXPECT_EQ(busy.three.read_response().field("x-weir-upstream"), "second");
   first.release();
-  EXPECT_EQ(one.read_response().field("x-weir-upstream"), "first");
+  EXPECT_EQ(busy.one.read_response().field("x-weir-upstream"), "first");
 }
 
 TEST_F(Failover, ANamedAccountIsTheOnlyOne) {
