@@ -190,8 +190,10 @@ void Relay::relay_json(std::string_view data) {
     early_error_ = beginning == protocol::Beginning::error;
     const bool nothing = decoder_.complete() && !body_begun_;
     const bool undecided = beginning == protocol::Beginning::unknown && !decoder_.complete();
-    if (nothing || ((undecided || early_error_) && seen.size() <= held_bytes_max)) {
+    if (nothing || early_error_ || (undecided && seen.size() <= held_bytes_max)) {
       if (held_.empty()) held_.assign(data);
+      // Its beginning tells that it is an error; there is nobody to whom the rest of so large a one would tell more.
+      if (early_error_ && held_.size() > held_bytes_max) cut_short();
       return;
     }
     if (!held_.empty()) data = {};

@@ -84,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Misfit{"Nothing", "HTTP/1.1 204 No Content\r\n\r\n", "weir_upstream_invalid"},
                       Misfit{"Events", stream_head() + chunk(chat_stream()) + last_chunk(), "weir_upstream_invalid"},
                       Misfit{"Error", json_answer(R"({"error":{"message":"broken","code":"theirs"}})"), "theirs"},
+                      Misfit{"LargeError", json_answer(R"({"error":{"message":")" + std::string(70'000, 'x') + "\"}}"),
+                             "upstream_error"},
                       Misfit{"BrokenAnswer",
                              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
                                  chunk(R"({"id":)") + "nonsense\r\n",

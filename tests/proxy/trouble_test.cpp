@@ -60,6 +60,8 @@ const Trouble absorbed[] = {
      json_answer(R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})")},
     {"AnErrorObjectWithStatus200", Form::whole,
      json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
+    {"ALargeErrorObjectWithStatus200", Form::whole,
+     json_head + chunk(R"({"error":{"message":"broken","dump":")" + std::string(70'000, 'x')), Then::hangs},
     {"AnErrorEventBeforeAnyContent", Form::stream,
      stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n") + last_chunk()},
     {"AnErrorEventThenDone", Form::stream,

@@ -344,6 +344,26 @@ TEST(UpstreamFailure, AnErrorInsideA200IsToldWithAStatusThatSaysSo) {
   }
 }
 
+// It tells by its first bytes what it is.
+TEST(UpstreamFailure, ALargeErrorInsideA200IsNoAnswerEither) {
+  const std::string large = R"({"error":{"message":")" + std::string(70'000, 'x') + "\"}}";
+  const std::string chunked = json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk(large.substr(0, 10)) +
+                              chunk(large.substr(10)) + last_chunk();
+  for (const std::string& call : {ask, ask_stream}) {
+    for (const std::string& answer : {json_answer(large), chunked}) {
+      ScriptedUpstream upstream;
+      upstream.expect_request().send(answer);
+      TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+      RawClient client(proxy.port());
+      client.send(post("/v1/chat/completions", call));
+      const HttpMessage told = client.read_response();
+      EXPECT_EQ(told.status(), 502);
+      EXPECT_EQ(code_of(told), "upstream_error");
+      EXPECT_EQ(proxy.record().cause, "fault");
+    }
+  }
+}
+
 // What weir does not know may well be empty, also where it looks for the id that a success names.
 TEST(UpstreamFailure, AnEmptyAnswerOfAnUnknownRouteIsNone) {
   const std::string json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
