@@ -41,6 +41,7 @@ void StreamFilter::finish(std::vector<std::string_view>& out) {
   pieces_.clear();
   rewritten_.clear();
   input_ = {};
+  if (ended_ && !parser_.mid_event()) return;  // nothing belongs behind the last word, and half an event nowhere
   SseItem item;
   if (parser_.finish(item)) take(item);
   flush(out);

@@ -46,7 +46,8 @@ class StreamFilter {
   // `bytes` does.
   void feed(std::string_view bytes, std::vector<std::string_view>& out);
 
-  // The upstream ended its body cleanly: appends what remains of an unfinished event, closed with a blank line.
+  // The upstream ended its body cleanly: appends what remains of an unfinished event, closed with a blank line, unless
+  // the stream had ended before it.
   // (When the upstream was cut, do not call it: an unfinished event must not reach the client.)
   void finish(std::vector<std::string_view>& out);
 

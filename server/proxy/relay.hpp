@@ -88,6 +88,7 @@ class Relay {
   void open();
   void send(std::span<const std::string_view> data, Downstream::End end);
   void hold(std::string_view data);
+  bool says_only_an_error() const { return !filter_.error_event().empty() && !filter_.content_seen(); }
   bool may_be_held() const { return !opened_ && (options_.kind == AnswerKind::error || early_error_); }
   void cut_short();
   void take_end();

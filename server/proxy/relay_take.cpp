@@ -85,7 +85,7 @@ void Relay::relay_events(std::string_view data) {
   filter_.feed(data, out);
   if (!out.empty() && options_.wants_id && issued_id_.empty()) issued_id_ = protocol::id_of_events(out.front());
   if (!opened_) {
-    early_error_ = !filter_.error_event().empty() && !filter_.content_seen();
+    early_error_ = says_only_an_error();
     std::size_t size = held_.size();
     for (const std::string_view slice : out) size += slice.size();
     const bool speaks = filter_.content_seen() || (filter_.terminal_seen() && !early_error_);
@@ -118,6 +118,7 @@ void Relay::take_end() {
       if (ended_early()) return;
       return send(out, Downstream::End::complete);
     }
+    early_error_ = says_only_an_error();  // its blank line may be all that it lacked
     for (const std::string_view slice : out) held_.append(slice);
   } else if (opened_) {
     send({}, Downstream::End::complete);
@@ -129,8 +130,7 @@ void Relay::open() {
   opened_ = true;
   if (options_.at_first_content) options_.at_first_content();
   if (options_.kind != AnswerKind::events) heartbeat_.stop();
-  const bool only_error = !filter_.error_event().empty() && !filter_.content_seen();
-  if (call_.head().status < 400 && !only_error) turn_.note_content();
+  if (call_.head().status < 400 && !says_only_an_error()) turn_.note_content();
   if (downstream_.begun()) {
     if (downstream_.promises_trailers()) downstream_.set_trailers(options_.fields(options_));
     return;

@@ -194,6 +194,20 @@ TEST(StreamFacts, TheLastWordIsThatOfEveryChoice) {
   EXPECT_TRUE(run_filter(options, finish(0) + "data: [DONE]\n\n", {}, Ending::cut).terminal);
 }
 
+TEST(StreamFacts, EndWithTheLastWordThoughHalfAnEventFollows) {
+  const auto relayed = [](Api api, const std::string& bytes) {
+    return run_filter({api}, bytes, {}, Ending::clean).output;
+  };
+  const std::string done = "data: [DONE]\n\n";
+  EXPECT_EQ(relayed(Api::chat, done + "data: {\"id\":"), done);
+  const std::string stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+  EXPECT_EQ(relayed(Api::messages, stop + "data: {}\n"), stop);
+  const std::string over = "data: {\"type\":\"response.completed\",\"response\":{}}\n\n";
+  EXPECT_EQ(relayed(Api::responses, over + "event: x"), over);
+  const std::string finish = R"(data: {"choices":[{"delta":{},"finish_reason":"stop"}]})";
+  EXPECT_EQ(relayed(Api::chat, finish + "\n\ndata: [DONE]"), finish + "\n\n" + done) << "usage or the end may follow";
+}
+
 TEST(StreamFacts, KeepTheDataOfTheFirstError) {
   const std::string bytes =
       "data: {\"error\":{\"code\":1}}\n\nevent: error\ndata: {\"error\":\ndata: {\"code\":2}}\n\n";

@@ -153,6 +153,52 @@ TEST(Streaming, ThatEndsInTheUpstreamsErrorIsNoSuccess) {
   EXPECT_EQ(record.tries[0].cause, "fault");
 }
 
+TEST(Streaming, ThatIsAnErrorWithoutItsBlankLineIsThatError) {
+  const std::string error = R"(data: {"error":{"message":"no room","type":"server_error","code":"engine_down"}})"
+                            "\n";
+  for (const std::string& bytes :
+       {chunk(error) + last_chunk(), chunk(error.substr(0, 20)) + chunk(error.substr(20)) + last_chunk(),
+        chunk(error.substr(0, error.size() - 1)) + last_chunk()}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(stream_head() + bytes);
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_TRUE(answer.complete());
+    EXPECT_EQ(answer.body, error + "\n");
+    EXPECT_EQ(proxy.record().outcome, "upstream_error");
+    EXPECT_EQ(proxy.record().detail, "no room");
+  }
+}
+
+// Libraries would stumble over it, and it is too late to say anything.
+TEST(Streaming, EndsWithItsLastWordThoughHalfAnEventFollows) {
+  for (const char* ending : {"data: {\"id\":", "data: {\"id\":\n", "data: [DONE]\n", ": keep-alive"}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(stream_head() + chunk(chat_stream() + ending) + last_chunk());
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+    const HttpMessage answer = client.read_response();
+    EXPECT_TRUE(answer.complete());
+    EXPECT_EQ(answer.body, chat_stream()) << ending;
+    EXPECT_EQ(proxy.record().outcome, "ok");
+  }
+}
+
+// Of many servers the last line is the last byte.
+TEST(Streaming, KeepsALastWordWithoutItsBlankLine) {
+  const std::string events = chat_stream();
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(events.substr(0, events.size() - 1)) + last_chunk());
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  EXPECT_EQ(client.read_response().body, events);
+}
+
 TEST(Streaming, KeepsAnEventsOwnFields) {
   const std::string events =
       "event: response.created\nid: 7\nretry: 10\ndata: {\"type\":\"response.created\",\ndata: "
