@@ -82,7 +82,8 @@ void ConcurrencyCap::turned_away(Tokens in_flight, Instant admitted_at, Duration
   const bool falling = refused_at_ > 0 && level * 100 < refused_at_ * (100 - moved_percent);
   const bool rising = refused_at_ > 0 && level * 100 > refused_at_ * (100 + moved_percent);
   const Tokens percent = falling ? percent_falling : rising ? percent_rising : percent_steady;
-  refused_at_ = level;
+  // One that was alone is not one of ours too many: there is no level to stay below, the way up is tried anew.
+  refused_at_ = level > 1 ? level : 0;
   lower(std::min(level - 1, level * percent / 100), Source::outcome, rules, now);
   const Tokens raises = (level - *cap_) / std::clamp<Tokens>(level / steps_per_level, 1, step_max);
   interval_ = std::max(falling ? first_interval_falling : first_interval, interval_for(raises));

@@ -82,6 +82,15 @@ TEST_F(Cap, ComesDownOnceForAllThatWereOnTheirWay) {
   EXPECT_EQ(cap.until(), now + 10min);
 }
 
+TEST_F(Cap, IsRampedUpAfterACallThatWasTurnedAwayAlone) {
+  in_flight = 1;
+  refuse();
+  EXPECT_EQ(press(), 1);
+  EXPECT_EQ(waits_until, now + 250ms);
+  now += 250ms;
+  EXPECT_EQ(press(), 4);
+}
+
 TEST_F(Cap, AfterARefusalRisesByCallsNotByTime) {
   while (press() < 62) now += 250ms;
   refuse();
