@@ -5,10 +5,11 @@
 namespace weir::admission {
 
 void DayMeter::configure(std::optional<Tokens> limit, Instant resets, Duration guard, Instant now) {
+  advance(now);  // what is over was over by the old settings
   limit_ = limit;
   guard_ = guard;
   if (resets == never) return;
-  // A midnight that has passed is still to be seen, by advance(): within its guard the old day is not over yet.
+  // Within the guard after a midnight the old day is not over yet.
   const bool goes_on = resets_ <= now;
   after_ = goes_on ? resets : never;
   if (!goes_on) resets_ = resets;
@@ -33,11 +34,13 @@ std::optional<Instant> DayMeter::blocked(Tokens amount) const {
 
 void DayMeter::charge(Tokens amount, Instant now) {
   used_ += amount;
-  if (resets_ != never && now >= resets_ - guard_) late_ += amount;
+  if (is_late(now)) late_ += amount;
 }
 
 void DayMeter::correct(Instant sent_at, Tokens difference) {
-  if (sent_at >= began_) used_ = std::max<Tokens>(0, used_ + difference);
+  if (sent_at + guard_ < began_) return;
+  used_ = std::max<Tokens>(0, used_ + difference);
+  if (is_late(sent_at)) late_ = std::max<Tokens>(0, late_ + difference);
 }
 
 }  // namespace weir::admission

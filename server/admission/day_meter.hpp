@@ -22,6 +22,7 @@ class DayMeter {
   void reserve(Tokens amount) { reserved_ += amount; }
   void release(Tokens amount) { reserved_ -= amount; }
   void charge(Tokens amount, Instant now);
+  // In every day that the charge of then counts in.
   void correct(Instant sent_at, Tokens difference);
 
   Tokens used() const { return used_; }
@@ -29,6 +30,8 @@ class DayMeter {
   Instant resets() const { return resets_; }
 
  private:
+  bool is_late(Instant at) const { return resets_ != never && at >= resets_ - guard_; }
+
   std::optional<Tokens> limit_;
   Duration guard_{};
   Instant began_ = Instant::min();

@@ -98,6 +98,39 @@ TEST(DayMeter, CorrectsWithinTheDayOfTheCharge) {
   EXPECT_EQ(meter.used(), 45);
 }
 
+TEST(DayMeter, CorrectsWhatWasChargedJustBeforeMidnightInBothDays) {
+  for (const Tokens difference : {-15, 15}) {
+    DayMeter before = limited(100), after = limited(100);
+    for (DayMeter* meter : {&before, &after}) meter->charge(20, midnight - 50ms);
+    before.correct(midnight - 50ms, difference);
+    EXPECT_EQ(before.used(), 20 + difference);
+    before.advance(midnight + 50ms);
+    after.advance(midnight + 50ms);
+    after.correct(midnight - 50ms, difference);
+    EXPECT_EQ(before.used(), 20 + difference);
+    EXPECT_EQ(after.used(), 20 + difference);
+  }
+}
+
+TEST(DayMeter, ACorrectionOfTheOldDayIsNoneOfTheNewOne) {
+  DayMeter meter = limited(100);
+  meter.charge(30, midnight - 51ms);
+  meter.charge(20, midnight - 50ms);
+  meter.correct(midnight - 51ms, -30);
+  meter.advance(midnight + 50ms);
+  EXPECT_EQ(meter.used(), 20);
+  meter.correct(midnight - 51ms, -30);
+  EXPECT_EQ(meter.used(), 20);
+}
+
+TEST(DayMeter, NewSettingsDoNotReviveADayThatIsOver) {
+  DayMeter meter = limited(100);
+  meter.charge(20, midnight - 10ms);
+  meter.configure(50, midnight + 72h, 50ms, midnight + 49h);
+  EXPECT_EQ(meter.used(), 0);
+  EXPECT_EQ(meter.resets(), midnight + 72h);
+}
+
 TEST(DayMeter, AnotherMidnightIsWhatCounts) {
   DayMeter meter = limited(100);
   meter.charge(100, start);
