@@ -13,6 +13,12 @@ constexpr std::size_t index_of(Meter meter) {
   return static_cast<std::size_t>(meter);
 }
 
+// How many windows a charge is paid in, a limit's worth in each.
+Tokens windows_of(Tokens amount, Tokens limit) {
+  limit = std::max<Tokens>(1, limit);
+  return (amount + limit - 1) / limit;
+}
+
 }  // namespace
 
 Budget::Budget(BudgetLimits limits) : configured_(std::move(limits)), limits_(configured_) {
@@ -139,10 +145,10 @@ std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
     return std::nullopt;
   }
   // By what is configured: what was learned expires. Of days nothing is owed.
-  const Tokens windows_max = std::max<Tokens>(10, std::chrono::minutes(10) / limits_.window);
+  const Tokens windows_max = std::max<Tokens>(10, std::chrono::minutes(10) / configured_.window);
   for (const Meter meter : {Meter::tokens, Meter::input, Meter::output}) {
     const auto limit = configured_.limit(meter);
-    if (limit && on_arrival(meter, cost) / std::max<Tokens>(1, *limit) > windows_max) return meter;
+    if (limit && windows_of(on_arrival(meter, cost), *limit) > windows_max) return meter;
   }
   return std::nullopt;
 }

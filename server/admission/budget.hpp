@@ -75,8 +75,8 @@ class Budget {
   // `spread`: for the layout of what is expected, whatever it holds; as in plan() and unplan(). With one for all
   // budgets of a call it is laid out once.
   std::optional<Blocked> blocked(const Cost& cost, const Expectation* later, Spread& spread, Instant now) const;
-  // A meter whose limit the cost alone exceeds; nullopt: none. Or, by so much that it would be in debt for too long:
-  // for ten windows, and for ten minutes.
+  // A meter whose limit the cost alone exceeds; nullopt: none. Or, by so much that it would pay for too long, a limit's
+  // worth in each window: in more than ten windows, and for more than ten minutes.
   enum class Beyond : std::uint8_t { limit, all_debt };
   std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
   // When this many more requests and tokens would have passed, and which meter takes longest: a prediction. How long

@@ -67,8 +67,8 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
     case oversize:
       refusal.code = "weir_oversize";
       refusal.message = "The request needs " + std::to_string(facts.asked) + " " +
-                        std::string(counted(rejection.meter)) + ", which is more than a whole budget of " + limit +
-                        " and would never fit; send less at once.";
+                        std::string(counted(rejection.meter)) + ", which is too much for a whole budget of " + limit +
+                        "; send less at once.";
       room_in.reset();
       retry = false;
       break;

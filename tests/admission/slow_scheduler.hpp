@@ -131,11 +131,11 @@ struct SlowScheduler {
     each(budgets[account]);
   }
 
-  // For more than ten windows.
+  // In more than ten windows, the first of which is that of the call.
   bool owes_too_long(const SlowRequest& r) {
     bool too_long = false;
     each_budget(
-        r, [&](const SlowBudget& budget) { too_long |= budget.tokens.limit && r.tokens / *budget.tokens.limit > 10; });
+        r, [&](const SlowBudget& budget) { too_long |= budget.tokens.limit && r.tokens > 10 * *budget.tokens.limit; });
     return too_long;
   }
 

@@ -32,8 +32,8 @@ TEST(AdmissionRefusal, OfARequestLargerThanABudgetSaysBothNumbers) {
   facts.asked = 9000;
   const Refusal refusal = refuse_admission({admission::Refusal::oversize, 0, Meter::input, now, 0}, facts, now);
   EXPECT_EQ(refusal.message,
-            "The request needs 9000 input tokens, which is more than a whole budget of the upstream 'ark-1' "
-            "(input_tpm: 5000 input tokens per minute) and would never fit; send less at once.");
+            "The request needs 9000 input tokens, which is too much for a whole budget of the upstream 'ark-1' "
+            "(input_tpm: 5000 input tokens per minute); send less at once.");
 }
 
 struct Row {
