@@ -46,6 +46,13 @@ class Debts {
     if (its->rest == 0) debts_.erase(its);
     return taken;
   }
+  // From now on so much is paid at a time, and the next part of each is due so much later.
+  void repart(Tokens part, Duration later) {
+    for (Debt& debt : debts_) {
+      debt.part = part;
+      debt.due += later;
+    }
+  }
   void clear() {
     debts_.clear();
     sum_ = 0;

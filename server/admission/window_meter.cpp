@@ -47,6 +47,7 @@ void WindowMeter::configure(const WindowLimit& limit, Instant now) {
   last_gone_ += longer;
   log_.expire(now, [this](const WindowLog::Entry& entry) { gone(entry.leaves, entry.amount); });
   if (longer > Duration::zero()) assume_past(now);
+  repart_debts(before);
   seed_slices(now);
   const bool same_rate = before.burst && before.limit == limit.limit && before.window == limit.window;
   if (!same_rate) seed_even_rate();
@@ -92,6 +93,12 @@ void WindowMeter::gone(Instant left, Tokens amount) {
 void WindowMeter::assume_past(Instant now) {
   if (gone_ == 0 || last_gone_ <= now) return;
   log_.book_until(last_gone_, limit_.limit ? std::clamp<Tokens>(*limit_.limit - log_.used(), 0, gone_) : gone_);
+}
+
+// What calls owe is paid a limit's worth in each window, whatever the limit was when they were sent.
+void WindowMeter::repart_debts(const WindowLimit& before) {
+  debts_.repart(part_max(), limit_.window - before.window);
+  if (limit_.limit) slice_debts_.repart(slice_limit(), limit_.pacing - before.pacing);
 }
 
 // Slices are new, or others: what was sent within them stands in the log too.
@@ -185,7 +192,7 @@ void WindowMeter::send(Tokens arrival, Instant now) {
   // A call that is larger than the limit pays for as many windows as it takes.
   if (limit_.limit && *limit_.limit > 0 && arrival > *limit_.limit) {
     rest = *limit_.limit;
-    debts_.add({now + limit_.window, arrival - rest, rest, now});
+    debts_.add({now + limit_.window, arrival - rest, part_max(), now});
     next_change_ = std::min(next_change_, now + limit_.window);
   }
   book(now, rest);
@@ -256,7 +263,8 @@ void WindowMeter::restore(Instant leaves, Tokens amount) {
 }
 
 void WindowMeter::restore_debt(Instant due, Tokens amount) {
-  debts_.add({due, amount, limit_.limit ? std::max<Tokens>(1, *limit_.limit) : amount});
+  spend_evenly(amount, due);  // what was paid has been restored, and the even rate has got there with it
+  debts_.add({due, amount, part_max()});
   next_change_ = std::min(next_change_, due);
 }
 

@@ -3,6 +3,8 @@
 // Pure; asked first, charged after. May be in debt.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -79,12 +81,15 @@ class WindowMeter {
   void unsend_slices(Tokens first, Instant sent_at);
   void gone(Instant left, Tokens amount);
   void assume_past(Instant now);
+  void repart_debts(const WindowLimit& before);
   void seed_slices(Instant now);
   void seed_even_rate();
   Instant sent_at(Instant leaves) const { return leaves - log_.shape().window - guard(); }
   void spend_evenly(Tokens amount, Instant now);
   Duration time_for(Tokens amount) const;  // at the even rate
   Tokens slice_limit() const;
+  // Of a debt, in one window.
+  Tokens part_max() const { return std::max<Tokens>(1, limit_.limit.value_or(std::numeric_limits<Tokens>::max())); }
   Instant earliest_retry(Instant now) const { return now + log_.shape().slot; }
   Duration guard() const { return log_.shape().guard; }
 

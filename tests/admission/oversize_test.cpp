@@ -51,6 +51,19 @@ TEST(Debts, AreTakenBackFromTheCallTheyAreOf) {
   EXPECT_EQ(debts.next_due(), start + 1s);
 }
 
+TEST(Debts, ArePaidInOtherPartsFromNowOn) {
+  Debts debts;
+  debts.add({start + 1s, 250, 100, start});
+  Paid paid;
+  const auto pay = [&](Instant due, Tokens part) { paid.emplace_back(due, part); };
+  debts.fall_due(start + 1s, 1s, pay);
+  debts.repart(50, 500ms);
+  EXPECT_EQ(debts.sum(), 150);
+  EXPECT_EQ(debts.next_due(), start + 2500ms);
+  debts.fall_due(start + 1h, 1500ms, pay);
+  EXPECT_EQ(paid, (Paid{{start + 1s, 100}, {start + 2500ms, 50}, {start + 4s, 50}, {start + 5500ms, 50}}));
+}
+
 TEST(Oversize, OwesNothingWhenItIsTurnedAway) {
   for (const Duration pacing : {0s, 1s}) {
     Desk desk(tokens_of(100, pacing));
@@ -149,6 +162,78 @@ TEST(Oversize, WhatIsOwedOutlivesTheProcess) {
   EXPECT_EQ(after.pass_when_woken(), "next");
   EXPECT_GT(after.now, start + 1000h - 15s + 240s);
   EXPECT_LT(after.now, start + 1000h - 15s + 241s);
+}
+
+TEST(Oversize, PaysALimitsWorthInEachWindowWhenTheLimitIsLoweredOrRaised) {
+  struct Row {
+    Tokens limit, after_one, after_two;  // what is still used when so many windows have passed
+  };
+  for (const auto& [limit, after_one, after_two] : {Row{50, 250, 200}, Row{100, 250, 150}, Row{200, 250, 50}}) {
+    Desk desk(tokens_of(100));
+    desk.submit("huge", {.tokens = 350});
+    EXPECT_EQ(desk.pass(), "huge");
+    desk.now += 10s;
+    desk.reconfigure(tokens_of(limit));
+    EXPECT_EQ(desk.used(), 350);
+    desk.now = start + 61s;
+    EXPECT_EQ(desk.used(), after_one);
+    Desk next(tokens_of(limit), desk.now);
+    next.scheduler.restore(desk.scheduler.snapshot(desk.now), 0s, desk.now);
+    desk.now = next.now = start + 121s;
+    EXPECT_EQ(desk.used(), after_two);
+    EXPECT_EQ(next.used(), after_two);
+  }
+}
+
+TEST(Oversize, PaysInTheWindowsOfTheNewLength) {
+  Desk desk(tokens_of(100));
+  desk.submit("huge", {.tokens = 350});
+  EXPECT_EQ(desk.pass(), "huge");
+  BudgetLimits hourly = account({{Meter::tokens, 100}});
+  hourly.window = 1h;
+  desk.now += 10s;
+  desk.reconfigure(all_of({hourly}));
+  desk.now = start + 1h;
+  EXPECT_EQ(desk.used(), 350);
+  desk.now = start + 1h + 2s;
+  EXPECT_EQ(desk.used(), 250);
+  desk.now = start + 2h + 2s;
+  EXPECT_EQ(desk.used(), 150);
+}
+
+TEST(Oversize, OfASlicePaysASlicesWorthWhenTheLimitIsLowered) {
+  Desk desk(tokens_of(6'000, 1s));
+  desk.submit("large", {.tokens = 300});
+  EXPECT_EQ(desk.pass(), "large");
+  desk.reconfigure(tokens_of(3'000, 1s));  // 50 a second
+  desk.now += 3s;
+  desk.submit("next", {.tokens = 10});
+  EXPECT_EQ(desk.pass(), "") << "200 are still to pay";
+  EXPECT_EQ(desk.pass_when_woken(), "next");
+  EXPECT_GT(desk.now, start + 5s);
+  EXPECT_LT(desk.now, start + 6s);
+}
+
+TEST(Oversize, TakesTheEvenRateAfterARestartThatItTookBefore) {
+  BudgetLimits even = account({{Meter::tokens, 100}});
+  even.burst = 50;
+  for (const Duration pause : {10s, 100s}) {
+    Desk before(all_of({even}));
+    before.submit("huge", {.tokens = 350});
+    EXPECT_EQ(before.pass(), "huge");
+    before.now += pause;
+    const Snapshot snapshot = before.scheduler.snapshot(before.now);
+    before.now += 5s;
+    Desk after(all_of({even}), before.now);
+    after.scheduler.restore(snapshot, 5s, after.now);
+    for (Desk* desk : {&before, &after}) {
+      desk->submit("next", {.tokens = 20});
+      EXPECT_EQ(desk->pass_when_woken(), "next");
+    }
+    EXPECT_GT(before.now, start + 190s);
+    EXPECT_LT(after.now - before.now, 10ms);
+    EXPECT_GE(after.now, before.now);
+  }
 }
 
 // --- What nobody knows of

@@ -272,7 +272,7 @@ class Pair {
   void limit(const Step& step) {
     SlowBudget& budget = slow_.budgets[static_cast<std::size_t>(step.which) % slow_.budgets.size()];
     if (budget.requests.limit) budget.requests.limit = step.lane + 1;
-    if (budget.tokens.limit) budget.tokens.limit = step.tokens * 4 + 20;
+    if (budget.tokens.limit) budget.tokens.change_limit(step.tokens * 4 + 20, now_);
     if (budget.in_flight_max) budget.in_flight_max = step.priority + 1;
     real_.reconfigure(limits_of(slow_), now_);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -37,13 +38,26 @@ struct SlowMeter {
     return !limit || used(now) + reserved == 0 || used(now) + reserved + amount <= *limit;
   }
   // What is larger than the limit is paid window by window.
-  void charge(Tokens amount, Instant now) {
+  void charge(Tokens amount, Instant now) { pay(amount, now, now); }
+  // What the call of then pays from `first` on.
+  void pay(Tokens amount, Instant first, Instant sent) {
     const Tokens part_max = limit ? *limit : amount;
-    for (Instant at = now; amount > 0; at += window) {
+    for (Instant at = first; amount > 0; at += window) {
       const Tokens part = std::min(amount, part_max);
       charges[leaves_after(at)] += part;
-      if (at > now) owed[now][at] += part;
+      if (at > sent) owed[sent][at] += part;
       amount -= part;
+    }
+  }
+  // What is not due yet is paid by the new limit.
+  void change_limit(Tokens now_at_most, Instant now) {
+    limit = now_at_most;
+    for (auto& [sent, parts] : owed) {
+      const auto next = parts.upper_bound(now);
+      if (next == parts.end()) continue;
+      const Instant first = next->first;
+      const Tokens rest = take_unpaid(sent, std::numeric_limits<Tokens>::max(), now);
+      pay(rest, first, sent);
     }
   }
   // Takes back up to `most` of what the charge made at `at` has yet to pay, the last first. Returns how much.
