@@ -3,6 +3,7 @@
 // changed: when half as many calls have come and gone as lanes wait, so that it costs each call about the same however
 // many lanes there are. Beside few lanes it is always as of now.
 #include <algorithm>
+#include <utility>
 
 #include "admission/fair_queue.hpp"
 
@@ -72,13 +73,17 @@ void FairQueue::draw_outline() {
     for (ServiceCurve& curve : curves) curve.clear();
   }
   for (Lane* lane : waiting_lanes_) {
-    lane->drawn = {drawn_, lane->share, lane->share->tag, lane->of->weight, lane->queued, lane->parked_on == no_budget};
+    KeyTurns& key = *lane->of;
+    if (std::exchange(key.drawn_at, drawn_) != drawn_) key.drawn.clear();
+    const bool standing = lane->parked_on == no_budget;
+    key.drawn.push_back(
+        {lane->share->priority, lane->share->tag, key.weight, lane->queued, lane->of_team, lane->of_model, standing});
     const auto add = [&](Section& section) {
-      curve_of(section, *lane->share).add(lane->share->tag, lane->of->weight, lane->queued);
+      curve_of(section, *lane->share).add(lane->share->tag, key.weight, lane->queued);
     };
     if (lane->of_team) add(*lane->of_team);
     if (lane->of_model) add(*lane->of_model);
-    if (lane->drawn.standing) add(standing_);
+    if (standing) add(standing_);
   }
 }
 
@@ -89,12 +94,11 @@ Amount FairQueue::ahead_of_others(const Lane& lane, Section& section, const Amou
   // What the outline holds of its own key does not count.
   const auto own_drawn = [&](std::size_t priority, Tag until) {
     Amount sum;
-    for (const auto& each : lane.of->lanes) {
-      const Drawn& drawn = each->drawn;
+    if (lane.of->drawn_at != drawn_) return sum;
+    for (const Drawn& drawn : lane.of->drawn) {
       const bool counts =
-          &section == each->of_team || &section == each->of_model || (&section == &standing_ && drawn.standing);
-      if (!counts || drawn.at != drawn_ || !drawn.share) continue;
-      if (static_cast<std::size_t>(drawn.share->priority) != priority) continue;
+          &section == drawn.team || &section == drawn.model || (&section == &standing_ && drawn.standing);
+      if (!counts || static_cast<std::size_t>(drawn.priority) != priority) continue;
       sum += priority < own_class ? drawn.queued : served_within(until - drawn.tag, drawn.weight, drawn.queued);
     }
     return sum;

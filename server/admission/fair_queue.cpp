@@ -210,6 +210,12 @@ SubLane& FairQueue::serve(Lane& lane) {
   return sub;
 }
 
+void FairQueue::drop(Lane& lane) {
+  assert(lane.empty() && !lane.in && lane.age_place == not_in_heap);
+  std::erase(lane.share->lanes, &lane);
+  std::erase_if(lane.of->lanes, [&](const auto& each) { return each.get() == &lane; });
+}
+
 Amount FairQueue::queued_of(const KeyTurns& key) {
   Amount sum;
   for (const auto& lane : key.lanes) sum += lane->queued;

@@ -83,7 +83,9 @@ struct KeyTurns {
   std::int64_t weight = 1;
   std::array<Share, priority_count> shares;
   std::vector<std::unique_ptr<Lane>> lanes;
-  Tag time = 0;  // virtual time among its sub-lanes
+  std::vector<Drawn> drawn;    // its lanes in the outline
+  std::uint64_t drawn_at = 0;  // which outline; of another one they tell nothing
+  Tag time = 0;                // virtual time among its sub-lanes
   std::unordered_map<std::string, std::unique_ptr<SubLane>, NameHash, std::equal_to<>> sub_lanes;
   IndexedHeap<SubLane, &SubLane::idle_place, TurnOfIdle> idle;  // have nobody who waits or runs
 };
@@ -110,6 +112,8 @@ class FairQueue {
   // The first of a lane goes, and tags move; a lane that becomes empty leaves its order. Returns the sub-lane, which
   // counts it as running. The lane's share is charged.
   SubLane& serve(Lane& lane);
+  // Nobody waits in it any more, and nobody else knows of it. REQUIRES: it is empty.
+  void drop(Lane& lane);
   // The lane takes its key's turns in the class its head has aged to, and may catch up there. True: as below.
   bool stand(Lane& lane, Priority aged);
   // A budget that is not the account's held up this lane, or another one of its key: its share and its sub-lanes may

@@ -47,15 +47,15 @@ struct Section {
 
 // How a lane stands in the outline that predictions are made by.
 struct Drawn {
-  std::uint64_t at = 0;  // which outline; of another one it tells nothing
-  const Share* share = nullptr;
+  Priority priority = Priority::interactive;  // of its share
   Tag tag = 0;
   std::int64_t weight = 1;
   Amount queued;
+  const Section *team = nullptr, *model = nullptr;
   bool standing = false;  // in the account's order
 };
 
-// Requests of one key, one class, one model: they stand or wait together.
+// Requests of one key, one class, one model: they stand or wait together. There is one as long as somebody waits in it.
 struct Lane {
   KeyTurns* of = nullptr;
   Priority priority = Priority::interactive;  // that was asked for
@@ -71,7 +71,6 @@ struct Lane {
   std::uint32_t age_place = not_in_heap;
   std::uint32_t waiting_place = 0;  // in the queue's list of lanes that are not empty
   Section *of_team = nullptr, *of_model = nullptr;
-  Drawn drawn;
 
   bool empty() const { return queued.requests == 0; }
   const Waiting& head() const { return ready.top()->calls.first(); }

@@ -191,8 +191,8 @@ void Scheduler::leave_queue(Call& call) {
     mark(parked_on != no_budget ? place(parked_on) : account);
   }
   if (lane.empty()) {
-    lane.parked_on = no_budget;
     decided(lane);
+    account.queue->drop(lane);
   }
 }
 

@@ -157,6 +157,7 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   call.charged = lane.share;
   call.served_by = &account.queue->serve(lane);
   moved(*call.charged);
+  if (lane.empty()) account.queue->drop(lane);
   call.state = Call::State::admitted;
   call.admitted_at = now;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -253,17 +254,14 @@ void Scheduler::stand(Lane& lane) {
 }
 
 // The turns of a share and of a sub-lane of its key have come nearer or gone further: lanes of the key may have another
-// head, and where they wait, another may be the first. With one lane only, the budgets it waits at are those of the
-// call that moved it.
+// head, and where they wait, another may be the first.
 void Scheduler::moved(const Share& share) {
   if (share.group) {
     // Its whole group has moved, which matters where lanes of others wait too.
     for (Place* model : models_) mark(*model);
   }
-  const bool several = share.of->lanes.size() > 1;
   for (const auto& lane : share.of->lanes) {
     stand(*lane);
-    if (!several) return;
     if (lane->parked_on != no_budget) mark(place(lane->parked_on));
     if (lane->released_from != no_budget) mark(place(lane->released_from));
   }

@@ -48,9 +48,10 @@ std::string Scheduler::verify(Instant now) {
     agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
     agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);
     if (!each.queue) continue;
-    Tokens lanes = 0, ageing = 0, classes = 0;
+    Tokens lanes = 0, empty = 0, ageing = 0, classes = 0;
     each.queue->each_lane([&](const Lane& lane) {
       lanes += !lane.empty() && !lane.in;
+      empty += lane.empty();
       const bool can_age = !lane.empty() && lane.share->priority > Priority::interactive;
       ageing += can_age != (lane.age_place != not_in_heap);
       if (lane.empty()) return;
@@ -61,6 +62,7 @@ std::string Scheduler::verify(Instant now) {
       classes += can_age && lane.ages_at != aged + limits_.age_step;
     });
     agree(name + " lanes in no order", lanes, 0);
+    agree(name + " lanes that nobody waits in", empty, 0);
     agree(name + " lanes that do not age", ageing, 0);
     agree(name + " lanes in a class that their heads have not aged to", classes, 0);
     wrong += each.queue->verify();

@@ -240,6 +240,57 @@ TEST(FairOrder, AskingForManyModelsGainsNothing) {
   EXPECT_NEAR(got.at('b'), 500, 20);
 }
 
+// Lanes come and go with their calls; what a key has had stays with it.
+TEST(FairOrder, AskingForAnotherModelEachTimeGainsNothing) {
+  Desk desk(one_at_a_time());
+  fill(desk, "b", 200, {.key = "b"});
+  std::map<char, int> got;
+  for (int i = 0; i < 100; ++i) {
+    desk.submit("a", {.key = "a", .model = "m" + std::to_string(i), .priority = static_cast<Priority>(i % 3)});
+    desk.now += 61s;  // whatever class it asks for
+    const std::string next = desk.pass();
+    ++got[next.front()];
+    desk.settle(next, used(10, 0));
+    if (next != "a") desk.withdraw("a");
+  }
+  EXPECT_LE(got.at('a'), 50);
+}
+
+TEST(FairOrder, ALaneGoesWithItsLastCall) {
+  FairQueue queue;
+  std::deque<Waiting> requests(3);
+  const auto come = [&](std::size_t i, BudgetId model) -> Lane& {
+    Lane& lane = queue.push(requests[i], {.key = 1, .account = 2, .model = model, .sub_lane = {}});
+    if (!lane.in) queue.order().push(lane);
+    return lane;
+  };
+  Lane &one = come(0, 3), &two = come(1, 4);
+  const KeyTurns& key = *one.of;
+  queue.serve(one);
+  queue.drop(one);
+  EXPECT_EQ(key.lanes.size(), 1u);
+  EXPECT_EQ(&come(2, 4), &two);
+  queue.remove(requests[1]);
+  queue.remove(requests[2]);
+  queue.drop(two);
+  EXPECT_TRUE(key.lanes.empty());
+  EXPECT_EQ(queue.verify(), "");
+}
+
+TEST(FairOrder, ATurnThatAKeyTakesElsewhereIsNewsWhereItsOnlyLaneWaits) {
+  Desk desk(all_of({account({}), limited(Scope::model, "m", {{Meter::tokens, 100}})}));
+  desk.submit("first", {.key = "c", .model = "m", .tokens = 50});
+  EXPECT_EQ(desk.pass(), "first");
+  desk.submit("large", {.key = "a", .model = "m", .tokens = 80});
+  EXPECT_EQ(desk.pass(), "") << "no room at the model";
+  desk.submit("elsewhere", {.key = "a", .model = "n", .tokens = 10});
+  EXPECT_EQ(desk.pass(), "elsewhere");
+  desk.submit("small", {.key = "c", .model = "m", .tokens = 10});
+  EXPECT_EQ(desk.pass(), "") << "there is room, but the other comes first";
+  desk.settle("elsewhere", used(1'000, 0));
+  EXPECT_EQ(desk.pass(), "small") << "and now it does not";
+}
+
 TEST(FairOrder, MoreSubLanesThanThereIsRoomForShareOne) {
   Desk desk(one_at_a_time());
   const int count = static_cast<int>(FairQueue::sub_lanes_max) + 50;
