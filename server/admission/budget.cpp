@@ -283,6 +283,11 @@ void Budget::note_used_by_others(Meter meter, Tokens tokens, Instant now) {
   next_change_ = Instant::min();
 }
 
+bool Budget::idle() const {
+  return slots_taken() == 0 &&
+         std::all_of(windows_.begin(), windows_.end(), [](const WindowMeter& each) { return each.idle(); });
+}
+
 MeterView Budget::view(Meter meter, Instant now) const {
   MeterView view;
   view.limit = limits_.limit(meter);

@@ -107,6 +107,8 @@ class Budget {
   void assume_spent(Instant until, Instant now);
   void note_used_by_others(Meter meter, Tokens tokens, Instant now);
 
+  // Nothing is in flight or owed, and all windows are empty. Days are not looked at.
+  bool idle() const;
   Tokens in_flight() const { return in_flight_; }
   // The same, and those that were cut off and may not have been noticed yet.
   Tokens slots_taken() const { return in_flight_ + static_cast<Tokens>(closing_.size()); }

@@ -36,6 +36,7 @@ BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
   Place& made = place(budget(scope, name));
   if (made.like != no_budget) return made.id;
   ++likes_;
+  keep(made);
   made.like = like;
   made.budget.configure(limits_without_own(made), now_);
   made.budget.advance(now_);
@@ -45,7 +46,49 @@ BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
 
 BudgetId Scheduler::budget_of_model(std::string_view name) {
   const bool known = names_of(Scope::model).contains(name);
-  return known || models_.size() < models_max ? budget(Scope::model, name) : no_budget;
+  if (!known && invented_ == models_max) {
+    Place* const idlest = idlest_model();
+    if (!idlest) return no_budget;
+    begin_anew(*idlest, name);
+  }
+  Place& model = place(budget(Scope::model, name));
+  if (!known && !model.invented) {
+    model.invented = true;
+    ++invented_;
+  }
+  model.asked_for = ++asked_for_;
+  return model.id;
+}
+
+// Somebody configured it after all.
+void Scheduler::keep(Place& model) {
+  if (std::exchange(model.invented, false)) --invented_;
+}
+
+// The one that can make room for another; nullptr: none.
+Scheduler::Place* Scheduler::idlest_model() {
+  Place* idlest = nullptr;
+  for (Place* model : models_) {
+    if (!model->invented || model->calls > 0 || (idlest && idlest->asked_for < model->asked_for)) continue;
+    model->budget.advance(now_);
+    const bool well = now_ >= model->paused_until && model->breaker.state(now_) == Breaker::State::closed;
+    if (well && model->budget.idle()) idlest = model;
+  }
+  return idlest;
+}
+
+// Nobody waits or runs there: it is the budget of another model from now on.
+void Scheduler::begin_anew(Place& model, std::string_view name) {
+  BudgetLimits limits;
+  limits.scope = Scope::model;
+  limits.name = name;
+  names_of(Scope::model).erase(model.budget.limits().name);
+  names_of(Scope::model).emplace(name, model.id);
+  model.budget = Budget(std::move(limits));
+  model.budget.advance(now_);
+  model.parkings.clear();
+  model.paused_until = model.served_at = model.turned_away_at = Instant::min();
+  model.breaker = {};
 }
 
 Tokens Scheduler::expected_size(const Cost& cost) {
@@ -65,6 +108,7 @@ Scheduler::Call& Scheduler::make_call() {
 }
 
 void Scheduler::free_call(Call& call) {
+  if (call.submission.model != no_budget) --place(call.submission.model).calls;
   Ticket ticket = call.ticket;
   ++ticket.generation;
   call = Call();
@@ -83,6 +127,7 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   Call& call = make_call();
   call.submission = std::move(submission);
   Submission& s = call.submission;
+  if (s.model != no_budget) ++place(s.model).calls;
   call.arrived = s.arrived;
   call.sequence = ++sequence_;
   call.size = expected_size(s.own);

@@ -126,14 +126,17 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // The budget of this name; made, unlimited, if there is none. Ids stay valid for ever.
+  // The budget of this name; made, unlimited, if there is none. Ids stay valid for ever, but for those of models that
+  // only calls name.
   BudgetId budget(Scope scope, std::string_view name);
   // The budget of this name with the limits of `like`, also when these change, and books of its own. There are
   // `likes_max` of them at most, since callers can invent names: whoever comes later shares `like` itself.
   BudgetId budget_like(std::string_view name, BudgetId like);
   static constexpr std::size_t likes_max = 1'000;
   // The budget of a model that a call names and nobody configured; no_budget: there are too many, and clients may
-  // invent them.
+  // invent them. The one that was asked for longest ago makes room for another model, with all that was learned of it,
+  // if it is idle and no call names it: an id is to be asked for at every submission, and good for as long as the call
+  // counts in a window.
   BudgetId budget_of_model(std::string_view name);
   static constexpr std::size_t models_max = 256;
 
@@ -230,6 +233,9 @@ class Scheduler {
     Instant paused_until = Instant::min();
     Instant served_at = Instant::min(), turned_away_at = Instant::min();  // last
     Breaker breaker;
+    bool invented = false;        // a model that only calls name
+    std::uint64_t asked_for = 0;  // of such a one: when last, among all of them
+    std::uint32_t calls = 0;      // of a model: of those that wait and run
     Instant wake = never;
     std::uint32_t wake_place = not_in_heap;
     bool marked = false;
@@ -253,6 +259,9 @@ class Scheduler {
 
   Names& names_of(Scope scope) { return names_[static_cast<std::size_t>(scope)]; }
   static Tokens expected_size(const Cost& cost);  // for the fair order and for predictions, at least 1
+  void keep(Place& model);
+  Place* idlest_model();
+  void begin_anew(Place& model, std::string_view name);
   Call& make_call();
   void free_call(Call& call);
   Call& call_of(Ticket ticket);
@@ -322,7 +331,8 @@ class Scheduler {
   std::deque<Place> budgets_;
   std::vector<Place*> places_;            // of budgets_, by id
   std::array<Names, scope_count> names_;  // by scope
-  std::size_t likes_ = 0;
+  std::size_t likes_ = 0, invented_ = 0;
+  std::uint64_t asked_for_ = 0;
   Instant spent_until_ = Instant::min();
   std::vector<Place*> accounts_, models_;
   std::vector<Place*> marked_, marked_accounts_;      // have news since the last dispatch

@@ -47,6 +47,7 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
     for (BudgetLimits& each : wanted) {
       const BudgetId id = budget(each.scope, each.name);
       if (id < named.size()) named[id] = true;
+      keep(place(id));
       place(id).budget.configure(std::move(each), now);
     }
     for (BudgetId id = 0; id < named.size(); ++id) {
@@ -93,8 +94,11 @@ Snapshot Scheduler::snapshot(Instant now) {
 void Scheduler::restore(const Snapshot& snapshot, Duration age, Instant now) {
   now_ = std::max(now_, now);
   for (const Snapshot::Entry& entry : snapshot.budgets) {
-    Place& at = place(entry.like.empty() ? budget(entry.scope, entry.name)
-                                         : budget_like(entry.name, budget(entry.scope, entry.like)));
+    const BudgetId id = !entry.like.empty()           ? budget_like(entry.name, budget(entry.scope, entry.like))
+                        : entry.scope == Scope::model ? budget_of_model(entry.name)
+                                                      : budget(entry.scope, entry.name);
+    if (id == no_budget) continue;
+    Place& at = place(id);
     at.budget.advance(now);
     for (Budget::Charge charge : entry.charges) {
       if (charge.leaves_in != Duration::max()) charge.leaves_in -= age;

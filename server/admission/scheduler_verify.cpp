@@ -8,7 +8,7 @@ namespace weir::admission {
 
 std::string Scheduler::verify(Instant now) {
   struct Sum {
-    Tokens in_flight = 0, tokens = 0, requests = 0;
+    Tokens in_flight = 0, tokens = 0, requests = 0, calls = 0;
   };
   std::vector<Sum> sums(budgets_.size());
   std::map<const SubLane*, std::uint32_t> runs;
@@ -17,6 +17,7 @@ std::string Scheduler::verify(Instant now) {
     Call& call = *each_call;
     const bool waits = call.state == Call::State::timed || call.state == Call::State::queued;
     waiting += waits;
+    if (const BudgetId model = call.submission.model; model != no_budget) ++sums[model].calls;
     bytes += waits ? call.submission.bytes : 0;
     if (!call.runs()) continue;
     ++running;
@@ -44,6 +45,7 @@ std::string Scheduler::verify(Instant now) {
     const std::string name = each.budget.limits().name;
     each.budget.advance(now);
     const Sum& sum = sums[each.id];
+    agree(name + " calls", sum.calls, each.calls);
     agree(name + " in flight", sum.in_flight, each.budget.in_flight());
     agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
     agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);

@@ -63,6 +63,8 @@ class WindowMeter {
   Tokens used() const { return log_.used() + debts_.sum(); }
   Tokens reserved() const { return reserved_ + planned(); }
   Tokens debt() const;
+  // Nothing is charged, owed, reserved or expected.
+  bool idle() const { return used() == 0 && reserved() == 0; }
   // When everything charged has left.
   Instant empty_at() const { return log_.empty_at(); }
   const WindowLog& log() const { return log_; }
@@ -73,7 +75,6 @@ class WindowMeter {
 
  private:
   Tokens planned() const { return horizon_ ? horizon_->planned() : 0; }
-  bool idle() const { return log_.used() == 0 && debts_.sum() == 0 && reserved_ == 0 && planned() == 0; }
   Tokens rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const;
   void book(Instant at, Tokens amount);
   void book_until(Instant leaves, Tokens amount);

@@ -48,6 +48,7 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
   const auto count_wait = [&] { queued_ += std::chrono::duration_cast<Duration>(Clock::now() - began); };
   if (!waiting()) {
     session_.signal().clear(Session::wake);
+    if (had_place_) ids_.reset();  // the budget of a model that only calls name may be another one by now
     admission_ = session_.context().shared.gate.submit(
         session_.context().worker, session_.bell(Session::wake), request_.owner, [&](admission::Scheduler& scheduler) {
           admission::Submission made = submission(request_, ids(scheduler));

@@ -211,12 +211,5 @@ TEST_F(Learns, ARampIsQuickerThanCallsEndInPredictions) {
   EXPECT_EQ(desk.submit("impatient", {.tokens = 0, .patience = 100ms, .ramps = true}), "deadline");
 }
 
-TEST_F(Learns, ModelsThatClientsInventAreBounded) {
-  for (std::size_t i = 0; i < Scheduler::models_max; ++i)
-    EXPECT_NE(desk.scheduler.budget_of_model("up/" + std::to_string(i)), no_budget);
-  EXPECT_EQ(desk.scheduler.budget_of_model("up/one-more"), no_budget);
-  EXPECT_NE(desk.scheduler.budget_of_model("up/3"), no_budget);
-}
-
 }  // namespace
 }  // namespace weir::admission::test
