@@ -25,6 +25,8 @@ namespace {
 constexpr unsigned tries_bits = 16;
 // As often as the relay tells what has come.
 constexpr std::chrono::milliseconds progress_every{250};
+// How long it takes to find out that a connection was closed.
+constexpr std::chrono::milliseconds stale_noticed_max{60};
 
 }  // namespace
 
@@ -103,11 +105,9 @@ void Gateway::pump() {
     exchange.state = Exchange::State::connecting;
     if (admission_watcher_) admission_watcher_(exchange);
     if (++exchange.tries == 1) retry_budget_.note_first_try();
-    loop_.after(between(Duration::zero(), settings_.connect_max, rng_), [this, id, ticket = exchange.ticket] {
-      const auto found = exchanges_.find(id);
-      const bool waits = found != exchanges_.end() && found->second.state == Exchange::State::connecting;
-      if (waits && found->second.ticket == ticket) send(id);
-    });
+    const bool stale = settings_.stale > 0 && chance(settings_.stale, rng_);
+    when_still(Exchange::State::connecting, exchange, id, settings_.connect_max,
+               [this, id, stale] { stale ? send_in_vain(id) : send(id); });
   }
   arm();
   if (watcher_) watcher_();
@@ -122,6 +122,35 @@ void Gateway::arm() {
     armed_ = never;
     pump();
   });
+}
+
+// Some time later, if nothing has become of it meanwhile.
+void Gateway::when_still(Exchange::State state, const Exchange& exchange, Id id, Duration time_max,
+                         std::function<void()> what) {
+  loop_.after(between(Duration::zero(), time_max, rng_),
+              [this, state, id, ticket = exchange.ticket, what = std::move(what)] {
+                const auto found = exchanges_.find(id);
+                if (found == exchanges_.end() || found->second.state != state) return;
+                if (found->second.ticket == ticket) what();
+              });
+}
+
+// On a kept connection that is closed by now: nothing arrives, and it goes again on a fresh one.
+void Gateway::send_in_vain(Id id) {
+  Exchange& exchange = exchanges_.at(id);
+  exchange.state = Exchange::State::sent;
+  exchange.at_provider = 0;
+  exchange.produced = 0;
+  ++counts_.in_vain;
+  scheduler_->sent(exchange.ticket, loop_.now());
+  when_still(Exchange::State::sent, exchange, id, stale_noticed_max, [this, id] {
+    Exchange& again = exchanges_.at(id);
+    again.state = Exchange::State::connecting;
+    scheduler_->unsent(again.ticket, loop_.now());
+    when_still(Exchange::State::connecting, again, id, settings_.connect_max, [this, id] { send(id); });
+    arm();
+  });
+  arm();
 }
 
 void Gateway::send(Id id) {

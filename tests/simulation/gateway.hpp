@@ -28,6 +28,7 @@ struct GatewaySettings {
   bool with_teams = false, with_models = false;
   bool refuses = false;        // instead of letting wait
   bool ramps = false;          // nothing is known of the provider's limits
+  double stale = 0;            // part of the calls that find the kept connection closed, and go again on another
   bool running_usage = false;  // the provider tells the usage so far: the input is settled with the first word
   Duration wait_max = std::chrono::minutes(10);
   Duration connect_max{0};  // between admission and sending
@@ -94,6 +95,7 @@ class Gateway final : public Path, private Provider::Listener {
 
   struct Counts {
     std::uint64_t received = 0, sent = 0, repeated = 0;  // repeated: beyond refusals at the door
+    std::uint64_t in_vain = 0;                           // on a connection that was closed
   };
   const Counts& counts() const { return counts_; }
 
@@ -101,7 +103,10 @@ class Gateway final : public Path, private Provider::Listener {
   void submit(Id id, Instant not_before);
   void pump();
   void arm();
+  void when_still(Exchange::State state, const Exchange& exchange, Id id, Duration time_max,
+                  std::function<void()> what);
   void send(Id id);
+  void send_in_vain(Id id);
   void reply(std::uint64_t tag, const Reply& reply) override;
   void settle(Id id, const admission::Usage& usage, admission::Ending ending);
   void tell_progress(Exchange& exchange);

@@ -7,6 +7,7 @@ namespace weir::simulation {
 namespace {
 
 using admission::BudgetId;
+using admission::BudgetLimits;
 using admission::Cost;
 using admission::Meter;
 using admission::MeterView;
@@ -23,7 +24,7 @@ Invariants::Invariants(EventLoop& loop, Gateway& gateway, bool limits_stay)
     : loop_(loop), gateway_(gateway), limits_stay_(limits_stay) {
   gateway_.watch([this] { after_dispatch(); });
   gateway_.watch_admissions([this](const Gateway::Exchange& admitted) { check_admission(admitted); });
-  if (limits_stay_) gateway_.watch_sendings([this](const Gateway::Exchange& sent) { count_in_windows(sent); });
+  if (limits_stay_) gateway_.watch_sendings([this](const Gateway::Exchange& sent) { note_sending(sent); });
 }
 
 void Invariants::note(const std::string& what) {
@@ -47,13 +48,15 @@ void Invariants::after_dispatch() {
 bool Invariants::has_room(BudgetId budget, const Cost& largest) {
   admission::Scheduler& scheduler = gateway_.scheduler();
   const Instant now = loop_.now();
-  if (scheduler.limits_of(budget).burst) return false;  // the even rate may hold up anybody, for a moment
+  const BudgetLimits& limits = scheduler.limits_of(budget);
+  if (limits.burst || limits.pacing > Duration::zero()) return false;  // both may hold up anybody, for a moment
   const auto fits = [&](Meter meter, Tokens amount) {
     const MeterView view = scheduler.view(budget, meter, now);
     return !view.limit || view.used + view.reserved + amount <= *view.limit;
   };
-  return fits(Meter::requests, 1) && fits(Meter::in_flight, 1) &&
-         fits(Meter::tokens, largest.tokens + largest.later_input + largest.later_output);
+  const Tokens tokens = largest.tokens + largest.later_input + largest.later_output;
+  return fits(Meter::requests, 1) && fits(Meter::in_flight, 1) && fits(Meter::tokens, tokens) &&
+         fits(Meter::requests_day, 1) && fits(Meter::tokens_day, tokens);
 }
 
 // Whoever waits is held up by one of their budgets, or by somebody before them who is: so at least the largest of those
@@ -102,6 +105,7 @@ void Invariants::check_work_is_conserved() {
 
 void Invariants::check_admission(const Gateway::Exchange& admitted) {
   if (gateway_.paused()) note("somebody was sent while the provider wanted to be left alone");
+  check_own_limits(admitted);
   if (++admissions_ % admissions_per_look != 0) return;
   ++checks_;
   check_own_lane(admitted);
@@ -115,6 +119,88 @@ void Invariants::each_own_budget(const Call& call, const EachBudget& each) {
   if (gateway_.settings().with_models) each(Scope::model, model_budget(call.model), &Call::model);
 }
 
+void Invariants::each_own_limits(const Gateway::Exchange& exchange, const EachLimits& each) {
+  admission::Scheduler& scheduler = gateway_.scheduler();
+  each_own_budget(exchange.call, [&](Scope scope, const std::string& name, std::uint32_t Call::*) {
+    each(scheduler.limits_of(scheduler.budget(scope, name)),
+         scope == Scope::model ? exchange.costs.upstream : exchange.costs.own);
+  });
+}
+
+void Invariants::check_own_limits(const Gateway::Exchange& admitted) {
+  each_own_limits(admitted, [&](const BudgetLimits& limits, const Cost& cost) {
+    check_size(limits, cost);
+    check_days(limits, cost);
+    if (limits_stay_) check_debt(limits, cost);
+  });
+}
+
+MeterView Invariants::view_of(const BudgetLimits& limits, Meter meter) {
+  admission::Scheduler& scheduler = gateway_.scheduler();
+  return scheduler.view(scheduler.budget(limits.scope, limits.name), meter, loop_.now());
+}
+
+// Who is larger than a whole limit goes when nothing else is counted there.
+void Invariants::check_size(const BudgetLimits& limits, const Cost& cost) {
+  const auto limit = limits.limit(Meter::tokens);
+  if (!limit || cost.tokens <= *limit) return;
+  ++oversize_;
+  const MeterView view = view_of(limits, Meter::tokens);
+  if (view.used > 0 || view.reserved > cost.tokens + cost.later_output + 1)
+    note("who is larger than the limit of " + limits.name + " was not alone there");
+}
+
+// What is used and reserved is within the limit of a day, but for one that found the day unused.
+void Invariants::check_days(const BudgetLimits& limits, const Cost& cost) {
+  const Tokens all = cost.tokens + cost.later_input + cost.later_output + 1;
+  for (const auto& [meter, alone] : {std::pair(Meter::requests_day, Tokens{1}), std::pair(Meter::tokens_day, all)}) {
+    if (!limits.limit(meter)) continue;
+    const MeterView view = view_of(limits, meter);
+    if (view.used + view.reserved > std::max(*view.limit, view.used > 0 ? 0 : alone))
+      note("more was let through to " + limits.name + " than a day allows");
+  }
+}
+
+// Nobody else goes before the last part of a debt is paid.
+void Invariants::check_debt(const BudgetLimits& limits, const Cost& cost) {
+  const auto owes = owes_until_.find(limits.name);
+  if (owes != owes_until_.end() && cost.tokens > 0 && loop_.now() < owes->second)
+    note(limits.name + " was used while a call still paid there");
+}
+
+void Invariants::note_sending(const Gateway::Exchange& sent) {
+  const bool nothing_comes_back = sent.call.estimate == sent.call.input;
+  each_own_limits(sent, [&](const BudgetLimits& limits, const Cost& cost) {
+    count_in_window(limits);
+    count_in_day(limits);
+    if (nothing_comes_back) note_debt(limits, cost);
+  });
+}
+
+void Invariants::count_in_window(const BudgetLimits& limits) {
+  const auto limit = limits.limit(Meter::requests);
+  if (!limit) return;
+  simulator::WindowLog& log = sent_.try_emplace(limits.name, limits.window).first->second;
+  log.add(1, loop_.now());
+  if (log.largest() > static_cast<std::uint64_t>(*limit))
+    note(limits.name + " sent " + std::to_string(log.largest()) + " in one window of " + std::to_string(*limit));
+}
+
+void Invariants::count_in_day(const BudgetLimits& limits) {
+  const auto limit = limits.limit(Meter::requests_day);
+  if (!limit) return;
+  const auto day = std::chrono::floor<std::chrono::days>(loop_.now() - limits.day_resets).count();
+  const Tokens in_day = ++sent_in_day_[{limits.name, static_cast<int>(day)}];
+  if (in_day > *limit)
+    note(limits.name + " sent " + std::to_string(in_day) + " in one day of " + std::to_string(*limit));
+}
+
+void Invariants::note_debt(const BudgetLimits& limits, const Cost& cost) {
+  const auto limit = limits.limit(Meter::tokens);
+  if (!limit || cost.tokens <= *limit) return;
+  owes_until_[limits.name] = loop_.now() + (cost.tokens - 1) / *limit * limits.window;
+}
+
 void Invariants::check_slots(const Gateway::Exchange& admitted) {
   admission::Scheduler& scheduler = gateway_.scheduler();
   each_own_budget(admitted.call, [&](Scope scope, const std::string& name, std::uint32_t Call::* owner) {
@@ -125,19 +211,6 @@ void Invariants::check_slots(const Gateway::Exchange& admitted) {
       running += other.state != Gateway::Exchange::State::waiting && other.call.*owner == admitted.call.*owner;
     });
     if (running > *limit) note(name + " has " + std::to_string(running) + " in flight of " + std::to_string(*limit));
-  });
-}
-
-void Invariants::count_in_windows(const Gateway::Exchange& sent) {
-  admission::Scheduler& scheduler = gateway_.scheduler();
-  each_own_budget(sent.call, [&](Scope scope, const std::string& name, std::uint32_t Call::*) {
-    const admission::BudgetLimits& limits = scheduler.limits_of(scheduler.budget(scope, name));
-    const auto limit = limits.limit(Meter::requests);
-    if (!limit) return;
-    simulator::WindowLog& log = sent_.try_emplace(name, limits.window).first->second;
-    log.add(1, loop_.now());
-    if (log.largest() > static_cast<std::uint64_t>(*limit))
-      note(name + " sent " + std::to_string(log.largest()) + " in one window of " + std::to_string(*limit));
   });
 }
 

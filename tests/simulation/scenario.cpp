@@ -1,6 +1,7 @@
 #include "simulation/scenario.hpp"
 
 #include <cmath>
+#include <utility>
 
 namespace weir::simulation {
 namespace {
@@ -33,7 +34,13 @@ struct Shape {
   double estimate_error = 0;
   std::uint32_t keys = 1, teams = 1, models = 1, lanes = 1;
   bool priorities = false;
+  bool paced = false;        // the provider limits slices of the window that weir is told
+  bool oversize = false;     // some keys may use less than a large call in a window
+  Instant midnight = never;  // days are limited too
 };
+
+// The window of a paced account is so many of the provider's.
+constexpr int slices = 10;
 
 Call draw(const Shape& shape, std::uint32_t key, std::uint32_t lane, Rng& rng) {
   Call call = sample_call(shape.mix, rng);
@@ -102,6 +109,12 @@ admission::Limits make_limits(const Scenario& scenario, const Shape& shape, doub
   if (options.rpm > 0) limit(account, Meter::requests, double(options.rpm));
   if (options.concurrency > 0) limit(account, Meter::in_flight, double(options.concurrency));
   if (options.burst < 1 && options.tpm > 0) account.burst = static_cast<Tokens>(double(options.tpm) * options.burst);
+  if (shape.paced) {
+    account.pacing = std::exchange(account.window, options.window * slices);
+    for (const Meter meter : {Meter::requests, Meter::tokens}) {
+      if (auto& most = account.limits[static_cast<std::size_t>(meter)]) *most *= slices;
+    }
+  }
   limits.budgets.push_back(account);
   const auto own = [&](Scope scope, std::string name, double share) {
     BudgetLimits budget;
@@ -112,6 +125,13 @@ admission::Limits make_limits(const Scenario& scenario, const Shape& shape, doub
     if (chance(0.2, rng)) limit(budget, Meter::requests, 20 + 400 * share);
     if (chance(0.2, rng)) limit(budget, Meter::in_flight, 2 + 100 * share);
     budget.weight = 1 + static_cast<std::int64_t>(up_to(3, rng));
+    if (shape.oversize && scope == Scope::key && chance(0.5, rng))
+      limit(budget, Meter::tokens, double(shape.mix.huge_input) * between(0.05, 1, rng));
+    if (shape.midnight != never && scope != Scope::model) {
+      budget.day_resets = shape.midnight;
+      if (chance(0.5, rng)) limit(budget, Meter::requests_day, 10 + double(clients) * share * between(0.3, 3, rng));
+      if (chance(0.3, rng)) limit(budget, Meter::tokens_day, tokens * share * between(1, 6, rng));
+    }
     limits.budgets.push_back(budget);
   };
   for (std::uint32_t i = 0; i < shape.keys; ++i) own(Scope::key, key_budget(i), 2.0 / shape.keys);
@@ -127,7 +147,10 @@ Instant world_begins() {
 }
 
 Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
-  Rng rng(seed * 1000 + static_cast<std::uint64_t>(kind.limiter) * 10 + static_cast<std::uint64_t>(kind.charge));
+  const std::uint64_t number =
+      seed * 1000 + static_cast<std::uint64_t>(kind.limiter) * 10 + static_cast<std::uint64_t>(kind.charge);
+  Rng rng(number);
+  Rng more(~number);  // for what only some worlds have: the others do not change with it
   Scenario scenario;
   scenario.kind = kind;
 
@@ -147,6 +170,12 @@ Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
   shape->priorities = chance(0.4, rng);
   // Where the limits of tokens rest on guesses, wrong ones may be refused; everything else has to hold all the same.
   if (chance(0.4, rng)) shape->estimate_error = between(0.05, 0.5, rng);
+
+  shape->oversize = chance(0.2, more);
+  if (shape->oversize) {
+    shape->mix.huge_share = 0.02;
+    shape->mix.huge_input = shape->mix.input.cap;
+  }
 
   const double calls_each = between(1, 5, rng);
   const double total = expected_charge(*shape, kind.charge) * double(clients) * calls_each;
@@ -176,6 +205,11 @@ Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
   const Duration lasts = window * 8;
   add_outages(scenario, lasts, rng);
 
+  const bool on_arrival = kind.charge == Charge::max_or_estimate || kind.charge == Charge::estimate_plus_max;
+  shape->paced = on_arrival && options.burst >= 1 && chance(0.3, more);
+  if (chance(0.2, more)) shape->midnight = world_begins() + simulation::between(Duration::zero(), lasts / 2, more);
+  if (chance(0.3, more)) scenario.gateway.stale = between(0.01, 0.3, more);
+
   scenario.gateway.rule = kind.charge;
   scenario.gateway.with_teams = chance(0.5, rng);
   scenario.gateway.with_models = chance(0.5, rng);
@@ -197,12 +231,11 @@ Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
   }
 
   const bool input_counts = kind.charge != Charge::none;
-  const bool known_on_arrival = kind.charge == Charge::max_or_estimate || kind.charge == Charge::estimate_plus_max;
   const double leaves = chance(0.5, rng) ? between(0, 0.25, rng) : 0;
   // What is produced and never heard of is charged by the provider alone.
   const bool all_is_heard = leaves == 0 && scenario.provider.outages.empty() && scenario.restarts.empty();
   const bool reserved = scenario.gateway.reserves_cap && all_is_heard && options.burst >= 1;
-  const bool computable = known_on_arrival || reserved;
+  const bool computable = on_arrival || reserved;
   scenario.exact = !input_counts || (computable && shape->estimate_error == 0);
   for (std::size_t i = 0; i < clients; ++i) {
     Agent agent;

@@ -30,16 +30,21 @@ TEST_P(World, HoldsItsLimitsServesEverybodyAndBalancesItsBooks) {
   const Kind kind{std::get<0>(GetParam()), std::get<1>(GetParam())};
   const std::uint64_t first = from_environment("WEIR_SIM_FIRST", 1);
   const std::uint64_t seeds = (from_environment("WEIR_SIM_SEEDS", 300) + kinds - 1) / kinds;
-  std::uint64_t answered = 0, checks = 0;
+  std::uint64_t answered = 0, checks = 0, oversize = 0, in_vain = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     const Result result = run(make_scenario(kind, seed), seed);
     ASSERT_EQ(result.wrong, "") << "repeat with WEIR_SIM_FIRST=" << seed << " WEIR_SIM_SEEDS=1";
     answered += result.callers.answered;
     checks += result.checks;
+    oversize += result.oversize;
+    in_vain += result.calls.in_vain;
   }
   // A world in which nothing happens proves nothing.
   EXPECT_GT(answered, seeds * 100);
   EXPECT_GT(checks, seeds * 10);
+  if (seeds < 10) return;
+  EXPECT_GT(oversize, seeds);
+  EXPECT_GT(in_vain, seeds * 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, World,

@@ -13,7 +13,8 @@ struct Result {
   Gateway::Counts calls;
   std::uint64_t refused_by_provider = 0;
   std::uint64_t checks = 0;
-  Duration took{0};  // in the world
+  std::uint64_t oversize = 0;  // calls that were larger than a limit of their key, team or model
+  Duration took{0};            // in the world
 };
 
 Result run(const Scenario& scenario, std::uint64_t seed);
