@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,8 +19,17 @@ namespace weir::admission::test {
 struct SlowMeter {
   std::optional<Tokens> limit;
   Tokens reserved = 0;
-  std::map<Instant, Tokens> charges;                  // by when they leave
-  std::map<Instant, std::map<Instant, Tokens>> owed;  // of these, by when their call was sent and when they fall due
+  std::map<Instant, Tokens> charges;  // by when they leave
+  struct Debt {
+    Instant sent{};                   // when its call was
+    std::map<Instant, Tokens> parts;  // of the charges, by when they fall due
+    Tokens unpaid(Instant now) const {
+      Tokens sum = 0;
+      for (auto part = parts.upper_bound(now); part != parts.end(); ++part) sum += part->second;
+      return sum;
+    }
+  };
+  std::vector<Debt> owed;
 
   static constexpr Duration window = std::chrono::seconds(60);
 
@@ -38,38 +46,46 @@ struct SlowMeter {
     return !limit || used(now) + reserved == 0 || used(now) + reserved + amount <= *limit;
   }
   // What is larger than the limit is paid window by window.
-  void charge(Tokens amount, Instant now) { pay(amount, now, now); }
-  // What the call of then pays from `first` on.
-  void pay(Tokens amount, Instant first, Instant sent) {
+  void charge(Tokens amount, Instant now) {
+    Debt debt{now, {}};
+    pay(amount, now, debt);
+    if (!debt.parts.empty()) owed.push_back(debt);
+  }
+  void pay(Tokens amount, Instant first, Debt& debt) {
     const Tokens part_max = limit ? *limit : amount;
     for (Instant at = first; amount > 0; at += window) {
       const Tokens part = std::min(amount, part_max);
       charges[leaves_after(at)] += part;
-      if (at > sent) owed[sent][at] += part;
+      if (at > debt.sent) debt.parts[at] += part;
       amount -= part;
     }
   }
   // What is not due yet is paid by the new limit.
   void change_limit(Tokens now_at_most, Instant now) {
     limit = now_at_most;
-    for (auto& [sent, parts] : owed) {
-      const auto next = parts.upper_bound(now);
-      if (next == parts.end()) continue;
-      const Instant first = next->first;
-      const Tokens rest = take_unpaid(sent, std::numeric_limits<Tokens>::max(), now);
-      pay(rest, first, sent);
+    for (Debt& debt : owed) {
+      if (debt.unpaid(now) == 0) continue;
+      const Instant first = debt.parts.upper_bound(now)->first;
+      pay(take(debt, debt.unpaid(now), now), first, debt);
     }
   }
-  // Takes back up to `most` of what the charge made at `at` has yet to pay, the last first. Returns how much.
-  Tokens take_unpaid(Instant at, Tokens most, Instant now) {
+  // Takes back up to `most` of what has yet to be paid, the last first. Returns how much.
+  Tokens take(Debt& debt, Tokens most, Instant now) {
     Tokens taken = 0;
-    for (auto part = owed[at].rbegin(); part != owed[at].rend() && part->first > now; ++part) {
+    for (auto part = debt.parts.rbegin(); part != debt.parts.rend() && part->first > now; ++part) {
       const Tokens back = std::min(part->second, most - taken);
       part->second -= back;
       charges[leaves_after(part->first)] -= back;
       taken += back;
     }
     return taken;
+  }
+  // Of the charge made at `at`; of several the first that owes something.
+  Tokens take_unpaid(Instant at, Tokens most, Instant now) {
+    for (Debt& debt : owed) {
+      if (debt.sent == at && debt.unpaid(now) > 0) return take(debt, most, now);
+    }
+    return 0;
   }
   // Of the charge made at `at`, as long as it counts.
   void correct(Instant at, Tokens difference, Instant now) {
@@ -291,7 +307,7 @@ struct SlowScheduler {
     each_budget(r, [&](SlowBudget& budget) {
       --budget.in_flight;
       if (r.corrects) budget.tokens.correct(r.sent_at, used - r.tokens, now);
-      if (ending == Ending::refused) budget.tokens.take_unpaid(r.sent_at, r.tokens, now);
+      if (ending == Ending::refused && !r.corrects) budget.tokens.take_unpaid(r.sent_at, r.tokens, now);
     });
     if (ending == Ending::refused) {
       for (const std::size_t own : {r.key, team + team_of(r.key)}) budgets[own].requests.correct(r.sent_at, -1, now);
