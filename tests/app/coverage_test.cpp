@@ -10,31 +10,58 @@
 
 namespace {
 
+std::filesystem::path source_dir() {
+  return WEIR_SOURCE_DIR;
+}
+
 std::string text_of(const std::filesystem::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-std::set<std::string> matches(const std::string& text, const std::regex& pattern) {
+// What the groups of each match hold, with a dot between.
+std::set<std::string> matches(const std::string& text, const std::string& pattern) {
   std::set<std::string> found;
-  for (std::sregex_iterator match(text.begin(), text.end(), pattern), end; match != end; ++match) {
-    found.insert((*match)[1].str() + "." + (*match)[2].str());
-  }
+  const std::regex expression(pattern);
+  for (std::sregex_iterator match(text.begin(), text.end(), expression), end; match != end; ++match)
+    found.insert((*match)[1].str() + (match->size() > 2 ? "." + (*match)[2].str() : ""));
   return found;
 }
 
-TEST(Coverage, EveryTestThatIsNamedExists) {
-  const std::filesystem::path root = WEIR_SOURCE_DIR;
-  const std::set<std::string> named =
-      matches(text_of(root / "docs/coverage.md"), std::regex("`([A-Z][A-Za-z0-9]+)\\.([A-Z][A-Za-z0-9]+)`"));
-  ASSERT_GT(named.size(), 20u);
-  std::set<std::string> written;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "tests")) {
-    if (entry.path().extension() != ".cpp") continue;
-    written.merge(matches(text_of(entry.path()), std::regex("TEST(?:_[FP])?\\(\\s*(\\w+)\\s*,\\s*(\\w+)\\s*\\)")));
+// The texts of all tests in files with this extension.
+std::string tests_in(const std::string& extension) {
+  std::string all;
+  for (auto entry = std::filesystem::recursive_directory_iterator(source_dir() / "tests"); entry != decltype(entry){};
+       ++entry) {
+    if (entry->path().filename() == "node_modules") entry.disable_recursion_pending();
+    if (entry->path().extension() == extension) all += text_of(entry->path());
   }
-  for (const std::string& test : named)
-    EXPECT_TRUE(written.contains(test)) << test << " is named in docs/coverage.md and does not exist";
+  return all;
+}
+
+struct Kind {
+  const char* name;
+  const char* extension;
+  const char* in_the_page;
+  const char* in_a_test;  // the words of a story of Node may go on with its client
+};
+constexpr Kind kinds[] = {
+    {"GoogleTest", ".cpp", "`([A-Z][A-Za-z0-9]+)\\.([A-Z][A-Za-z0-9]+)`",
+     "TEST(?:_[FP])?\\(\\s*(\\w+)\\s*,\\s*(\\w+)\\s*\\)"},
+    {"Python", ".py", "`(test_[a-z0-9_]+)`", "def (test_\\w+)\\("},
+    {"Go", ".go", "`(Test[A-Za-z0-9]+)`", "func (Test\\w+)\\("},
+    {"Node", ".mjs", "\"([^\"\n]+)\"", "\\btest\\([\"`]([^\"`\n]+?)(?:, \\$\\{[^\"`\n]*)?[\"`]"},
+};
+
+TEST(Coverage, EveryTestThatIsNamedExists) {
+  const std::string page = text_of(source_dir() / "docs/coverage.md");
+  for (const Kind& kind : kinds) {
+    const std::set<std::string> named = matches(page, kind.in_the_page);
+    EXPECT_GE(named.size(), 5u) << kind.name;
+    const std::set<std::string> written = matches(tests_in(kind.extension), kind.in_a_test);
+    for (const std::string& test : named)
+      EXPECT_TRUE(written.contains(test)) << kind.name << ": " << test << " is named in docs/coverage.md only";
+  }
 }
 
 }  // namespace

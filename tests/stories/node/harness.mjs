@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, execFileSync } from "node:child_process";
 import { accessSync, constants, mkdtempSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,6 +61,7 @@ export async function waitUntil(condition, what, milliseconds = waitMilliseconds
 class Process {
   static async start(verb, flags, port, probe) {
     const self = new this();
+    self.port = port;
     self.origin = `http://127.0.0.1:${port}`;
     self.baseURL = `${self.origin}/v1`;
     self.log = "";
@@ -120,6 +121,27 @@ export class Weir extends Process {
     const self = await super.start("serve", [...addresses, ...flags], port, "/healthz");
     self.operatorOrigin = `http://127.0.0.1:${operatorPort}`;
     return self;
+  }
+}
+
+// A TCP relay to `port` that counts the connections it accepted: what an SDK really opens, whatever it says.
+export class CountingRelay {
+  connections = 0;
+
+  static async start(port) {
+    const self = new this();
+    self.server = createServer((near) => {
+      self.connections += 1;
+      const far = connect(port, "127.0.0.1");
+      for (const [from, to] of [[near, far], [far, near]]) from.on("error", () => to.destroy()).pipe(to);
+    });
+    await new Promise((resolve) => self.server.listen(0, "127.0.0.1", resolve));
+    self.origin = `http://127.0.0.1:${self.server.address().port}`;
+    return self;
+  }
+
+  close() {
+    this.server.close();
   }
 }
 

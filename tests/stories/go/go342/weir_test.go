@@ -1,19 +1,12 @@
-// Package stories: the official OpenAI SDK for Go against weir before its simulated provider. The same file runs in two
+// Package stories: the official OpenAI SDK for Go against weir before its simulated provider. The same files run in two
 // modules, with a version before and one after the SDK learned to read server-sent events by the book.
 package stories
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,101 +14,22 @@ import (
 	"github.com/openai/openai-go/v3/option"
 )
 
-const (
-	model    = "deepseek-chat"
-	startMax = 60 * time.Second // a sanitized binary on a busy machine
-	waitMax  = 30 * time.Second // for something that a test expects to happen
-)
-
-var simulator, weir string // origins
-
-func TestMain(m *testing.M) {
-	os.Exit(runAll(m))
-}
-
-func runAll(m *testing.M) (status int) {
-	simulatorAddress, weirAddress, operatorAddress := freeAddress(), freeAddress(), freeAddress()
-	simulator, weir = "http://"+simulatorAddress, "http://"+weirAddress
-	stopSimulator := start("/__stats", simulator, "simulate", "--listen", simulatorAddress, "--tokens-per-second", "0")
-	defer func() { status |= stopSimulator() }()
-	stopWeir := start("/healthz", weir, "serve", "--listen", weirAddress, "--operator-listen", operatorAddress,
-		"--upstream", simulator)
-	defer func() { status |= stopWeir() }()
-	return m.Run()
-}
-
-func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// start runs `weir VERB...` and waits until it answers; the function it returns ends it and says whether that went well.
-func start(probe, origin string, arguments ...string) func() int {
-	var log bytes.Buffer
-	command := exec.Command(os.Getenv("WEIR_BIN"), arguments...)
-	command.Stdout, command.Stderr = &log, &log
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "WEIR_") && !strings.HasPrefix(variable, "OPENAI_") {
-			command.Env = append(command.Env, variable)
-		}
-	}
-	if err := command.Start(); err != nil {
-		panic(err)
-	}
-	for end := time.Now().Add(startMax); ; time.Sleep(20 * time.Millisecond) {
-		if answer, err := http.Get(origin + probe); err == nil {
-			answer.Body.Close()
-			break
-		}
-		if time.Now().After(end) {
-			_ = command.Process.Kill()
-			_ = command.Wait()
-			panic(fmt.Sprintf("%v does not answer:\n%s", arguments, log.String()))
-		}
-	}
-	return func() int {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		killer := time.AfterFunc(startMax, func() { _ = command.Process.Kill() })
-		defer killer.Stop()
-		if err := command.Wait(); err != nil {
-			fmt.Printf("--- FAIL: weir %v ended with %v:\n%s\n", arguments, err, log.String())
-			return 1
-		}
-		return 0
-	}
-}
+const model = "deepseek-chat"
 
 func client(extra ...option.RequestOption) openai.Client {
 	options := []option.RequestOption{option.WithBaseURL(weir + "/v1"), option.WithAPIKey("sk-story")}
 	return openai.NewClient(append(options, extra...)...)
 }
 
-func hello() openai.ChatCompletionNewParams {
+func ask(model, prompt string) openai.ChatCompletionNewParams {
 	return openai.ChatCompletionNewParams{
 		Model:    model,
-		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello, 世界")},
+		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(prompt)},
 	}
 }
 
-// disconnects tells how often a client left before its answer was complete.
-func disconnects(t *testing.T) int {
-	t.Helper()
-	answer, err := http.Get(simulator + "/__stats")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var stats struct {
-		ClientDisconnects int `json:"client_disconnects"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil {
-		t.Fatal(err)
-	}
-	return stats.ClientDisconnects
+func hello() openai.ChatCompletionNewParams {
+	return ask(model, "Hello, 世界")
 }
 
 // gather reads a stream to its end.
@@ -176,6 +90,70 @@ func TestErrorOfTheProviderKeepsItsStatus(t *testing.T) {
 	}
 	if refused.Response.Header.Get("x-weir-error") != "" {
 		t.Fatal("the provider's error came as one of weir's")
+	}
+}
+
+// Whole or streamed, 401 and 404 are errors of the SDK's own type that say what weir said.
+func TestRefusalsAreTheSdksOwnErrors(t *testing.T) {
+	team, key := startTeam(t)
+	cases := []struct {
+		name, key, model, code string
+		status                 int
+	}{
+		{"unknown key", "sk-nobody", model, "invalid_api_key", http.StatusUnauthorized},
+		{"unknown model", key, "gone", "model_not_found", http.StatusNotFound},
+	}
+	for _, each := range cases {
+		sdk := client(option.WithBaseURL(team+"/v1"), option.WithAPIKey(each.key))
+		_, whole := sdk.Chat.Completions.New(context.Background(), ask(each.model, "Hello"))
+		stream := sdk.Chat.Completions.NewStreaming(context.Background(), ask(each.model, "Hello"))
+		for stream.Next() {
+			t.Errorf("%s: a chunk", each.name)
+		}
+		stream.Close()
+		for form, err := range map[string]error{"whole": whole, "streamed": stream.Err()} {
+			var refused *openai.Error
+			if !errors.As(err, &refused) || refused.StatusCode != each.status || refused.Code != each.code ||
+				refused.Message == "" {
+				t.Errorf("%s, %s: unexpected error: %v", each.name, form, err)
+			}
+		}
+	}
+}
+
+func TestCallsShareOneConnection(t *testing.T) {
+	team, key := startTeam(t)
+	relay, connections := relayTo(t, team)
+	sdk := client(option.WithBaseURL(relay+"/v1"), option.WithAPIKey(key))
+	for range 3 {
+		if _, err := sdk.Chat.Completions.New(context.Background(), hello()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sdk.Chat.Completions.New(context.Background(), ask("gone", "Hello")); err == nil {
+			t.Fatal("an answer of a model that is not there")
+		}
+		stream := sdk.Chat.Completions.NewStreaming(context.Background(), hello())
+		for stream.Next() {
+		}
+		if err := stream.Err(); err != nil {
+			t.Fatal(err)
+		}
+		stream.Close()
+	}
+	if connections.Load() != 1 {
+		t.Fatalf("%d connections for 9 calls", connections.Load())
+	}
+}
+
+func TestMegabyteThereAndBack(t *testing.T) {
+	prompt := strings.Repeat("wässer under the bridge ", 1024*1024/25+1)
+	sdk := client()
+	answer, err := sdk.Chat.Completions.New(context.Background(), ask(model, "echo: "+prompt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Choices[0].Message.Content != prompt {
+		t.Fatalf("%d bytes there, %d back", len(prompt), len(answer.Choices[0].Message.Content))
 	}
 }
 

@@ -1,0 +1,1 @@
+../go342/harness_test.go
