@@ -1,11 +1,13 @@
 #include "app/config_source.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "app/machine.hpp"
 #include "app/resolve_settings.hpp"
 #include "app/shipped_providers.hpp"
 #include "app/units.hpp"
+#include "app/unread_variables.hpp"
 #include "app/words.hpp"
 
 namespace weir::app {
@@ -255,24 +257,42 @@ ConfigSource::ConfigSource(Overrides overrides, Environment environment)
 }
 
 std::variant<Loaded, Problems> ConfigSource::load() const {
+  std::set<std::string> asked;
+  Environment noting = environment_;
+  noting.variable = [this, &asked](const std::string& name) {
+    asked.insert(name);
+    return environment_.variable(name);
+  };
+  auto result = load(noting);
+  const Problems unread = unread_variables(environment_.names, asked);
+  if (auto* problems = std::get_if<Problems>(&result)) {
+    problems->insert(problems->end(), unread.begin(), unread.end());
+  } else {
+    for (const Problem& each : unread)
+      std::get<Loaded>(result).warnings.push_back(to_string(each.place) + ": " + each.message);
+  }
+  return result;
+}
+
+std::variant<Loaded, Problems> ConfigSource::load(const Environment& environment) const {
   Problems problems;
   Loaded loaded;
   if (!path_.empty()) {
-    const auto text = environment_.read_file(path_);
+    const auto text = environment.read_file(path_);
     if (!text) return one_problem({path_, 0, 0}, "cannot be read; check the path and the permissions");
-    loaded.config = read_config(*text, path_, environment_, problems);
+    loaded.config = read_config(*text, path_, environment, problems);
   }
-  OverrideReader(overrides_, environment_, loaded.config, problems).apply();
+  OverrideReader(overrides_, environment, loaded.config, problems).apply();
   if (loaded.config.upstreams.empty() && problems.empty()) return one_problem({"weir", 0, 0}, nothing_configured);
   const auto slash = path_.rfind('/');
   const std::string folder = slash == std::string::npos ? std::string() : path_.substr(0, slash);
-  Resolved resolved = resolve_settings(loaded.config, folder, environment_, problems);
+  Resolved resolved = resolve_settings(loaded.config, folder, environment, problems);
   if (!problems.empty()) return problems;
   if (!loaded.config.workers) loaded.config.workers = default_workers();
   if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
   loaded.settings = std::move(resolved.settings);
   loaded.mode_reason = std::move(resolved.mode.reason);
-  loaded.warnings = warnings_of(loaded.config, *loaded.settings, environment_);
+  loaded.warnings = warnings_of(loaded.config, *loaded.settings, environment);
   return loaded;
 }
 

@@ -32,13 +32,16 @@ class ConfigSource {
  public:
   ConfigSource(Overrides overrides, Environment environment);
 
-  // Everything or every problem. With nothing configured at all the single problem says what to do.
+  // Everything or every problem. With nothing configured at all the single problem says what to do. Variables that
+  // nothing reads are warnings, and stand among the problems where there are some: they may be the cause.
   std::variant<Loaded, Problems> load() const;
 
   // The configuration file in use (for the change watch); empty: none.
   const std::string& path() const { return path_; }
 
  private:
+  std::variant<Loaded, Problems> load(const Environment& environment) const;
+
   Overrides overrides_;
   Environment environment_;
   std::string path_;

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include <unistd.h>
+
 namespace weir::app {
 namespace {
 
@@ -36,6 +38,10 @@ Environment process_environment() {
     return std::string(value);
   };
   environment.read_file = read_whole_file;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    environment.names.emplace_back(text.substr(0, text.find('=')));
+  }
   return environment;
 }
 

@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir::app {
 
 struct Environment {
   std::function<std::optional<std::string>(const std::string& name)> variable;   // nullopt: not set
   std::function<std::optional<std::string>(const std::string& path)> read_file;  // nullopt: cannot be read
+  std::vector<std::string> names{};                                              // of all variables that are set
 };
 
 Environment process_environment();

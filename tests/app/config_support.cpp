@@ -11,8 +11,10 @@ Environment World::environment() const {
     if (found == map.end()) return std::nullopt;
     return found->second;
   };
+  std::vector<std::string> names;
+  for (const auto& variable : variables) names.push_back(variable.first);
   return {[find, all = variables](const std::string& name) { return find(all, name); },
-          [find, all = files](const std::string& path) { return find(all, path); }};
+          [find, all = files](const std::string& path) { return find(all, path); }, names};
 }
 
 World with_config(std::string yaml, std::map<std::string, std::string> variables) {

@@ -13,6 +13,7 @@
 
 #include "app/config.hpp"
 #include "app/provider_profile.hpp"
+#include "app/unread_variables.hpp"
 
 namespace weir::app {
 namespace {
@@ -123,6 +124,12 @@ TEST(SettingsReference, DescribesEveryFieldOfAProviderFileAndNoOther) {
   keys = spread(keys, limit_words, {"limits", "tiers.*", "batch.limits", "models[].limits"}, reference());
   for (const std::string& word : limit_words) EXPECT_EQ(keys.erase(word), 1u) << word;
   expect_same(keys, without_containers(known_provider_keys()));
+}
+
+TEST(SettingsReference, DescribesEveryVariableAndNoOther) {
+  Keys keys = described(chapter(reference(), "# Settings reference"), "Variable");
+  EXPECT_EQ(keys.erase("on"), 1u) << "a value, not a variable";
+  expect_same(keys, Keys(known_variables().begin(), known_variables().end()));
 }
 
 }  // namespace
