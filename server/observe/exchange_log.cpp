@@ -172,15 +172,17 @@ std::string format_exchange(const ExchangeRecord& record, LogFormat format) {
 
 namespace {
 
-std::string event_fields(LogFormat format, std::string_view message) {
-  if (format == LogFormat::text) return std::string(message);
-  std::string fields = R"("event":"server",)";
-  LineWriter(format, fields).text("message", message);
-  return fields;
+// Behind the time, from the level on: `log.level` has its words, which are not those of spdlog.
+std::string event_text(LogFormat format, std::string_view level, std::string_view message) {
+  std::string text(level);
+  if (format == LogFormat::text) return text.append(" ").append(message);
+  text = R"("level":")" + text + R"(","event":"server",)";
+  LineWriter(format, text).text("message", message);
+  return text;
 }
 
 std::string tell_dropped(LogFormat format, std::size_t lines) {
-  return event_fields(format, std::to_string(lines) + " lines were dropped: the log's reader was too slow");
+  return event_text(format, "warn", std::to_string(lines) + " lines were dropped: the log's reader was too slow");
 }
 
 }  // namespace
@@ -191,9 +193,9 @@ struct Log::Impl {
   std::shared_ptr<BatchingSink> sink;
   std::shared_ptr<spdlog::logger> logger;  // of the server's own events, through the same sink
 
-  void event(spdlog::level::level_enum level, std::string_view message) {
+  void event(spdlog::level::level_enum level, std::string_view word, std::string_view message) {
     if (!logger->should_log(level)) return;
-    logger->log(level, spdlog::string_view_t(event_fields(format, message)));
+    logger->log(level, spdlog::string_view_t(event_text(format, word, message)));
   }
 };
 
@@ -203,8 +205,8 @@ Log::Log(const LogOptions& options) : impl_(std::make_unique<Impl>()) {
   const int descriptor = options.to_stdout ? STDOUT_FILENO : STDERR_FILENO;
   impl_->sink = std::make_shared<BatchingSink>(
       descriptor, [format = options.format](std::size_t lines) { return tell_dropped(format, lines); });
-  impl_->sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z","level":"%l",%v})"
-                                                             : "%Y-%m-%d %H:%M:%S.%e %l %v");
+  impl_->sink->set_pattern(options.format == LogFormat::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%f%z",%v})"
+                                                             : "%Y-%m-%d %H:%M:%S.%e %v");
   impl_->logger = std::make_shared<spdlog::logger>("weir", impl_->sink);
   impl_->logger->flush_on(spdlog::level::warn);
   set_level(options.level);
@@ -232,13 +234,13 @@ void Log::exchange(const ExchangeRecord& record) {
 }
 
 void Log::info(std::string_view message) {
-  impl_->event(spdlog::level::info, message);
+  impl_->event(spdlog::level::info, "info", message);
 }
 void Log::warn(std::string_view message) {
-  impl_->event(spdlog::level::warn, message);
+  impl_->event(spdlog::level::warn, "warn", message);
 }
 void Log::error(std::string_view message) {
-  impl_->event(spdlog::level::err, message);
+  impl_->event(spdlog::level::err, "error", message);
 }
 
 }  // namespace weir::observe

@@ -141,17 +141,20 @@ TEST_P(WrittenLog, HasOneLineForEachExchangeAndEvent) {
     log.warn("below the level");
     log.exchange(full());
     log.error("bad");
+    log.set_level("warn");
+    log.warn("odd");
   }
   const std::string written = ::testing::internal::GetCapturedStdout();
   const std::vector<std::string> lines = lines_of(written);
-  ASSERT_EQ(lines.size(), 3u) << written;
+  ASSERT_EQ(lines.size(), 4u) << written;
   EXPECT_NE(lines[1].find("deepseek-chat"), std::string::npos) << written;
   if (GetParam() == LogFormat::text) {
     EXPECT_TRUE(lines[0].ends_with(" info started {} \"here\"")) << written;
     EXPECT_TRUE(lines[2].ends_with(" error bad")) << written;
+    EXPECT_TRUE(lines[3].ends_with(" warn odd")) << written;  // as the level is called in log.level
     return;
   }
-  const char* const wanted[][2] = {{"info", "server"}, {"info", "exchange"}, {"error", "server"}};
+  const char* const wanted[][2] = {{"info", "server"}, {"info", "exchange"}, {"error", "server"}, {"warn", "server"}};
   for (std::size_t i = 0; i < lines.size(); ++i) {
     simdjson::dom::parser parser;
     simdjson::dom::element element;
