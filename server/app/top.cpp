@@ -39,18 +39,28 @@ std::string duration(std::int64_t ms) {
   return std::to_string(ms / 60'000) + "m" + std::to_string(ms / 1000 % 60) + "s";
 }
 
-// As many characters as there are columns; names come from outside, control characters stay there.
-std::string fit(std::string_view text, std::size_t columns) {
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+}
+
+// At most so many characters; names come from outside, control characters stay there.
+std::string cut(std::string_view text, std::size_t columns) {
   std::string out;
   std::size_t shown = 0;
   for (const char c : text) {
+    if (!continues(c) && shown++ >= columns) break;
     const auto byte = static_cast<unsigned char>(c);
-    const bool continues = (byte & 0xC0U) == 0x80U;
-    if (!continues && shown++ >= columns) break;
     out += byte < 0x20 || byte == 0x7f ? '?' : c;
   }
-  while (shown++ < columns) out += ' ';
   return out;
+}
+
+// At least so many.
+std::string pad(std::string text, std::size_t columns) {
+  const auto shown =
+      static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+  if (shown < columns) text.append(columns - shown, ' ');
+  return text;
 }
 
 std::string bar(double share, std::size_t width) {
@@ -90,9 +100,13 @@ class Screen {
   void line(std::string_view text) {
     if (left_ == 0) return;
     --left_;
-    std::string shown = fit(text, columns_);
+    std::string shown = cut(text, columns_);
     shown.erase(shown.find_last_not_of(' ') + 1);
     out_ += shown + "\n";
+  }
+  // One of several in a line: as wide as the others of its column. Where a line is not cut, no cell is.
+  std::string cell(std::string_view text, std::size_t width) const {
+    return pad(cut(text, columns_ == unbounded ? unbounded : width), width);
   }
   std::size_t left() const { return left_; }
   std::string take() { return std::move(out_); }
@@ -111,15 +125,16 @@ void show_budgets(Screen& screen, const element& budgets) {
     if (budget["of_each_caller"].get(of_each_caller) != simdjson::SUCCESS) of_each_caller = false;
     for (const auto& [meter, view] : meters) {
       const auto limit = static_cast<double>(number_of(view, "limit"));
-      const std::string name = fit(text_of(budget, "scope") + " " + text_of(budget, "name"), 28);
+      const std::string name = screen.cell(text_of(budget, "scope") + " " + text_of(budget, "name"), 28);
       if (of_each_caller) {
-        screen.line(name + " " + fit(meter, 12) + " " + amount(limit) + " for each caller's own account");
+        screen.line(name + " " + screen.cell(meter, 12) + " " + amount(limit) + " for each caller's own account");
         continue;
       }
       const auto taken = static_cast<double>(number_of(view, "used") + number_of(view, "reserved"));
       const std::int64_t debt = number_of(view, "debt");
-      screen.line(name + " " + fit(meter, 12) + " " + bar(taken / std::max(1.0, limit), 24) + " " + amount(taken) +
-                  " of " + amount(limit) + (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
+      screen.line(name + " " + screen.cell(meter, 12) + " " + bar(taken / std::max(1.0, limit), 24) + " " +
+                  amount(taken) + " of " + amount(limit) +
+                  (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
     }
   }
 }
@@ -166,9 +181,9 @@ void show_charts(Screen& screen, const element& status) {
   const double most_tokens = *std::max_element(tokens.begin(), tokens.end());
   const double most_wait = *std::max_element(waits.begin(), waits.end());
   screen.line("");
-  screen.line(fit("tokens a second, 15 min", 28) + " |" + bars(tokens, most_tokens, 60) + "| at most " +
+  screen.line(screen.cell("tokens a second, 15 min", 28) + " |" + bars(tokens, most_tokens, 60) + "| at most " +
               amount(most_tokens));
-  screen.line(fit("wait in line, 15 min", 28) + " |" + bars(waits, most_wait, 60) + "| at most " +
+  screen.line(screen.cell("wait in line, 15 min", 28) + " |" + bars(waits, most_wait, 60) + "| at most " +
               duration(static_cast<std::int64_t>(most_wait * 1000)));
 }
 
@@ -177,8 +192,8 @@ void show_spent(Screen& screen, const element& status) {
   const auto spent = list_of(status, "spent");
   if (spent.size() == 0) return;
   screen.line("");
-  screen.line(fit("SPENT: KEY", 18) + " " + fit("MODEL", 28) + " " + fit("REQUESTS", 9) + " " + fit("INPUT", 9) + " " +
-              fit("OUTPUT", 9) + " COST");
+  screen.line(screen.cell("SPENT: KEY", 18) + " " + screen.cell("MODEL", 28) + " " + screen.cell("REQUESTS", 9) + " " +
+              screen.cell("INPUT", 9) + " " + screen.cell("OUTPUT", 9) + " COST");
   std::size_t shown = 0;
   for (const element each : spent) {
     if (++shown > shown_max) return screen.line("and " + std::to_string(spent.size() - shown_max) + " more");
@@ -186,24 +201,27 @@ void show_spent(Screen& screen, const element& status) {
     std::array<char, 48> text{};
     if (cost) std::snprintf(text.data(), text.size(), *cost < 0.01 ? "%.6f " : "%.2f ", *cost);
     const auto count = [&](std::string_view name) {
-      return fit(amount(static_cast<double>(number_of(each, name))), 9) + " ";
+      return screen.cell(amount(static_cast<double>(number_of(each, name))), 9) + " ";
     };
-    screen.line(fit(text_of(each, "key"), 18) + " " + fit(text_of(each, "model"), 28) + " " + count("requests") +
-                count("input_tokens") + count("output_tokens") +
+    screen.line(screen.cell(text_of(each, "key"), 18) + " " + screen.cell(text_of(each, "model"), 28) + " " +
+                count("requests") + count("input_tokens") + count("output_tokens") +
                 (cost ? text.data() + text_of(each, "currency") : std::string("price not known")));
   }
 }
 
 void show_queue(Screen& screen, const element& queue) {
   screen.line("");
-  screen.line(fit("IN LINE: KEY", 18) + " " + fit("LANE", 18) + " " + fit("UPSTREAM", 14) + " " + fit("WAITED", 8) +
-              " " + fit("STARTS IN", 10) + " WHY");
+  screen.line(screen.cell("IN LINE: KEY", 18) + " " + screen.cell("LANE", 18) + " " + screen.cell("UPSTREAM", 14) +
+              " " + screen.cell("WAITED", 8) + " " + screen.cell("STARTS IN", 10) + " " + screen.cell("REQUEST", 28) +
+              " WHY");
   for (const element request : list_of(queue, "requests")) {
     if (screen.left() == 0) return;
     const std::string key = text_of(request, "key");
-    screen.line(fit(key.empty() ? "open" : key, 18) + " " + fit(text_of(request, "lane"), 18) + " " +
-                fit(text_of(request, "upstream"), 14) + " " + fit(duration(number_of(request, "waited_ms")), 8) + " " +
-                fit(duration(number_of(request, "starts_in_ms")), 10) + " " + text_of(request, "why"));
+    screen.line(screen.cell(key.empty() ? "open" : key, 18) + " " + screen.cell(text_of(request, "lane"), 18) + " " +
+                screen.cell(text_of(request, "upstream"), 14) + " " +
+                screen.cell(duration(number_of(request, "waited_ms")), 8) + " " +
+                screen.cell(duration(number_of(request, "starts_in_ms")), 10) + " " +
+                screen.cell(text_of(request, "id"), 28) + " " + text_of(request, "why"));
   }
 }
 
@@ -229,10 +247,10 @@ void show_upstreams(Screen& screen, const element& upstreams) {
   screen.line("");
   for (const element upstream : list_of(upstreams, "upstreams")) {
     const std::string words = text_of(upstream, "state_words"), state = text_of(upstream, "state");
-    screen.line(fit("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words));
+    screen.line(screen.cell("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words));
     simdjson::dom::array learned;
     if (upstream["learned"].get(learned) != simdjson::SUCCESS) continue;
-    for (const element limit : learned) screen.line(fit("", 28) + " " + text_of(limit, "words"));
+    for (const element limit : learned) screen.line(screen.cell("", 28) + " " + text_of(limit, "words"));
   }
 }
 
@@ -306,13 +324,13 @@ int run_top(const Overrides& overrides, bool once) {
       *into = std::move(body);
     }
     winsize size{};
-    const bool known = terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    const std::string screen = render_top(figures, known ? size.ws_col : 160, known ? size.ws_row - 1U : 200);
     if (!terminal || once) {
-      std::cout << screen;
+      std::cout << render_top(figures, unbounded, unbounded);
       return 0;
     }
-    std::cout << "\x1b[H\x1b[2J" << screen << std::flush;
+    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 1;
+    std::cout << "\x1b[H\x1b[2J" << render_top(figures, known ? size.ws_col : 160, known ? size.ws_row - 1U : 200)
+              << std::flush;
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
 }

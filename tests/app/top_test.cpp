@@ -42,13 +42,31 @@ TEST(Top, ShowsNoGaugeOfLimitsThatEachCallerHas) {
 TEST(Top, SaysWhyEachRequestWaits) {
   TopFigures figures = calm();
   figures.queue = R"({"waiting":1,"running":0,"requests":[{"key":"alice","lane":"job-1","upstream":"ark-1",)"
-                  R"("waited_ms":4200,"starts_in_ms":8100,"why":"Waits for tokens per minute."}]})";
-  const std::string screen = render_top(figures, 120, 40);
+                  R"("waited_ms":4200,"starts_in_ms":8100,"id":"req_1","why":"Waits for tokens per minute."}]})";
+  const std::string screen = render_top(figures, 160, 40);
   EXPECT_NE(
-      screen.find(
-          "alice              job-1              ark-1          4s       8s         Waits for tokens per minute."),
+      screen.find("alice              job-1              ark-1          4s       8s         req_1                  "
+                  "      Waits for tokens per minute."),
       std::string::npos)
       << screen;
+}
+
+TEST(Top, CutsNothingWhereThereIsNoScreen) {
+  TopFigures figures = calm();
+  const std::string long_name(40, 'n'), long_id(60, 'i'), why = "It waits for " + std::string(300, 'w') + ".";
+  std::string requests;
+  for (int i = 0; i < 500; ++i)
+    requests += R"({"key":")" + long_name + R"(","lane":"job-1","upstream":"ark-1","waited_ms":1,"starts_in_ms":1,)" +
+                R"("id":")" + long_id + R"(","why":")" + why + R"("},)";
+  requests.pop_back();
+  figures.queue = R"({"waiting":500,"running":0,"requests":[)" + requests + "]}";
+  const std::string screen = render_top(figures, unbounded, unbounded);
+  const std::string row = long_name + " job-1              ark-1          1ms      1ms        " + long_id + " " + why;
+  EXPECT_NE(screen.find("500 requests are waiting. Next, " + long_name + ": " + why + "\n"), std::string::npos)
+      << screen;
+  const auto first = screen.find("\n" + row + "\n");
+  ASSERT_NE(first, std::string::npos) << screen;
+  EXPECT_EQ(std::count(screen.begin() + static_cast<std::ptrdiff_t>(first), screen.end(), '\n'), 501);
 }
 
 TEST(Top, AnswersFirstWhyTheNextOneWaits) {
