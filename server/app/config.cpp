@@ -288,9 +288,17 @@ void read_workers(Section& file, std::optional<unsigned>& workers) {
   workers = static_cast<unsigned>(*number);
 }
 
+// False: the file is of another format, so that nothing else in it means what it seems to.
+bool read_version(Section& file) {
+  const auto value = file.scalar("version", "a whole number");
+  if (!value || value->text == "1") return true;
+  file.problem("version", "expected 1, the only version of this file's format that weir " WEIR_VERSION
+                          " knows; found " +
+                              value->shown + ". The rest was not read");
+  return false;
+}
+
 void read_file(Section& file, Config& config) {
-  std::uint64_t version = 1;
-  file.count("version", version, 1, 1);
   read_listen(file, config.listen, config.listen_place);
   file.section("operator", [&](Section& section) { read_operator(section, config.operators); });
   file.section("clients", [&](Section& section) { read_clients(section, config.clients); });
@@ -388,6 +396,7 @@ Config read_config(std::string_view text, const std::string& name, const Environ
   if (tree.kind == YamlNode::Kind::null && problems.size() > before) return config;  // a syntax error hides the rest
   ReadContext context{environment, problems, nullptr};
   Section file(context, &tree, "", "");
+  if (!read_version(file)) return config;
   read_file(file, config);
   file.finish();
   return config;
@@ -401,6 +410,7 @@ std::vector<std::string> known_settings() {
   ReadContext context{nothing, ignored, &known};
   Section file(context, nullptr, "", "");
   Config config;
+  read_version(file);
   read_file(file, config);
   return {known.begin(), known.end()};
 }

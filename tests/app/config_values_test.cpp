@@ -23,7 +23,9 @@ std::string name_of(const testing::TestParamInfo<Case>& info) {
 }
 
 constexpr Case general[] = {
-    {"Version", "version: 2\n", "weir.yaml:1:10: version: expected a whole number from 1 to 1, found '2'\n"},
+    {"Version", "version: 2\nformat: new\n",
+     "weir.yaml:1:10: version: expected 1, the only version of this file's format that weir " WEIR_VERSION
+     " knows; found '2'. The rest was not read\n"},
     {"NoWorkers", "workers: 0\n",
      "weir.yaml:1:10: workers: expected a whole number from 1 to 1024, or auto; found '0'\n"},
     {"LogLevel", "log: {level: verbose}\n",
