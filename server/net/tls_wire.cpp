@@ -14,13 +14,22 @@
 namespace weir::net {
 namespace {
 
-std::string openssl_error() {
+std::string words_of(unsigned long code) {
   std::array<char, 256> text{};
-  const unsigned long code = ERR_peek_last_error();
-  if (code == 0) return "the connection broke";
   ERR_error_string_n(code, text.data(), text.size());
   const char* reason = ERR_reason_error_string(code);
   return reason ? reason : text.data();
+}
+
+std::string openssl_error() {
+  const unsigned long code = ERR_peek_last_error();
+  return code == 0 ? "the connection broke" : words_of(code);
+}
+
+// Why a file cannot be used: what OpenSSL noted first, which what it noted later only repeats in fewer words.
+std::runtime_error unusable(const std::string& file, const std::string& what) {
+  return std::runtime_error("TLS: cannot use " + file + " as the PEM file of " + what + ": " +
+                            words_of(ERR_peek_error()));
 }
 
 class OpenSslWire final : public TlsWire, private SocketBase {
@@ -185,6 +194,7 @@ void ignore_broken_pipes() {
 
 SslContextPtr make_context(const SSL_METHOD* method) {
   ignore_broken_pipes();
+  ERR_clear_error();  // what is noted from here on is about this context
   SslContextPtr context(SSL_CTX_new(method), SslDeleter{});
   if (!context) throw std::runtime_error("TLS: " + openssl_error());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -210,20 +220,17 @@ SslContextPtr make_client_tls(const std::string& ca_file, bool verify) {
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   const bool loaded = ca_file.empty() ? SSL_CTX_set_default_verify_paths(context.get()) == 1
                                       : SSL_CTX_load_verify_file(context.get(), ca_file.c_str()) == 1;
-  if (!loaded)
-    throw std::runtime_error("TLS: cannot load certificate authorities from " + ca_file + ": " + openssl_error());
+  if (!loaded) throw unusable(ca_file, "certificate authorities");
   return context;
 }
 
 SslContextPtr make_server_tls(const std::string& certificate_file, const std::string& key_file) {
   SslContextPtr context = make_context(TLS_server_method());
-  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1) {
-    throw std::runtime_error("TLS: cannot use certificate " + certificate_file + ": " + openssl_error());
-  }
+  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
+    throw unusable(certificate_file, "the certificate");
   if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context.get()) != 1) {
-    throw std::runtime_error("TLS: cannot use key " + key_file + ": " + openssl_error());
-  }
+      SSL_CTX_check_private_key(context.get()) != 1)
+    throw unusable(key_file, "the certificate's key");
   SSL_CTX_set_alpn_select_cb(
       context.get(),
       [](SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned int in_size,

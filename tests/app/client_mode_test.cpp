@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "app/config_support.hpp"
+#include "support/certificates.hpp"
 
 namespace weir::app {
 namespace {
@@ -98,8 +101,36 @@ TEST(ChoosingTheMode, FilesOfTlsHaveToBeThere) {
             "/etc/weir/weir.yaml:1:1: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
             "/etc/weir/weir.yaml:1:1: clients.tls.key: the file '/key.pem' cannot be read\n"
             "/etc/weir/weir.yaml:3:5: ca_file: the file '/ca.pem' cannot be read\n");
-  for (const char* file : {"/cert.pem", "/key.pem", "/ca.pem"}) world.files[file] = "-----BEGIN";
-  EXPECT_EQ(refusal(world), "accepted");
+}
+
+// A configuration of these files, which are there.
+World with_tls(const std::string& certificate, const std::string& key, const std::string& authorities) {
+  World world = with_config("clients: {tls: {certificate: " + certificate + ", key: " + key +
+                            "}}\nupstreams:\n  - {name: a, provider: openai, ca_file: " + authorities + "}\n");
+  for (const std::string& file : {certificate, key, authorities}) world.files[file] = "there";
+  return world;
+}
+
+TEST(ChoosingTheMode, FilesOfTlsHaveToHoldWhatTheyAreNamedFor) {
+  const test::TestAuthority authority;
+  const test::TestCertificate own = authority.issue("localhost", "DNS:localhost");
+  const test::TestCertificate other = authority.issue("other", "DNS:other");
+  const std::string garbage = (authority.folder() / "garbage").string();
+  std::ofstream(garbage) << "hello\n";
+  EXPECT_EQ(refusal(with_tls(own.certificate_file, own.key_file, authority.file())), "accepted");
+  const auto begins = [](const World& world, const std::string& setting, const std::string& file, const char* what) {
+    const std::string text = refusal(world);
+    EXPECT_TRUE(text.starts_with(setting + ": TLS: cannot use " + file + " as the PEM file of " + what + ": ")) << text;
+    return text;
+  };
+  const std::string clients = "/etc/weir/weir.yaml:1:1: clients.tls";
+  begins(with_tls(garbage, own.key_file, authority.file()), clients, garbage, "the certificate");
+  begins(with_tls(own.certificate_file, garbage, authority.file()), clients, garbage, "the certificate's key");
+  begins(with_tls(own.certificate_file, own.key_file, garbage), "/etc/weir/weir.yaml:3:5: ca_file", garbage,
+         "certificate authorities");
+  const std::string mismatch = begins(with_tls(own.certificate_file, other.key_file, authority.file()), clients,
+                                      other.key_file, "the certificate's key");
+  EXPECT_TRUE(mismatch.ends_with("key values mismatch\n")) << mismatch;
 }
 
 TEST(ChoosingTheMode, TheOperatorListenerNeedsATokenBeyondLoopback) {
