@@ -381,6 +381,11 @@ int serve(const ServeRequest& request) {
     std::cerr << to_string(*problems);
     return 2;
   }
+  const Config& config = std::get<Loaded>(result).config;
+  if (const std::string fault = state_file_fault(config.state_file); !fault.empty()) {
+    std::cerr << to_string(Problems{{config.state_file_place, "state_file: " + fault}});
+    return 2;
+  }
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
   raise_descriptor_limit();
   try {

@@ -354,7 +354,10 @@ void read_file(Section& file, Config& config) {
     section.duration("drain", config.shutdown.drain, {.min = 0ms, .max = 24h});
   });
   read_workers(file, config.workers);
-  file.text("state_file", config.state_file);
+  if (auto value = file.scalar("state_file", "a text")) {
+    config.state_file = std::move(value->text);
+    config.state_file_place = value->place;
+  }
   file.duration("start_guard", config.start_guard, {.min = 0ms, .max = 24h});
 }
 

@@ -243,7 +243,8 @@ struct Config {
   ShutdownConfig shutdown;
   std::optional<unsigned> workers;  // nullopt: the smaller of CPU affinity and CPU quota, rounded up
   std::string state_file;           // empty: none
-  Duration start_guard = 10s;       // without a state file a restart treats the tier as spent for so long
+  Place state_file_place;
+  Duration start_guard = 10s;  // without a state file a restart treats the tier as spent for so long
 };
 
 // Reads the text of a configuration file. What can be read is read, so that `problems` is complete; the Config is only

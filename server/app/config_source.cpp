@@ -6,6 +6,7 @@
 #include "app/machine.hpp"
 #include "app/resolve_settings.hpp"
 #include "app/shipped_providers.hpp"
+#include "app/state_file.hpp"
 #include "app/units.hpp"
 #include "app/unread_variables.hpp"
 #include "app/words.hpp"
@@ -242,6 +243,9 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
   if (config.clients.open_anywhere && settings.clients.mode == proxy::ClientMode::open && !is_loopback(config.listen)) {
     warnings.emplace_back("clients.open is anywhere: whoever can connect spends the provider key");
   }
+  // Not refused here: the folder may be made by whoever starts the server, such as systemd.
+  if (const std::string fault = state_file_fault(config.state_file); !fault.empty())
+    warnings.push_back("state_file: " + fault + ", so that weir serve would not start");
   return warnings;
 }
 

@@ -229,6 +229,16 @@ std::string replace_file(const std::string& path, std::string_view text) {
   return {};
 }
 
+std::string state_file_fault(const std::string& path) {
+  if (path.empty()) return {};
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return "'" + path + "' is a folder";
+  const std::string folder = folder_of(path);
+  if (!std::filesystem::is_directory(folder, ignored)) return "there is no folder '" + folder + "'";
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return "nothing can be written in '" + folder + "': " + system_words(errno);
+}
+
 StateFile::StateFile(std::string path, proxy::AdmissionGate& gate, observe::Log& log)
     : path_(std::move(path)), gate_(gate), log_(log) {}
 

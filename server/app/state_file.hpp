@@ -33,6 +33,9 @@ std::variant<State, std::string> parse_state(std::string_view text);
 // the machine too. Returns what went wrong, "" for nothing.
 std::string replace_file(const std::string& path, std::string_view text);
 
+// Why no state can be kept at `path`, "" for nothing: an empty path keeps none.
+std::string state_file_fault(const std::string& path);
+
 class StateFile {
  public:
   StateFile(std::string path, proxy::AdmissionGate& gate, observe::Log& log);

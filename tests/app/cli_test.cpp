@@ -239,6 +239,35 @@ TEST_F(CommandLine, ServeOfABadFileEndsWithTwo) {
   EXPECT_NE(outcome.err.find("invalid YAML"), std::string::npos) << outcome.err;
 }
 
+TEST_F(CommandLine, ServeEndsWithTwoWhereItsStateCannotBeKept) {
+  const std::string folder = testing::TempDir();
+  const std::pair<std::string, std::string> cases[] = {
+      {folder + "not-there/state", "there is no folder '" + folder + "not-there'"},
+      {folder, "'" + folder + "' is a folder"},
+  };
+  for (const auto& [state, why] : cases) {
+    const std::string path =
+        file("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\nstate_file: " + state + "\n");
+    const Outcome served = run({"serve", "--config", path});
+    EXPECT_EQ(served.status, 2) << state;
+    EXPECT_NE(served.err.find(path + ":2:13: state_file: " + why), std::string::npos) << served.err;
+    const Outcome checked = run({"check", "--config", path});
+    EXPECT_EQ(checked.status, 0) << checked.err;
+    EXPECT_NE(checked.out.find("# warning: state_file: " + why), std::string::npos) << checked.out;
+  }
+}
+
+TEST_F(CommandLine, ServeWithACertificateThatIsNoneEndsWithTwoAsCheckDoes) {
+  const std::string garbage = file("hello\n");
+  const std::string path = file("clients: {tls: {certificate: " + garbage + ", key: " + garbage +
+                                "}}\nupstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n");
+  for (const char* command : {"serve", "check"}) {
+    const Outcome outcome = run({command, "--config", path});
+    EXPECT_EQ(outcome.status, 2) << command;
+    EXPECT_TRUE(outcome.err.starts_with(path + ":1:1: clients.tls: TLS: cannot use " + garbage)) << outcome.err;
+  }
+}
+
 TEST_F(CommandLine, ServeOnABusyPortEndsWithOneAndNamesTheFlag) {
   const test::LoopbackPort busy;
   const std::string address = "127.0.0.1:" + std::to_string(busy.port());

@@ -97,11 +97,15 @@ def test_without_knowledge_the_limits_count_as_used_up_for_a_while(held_provider
 
 
 def test_a_file_that_cannot_be_written_is_said_once(held_provider, tmp_path):
-    server = Instance(held_provider, tmp_path, state_file=str(tmp_path / "none" / "state"), start_guard="0s")
+    folder = tmp_path / "lost"
+    folder.mkdir()
+    server = Instance(held_provider, tmp_path, state_file=str(folder / "state"), start_guard="0s")
     server.call()
+    wait_until((folder / "state").exists, "the file is there")
+    folder.rename(tmp_path / "away")
     wait_until(lambda: "state_file not written: " in server.log(), "the log says so")
-    (tmp_path / "none").mkdir()
-    wait_until(lambda: (tmp_path / "none" / "state").exists(), "the file is there", 10)
+    folder.mkdir()
+    wait_until((folder / "state").exists, "the file is there again")
     server.stop()
     assert server.log().count("state_file not written: ") == 1
     assert server.log().count("written again") == 1
