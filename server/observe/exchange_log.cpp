@@ -93,6 +93,7 @@ void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat f
   LineWriter line(format, out);
   line.text("request_id", record.request_id);
   line.text("key", record.client);
+  line.text("address", record.address);
   line.text("method", record.method);
   line.text("path", record.path);
   line.text("model", record.model);

@@ -211,7 +211,7 @@ net::Task<void> Session::answer_early(Refusal refusal) {
   record.error = refusal.code;
   record.detail = refusal.message;
   record.outcome = "refused";
-  record.client = client_.wire().peer_address();
+  record.address = client_.wire().peer_address();
   context_.shared.log.exchange(record);
 }
 

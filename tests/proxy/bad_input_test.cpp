@@ -163,6 +163,19 @@ INSTANTIATE_TEST_SUITE_P(
              "weir_websocket_unsupported", "HTTP"}),
     name_of_case);
 
+// Nobody's key was read: a log that names one would lead to a caller that is none.
+TEST(BadHeads, AreLoggedWithTheirAddressAndWithoutAKey) {
+  TestProxy proxy(settings_for({upstream_at(1)}));
+  RawClient client(proxy.port());
+  client.send("GET /v1/models HTTP/1.1\r\nHost : x\r\n\r\n");
+  EXPECT_EQ(client.read_response().status(), 400);
+  const observe::ExchangeRecord record = proxy.record();
+  EXPECT_EQ(record.client, "");
+  EXPECT_EQ(record.address, "127.0.0.1");
+  EXPECT_NE(observe::format_exchange(record, observe::LogFormat::text).find(" address=127.0.0.1 status=400 "),
+            std::string::npos);
+}
+
 TEST(BadInput, SlowHeaderIs408) {
   ScriptedUpstream upstream;
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
