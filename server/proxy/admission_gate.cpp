@@ -210,6 +210,11 @@ void AdmissionGate::each_waiting(
   }
 }
 
+Owner AdmissionGate::owner_of(admission::Ticket ticket) const {
+  const Admission::Wait* wait = ticket.index < waits_.size() ? waits_[ticket.index].get() : nullptr;
+  return wait ? Owner{wait->client, wait->request_id} : Owner{};
+}
+
 void AdmissionGate::pump(net::Instant now, AtOnce* at_once) {
   if (stopping_) return;
   for (const admission::Decision& decision : scheduler_.dispatch(now)) {

@@ -121,6 +121,8 @@ class AdmissionGate {
   void each_waiting(
       std::string_view client, std::size_t at_most,
       const std::function<void(admission::Scheduler&, const std::string&, const admission::WaitingView&)>& each);
+  // Whose a ticket in line is; nobody's: it is not in line. REQUIRES: the caller is a job of with() or quietly().
+  Owner owner_of(admission::Ticket ticket) const;
   void observe(const admission::UpstreamReport& report);
   // A start without knowledge: accounts behave as if their limits were used up for so long.
   void assume_spent(Duration time);

@@ -105,12 +105,12 @@ net::Task<void> serve_operator(Session& session) {
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
   } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
              (head.method == "GET" || head.method == "HEAD")) {
-    const bool queue = route.full_path == "/weir/queue";
-    const Settings& settings = *snapshot->settings;
-    const std::string json = session.context().shared.gate.with([queue, &settings](admission::Scheduler& scheduler) {
-      const auto now = net::Clock::now();
-      return queue ? queue_json(scheduler, now) : budgets_json(scheduler, settings, now);
-    });
+    AdmissionGate& gate = session.context().shared.gate;
+    const auto budgets = [&](admission::Scheduler& scheduler) {
+      return budgets_json(scheduler, *snapshot->settings, net::Clock::now());
+    };
+    const std::string json =
+        route.full_path == "/weir/queue" ? queue_json(gate, net::Clock::now()) : gate.with(budgets);
     text = write_json_answer(200, json, {}, session.keep_alive());
   } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {
     const auto learned = learned_limits(session.context().shared.gate, *snapshot->settings);

@@ -67,19 +67,22 @@ std::string place_members(admission::Scheduler& scheduler, const admission::Wait
   return out + R"(,"why":)" + json_quote("It " + why_waiting(why) + ".");
 }
 
-std::string queue_json(admission::Scheduler& scheduler, admission::Instant now) {
-  std::string out = R"({"schema":1,"waiting":)" + std::to_string(scheduler.queued()) + R"(,"bytes":)" +
-                    std::to_string(scheduler.queued_bytes()) + R"(,"running":)" + std::to_string(scheduler.running()) +
-                    R"(,"requests":[)";
-  std::string next;  // the key of the first in line, for those behind it
-  bool first = true;
-  for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
-    out += first ? "{" : ",{";
-    out += R"("key":)" + name_of(scheduler, view.key) + ',' + place_members(scheduler, view, now, next) + '}';
-    if (first && view.key != admission::no_budget) next = scheduler.limits_of(view.key).name;
-    first = false;
-  }
-  return out + "]}";
+std::string queue_json(AdmissionGate& gate, admission::Instant now) {
+  return gate.with([&](admission::Scheduler& scheduler) {
+    std::string out = R"({"schema":1,"waiting":)" + std::to_string(scheduler.queued()) + R"(,"bytes":)" +
+                      std::to_string(scheduler.queued_bytes()) + R"(,"running":)" +
+                      std::to_string(scheduler.running()) + R"(,"requests":[)";
+    std::string_view next;  // whose request is the first in line, for those behind it
+    bool first = true;
+    for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
+      const Owner owner = gate.owner_of(view.ticket);
+      out += (first ? R"({"id":)" : R"(,{"id":)") + json_quote(owner.request_id) + R"(,"key":)" +
+             json_quote(owner.client) + ',' + place_members(scheduler, view, now, next) + '}';
+      if (first) next = owner.client;
+      first = false;
+    }
+    return out + "]}";
+  });
 }
 
 std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now) {

@@ -6,12 +6,13 @@
 
 #include "admission/scheduler.hpp"
 #include "observe/metrics.hpp"
+#include "proxy/admission_gate.hpp"
 #include "proxy/settings.hpp"
 
 namespace weir::proxy {
 
-// The first 1,000 waiting: who, for which limit, at which position, predicted start.
-std::string queue_json(admission::Scheduler& scheduler, admission::Instant now);
+// The first 1,000 waiting: whose and which request, as in the log, for which limit, at which position, predicted start.
+std::string queue_json(AdmissionGate& gate, admission::Instant now);
 // Limit, used, reserved and debt of every meter that has a limit, by scope. Where callers bring accounts of their own,
 // an upstream's are those that each of them has: "of_each_caller". Upstreams' and models' are this instance's "share".
 std::string budgets_json(admission::Scheduler& scheduler, const Settings& settings, admission::Instant now);

@@ -57,6 +57,40 @@ TEST(PassThrough, ACallerWaitsForTheRoomOfTheirOwnAccount) {
   EXPECT_EQ(second.read_response().body, R"({"id":"second"})");
 }
 
+// What an operator reads in one place is found by that name in the others.
+TEST(PassThrough, ACallerHasOneNameInQueueLogMetricsAndAnswers) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
+  upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.upstreams[0].limits.concurrency = 1;
+  TestProxy proxy(std::move(settings));
+  RawClient first(proxy.port()), second(proxy.port()), asks(proxy.port()), operators(proxy.operators_port());
+  const auto body_of = [](RawClient& client, const std::string& request) {
+    client.send(request);
+    return client.read_response().body;
+  };
+  const std::string me = body_of(asks, get("/v1/weir/me", alice));
+  const auto begin = me.find("key-");
+  ASSERT_NE(begin, std::string::npos) << me;
+  const std::string name = me.substr(begin, std::string("key-1a2b3c4d").size());
+  EXPECT_NE(me.find(R"("client":")" + name + '"'), std::string::npos) << me;
+  first.send(ask_stream(alice));
+  first.read_until(chat_event("a"));
+  second.send(post("/v1/chat/completions", R"({"model":"m","messages":[]})", alice + "x-request-id: second-1\r\n"));
+  std::string queue;
+  EXPECT_TRUE(wait_for([&] {
+    queue = body_of(operators, get("/weir/queue"));
+    return queue.find(R"({"id":"second-1","key":")" + name + R"(",)") != std::string::npos;
+  })) << queue;
+  first.close();
+  EXPECT_EQ(second.read_response().body, R"({"id":"second"})");
+  proxy.record(2);  // of three calls
+  for (const observe::ExchangeRecord& record : proxy.records()) EXPECT_EQ(record.client, name) << record.request_id;
+  const std::string metrics = body_of(operators, get("/metrics"));
+  EXPECT_NE(metrics.find(R"(weir_requests_total{key=")" + name + '"'), std::string::npos) << metrics;
+}
+
 TEST(PassThrough, EveryAccountHasTheModelsOwnLimitsToo) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer(R"({"id":"1"})")).expect_request().send(json_answer(R"({"id":"2"})"));
