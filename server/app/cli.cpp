@@ -182,6 +182,31 @@ std::string unknown_command(const CLI::App& app, int argc, char** argv) {
   return "weir: there is no command '" + word + "'" + suggestion(word, names) + "; weir --help lists them\n";
 }
 
+// A word that a command does not expect: which flag it could have been, or that a file wants one before it.
+std::string unexpected_word(const CLI::App& app) {
+  if (app.get_subcommands().empty()) return {};
+  const CLI::App& command = *app.get_subcommands().front();
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  std::string text = "weir " + command.get_name() + ": ";
+  const std::vector<std::string> words = app.remaining(true);
+  for (const std::string& word : words) {
+    const std::string flag = word.substr(0, word.find('='));
+    if (!flag.starts_with("--")) continue;
+    text += "there is no flag '" + flag + "'";
+    text += suggestion(flag, flags);
+    return text += "; weir " + command.get_name() + " --help lists them\n";
+  }
+  if (words.empty()) return {};
+  const bool is_file = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word.ends_with(".yaml") || word.ends_with(".yml");
+  });
+  text += "nothing is expected here: '" + words.front() + "'; ";
+  if (is_file) return text += "a configuration file is named by --config\n";
+  return text += "weir " + command.get_name() + " --help lists what is\n";
+}
+
 // WEIR_WATCH as a switch; nothing: it is neither on nor off.
 std::optional<bool> watch_variable() {
   const std::string value = process_environment().variable("WEIR_WATCH").value_or("");
@@ -245,6 +270,11 @@ int run_command_line(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError& error) {
+    const std::string fault = unexpected_word(app);
+    if (fault.empty()) app.exit(error);
+    std::cerr << fault;
+    return usage_error;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : usage_error;
   }

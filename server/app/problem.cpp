@@ -54,7 +54,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   for (const auto& candidate : candidates) {
     if (candidate.size() > 64) continue;
     const std::size_t distance = edits(word, candidate);
-    if (distance < best_edits) {
+    if (distance < best_edits && distance < candidate.size()) {  // all letters replaced: another word
       best_edits = distance;
       best = candidate;
     }

@@ -217,10 +217,11 @@ YamlNode parse_yaml(std::string_view text, const std::string& name, Problems& pr
     }
   } catch (const YAML::Exception& error) {
     const Place place{name, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};
+    const auto line = line_of(text, place.line);
     std::string message = "invalid YAML: " + error.msg;
-    if (line_of(text, place.line).find("${") != std::string::npos) {
-      message += " (in { } and [ ] an interpolation needs quotes: \"${X}\")";
-    }
+    if (line.find("${") != std::string::npos) message += " (in { } and [ ] an interpolation needs quotes: \"${X}\")";
+    if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string::npos)
+      message += " (YAML wants spaces at the beginning of a line, no tabs)";
     problems.push_back({place, message});
     return {};
   } catch (const std::exception& error) {

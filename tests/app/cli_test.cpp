@@ -103,6 +103,18 @@ TEST_F(CommandLine, WrongUseEndsWithTwoAndSaysSo) {
   }
 }
 
+TEST_F(CommandLine, AWordThatIsNotExpectedIsToldWithWhatWasMeant) {
+  EXPECT_EQ(run({"serve", "--uptsream", "http://127.0.0.1:1"}).err,
+            "weir serve: there is no flag '--uptsream' (did you mean '--upstream'?); weir serve --help lists them\n");
+  EXPECT_EQ(
+      run({"simulate", "--limitr=fixed"}).err,
+      "weir simulate: there is no flag '--limitr' (did you mean '--limiter'?); weir simulate --help lists them\n");
+  EXPECT_EQ(run({"check", "weir.yaml"}).err,
+            "weir check: nothing is expected here: 'weir.yaml'; a configuration file is named by --config\n");
+  EXPECT_EQ(run({"health", "127.0.0.1:8081"}).err,
+            "weir health: nothing is expected here: '127.0.0.1:8081'; weir health --help lists what is\n");
+}
+
 TEST_F(CommandLine, CountReadsAFileOrTheStandardInput) {
   const std::string text = "The quick brown fox jumps over the lazy dog.\n";
   const Outcome of_file = run({"count", "--model", "gpt-4o", file(text)});

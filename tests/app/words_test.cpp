@@ -75,6 +75,7 @@ TEST(Nearest, IsTheWordThatTakesTheFewestEdits) {
   for (const auto& [word, meant] : cases) EXPECT_EQ(nearest(word, words), meant) << word;
   EXPECT_EQ(nearest(std::string(100'000, 'a'), words), "");
   EXPECT_EQ(nearest("anything", {}), "");
+  EXPECT_EQ(nearest("b", {"a"}), "") << "nothing of it is the same";
 }
 
 TEST(Suggestion, NamesTheNearestOrAllOfAFew) {

@@ -54,6 +54,13 @@ TEST(BrokenYaml, SaysThatABareInterpolationNeedsQuotes) {
             std::string::npos);
 }
 
+TEST(BrokenYaml, SaysThatATabIsNoIndentation) {
+  const std::string hint = " (YAML wants spaces at the beginning of a line, no tabs)\n";
+  for (const char* yaml : {"queue:\n\twait_max: 5m\n", "upstreams:\n  \t- name: a\n"})
+    EXPECT_TRUE(read(yaml).problems.ends_with(hint)) << read(yaml).problems;
+  EXPECT_FALSE(read("listen: [a\tb\n").problems.ends_with(hint));
+}
+
 TEST(YamlTree, AliasesStandForTheValueOfTheirAnchor) {
   const Config config = config_of("tiers:\n  a: &small {rpm: 5, tpm: 100}\n  b: *small\n");
   EXPECT_EQ(config.tiers.at("b").rpm, 5u);
