@@ -292,6 +292,8 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
       if (step.status != IoStep::Status::would_block) {
         std::string reason = tls->error_text();
         if (reason.empty()) reason = "the connection was closed";
+        // What OpenSSL makes of words that are no TLS.
+        if (reason == "wrong version number") reason += ", as of a port that speaks plain HTTP: is http:// meant?";
         co_return upstream_failure(Kind::tls, "TLS handshake with " + endpoint.host + " failed: " + reason);
       }
       if (tls->wants_write()) {

@@ -105,6 +105,10 @@ TEST(UpstreamFailure, TlsOnAPlainPortIs502) {
   account.tls = true;
   TestProxy proxy(settings_for({account}));
   expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  const std::string detail = proxy.record().detail;
+  EXPECT_NE(detail.find("wrong version number, as of a port that speaks plain HTTP: is http:// meant?"),
+            std::string::npos)
+      << detail;
 }
 
 TEST(UpstreamFailure, UntrustedCertificateIs502) {
