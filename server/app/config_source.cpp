@@ -283,7 +283,9 @@ std::variant<Loaded, Problems> ConfigSource::load(const Environment& environment
   Loaded loaded;
   if (!path_.empty()) {
     const auto text = environment.read_file(path_);
-    if (!text) return one_problem({path_, 0, 0}, "cannot be read; check the path and the permissions");
+    const char* const named_by = overrides_.config ? "" : " (WEIR_CONFIG names it)";
+    if (!text)
+      return one_problem({path_, 0, 0}, "cannot be read; check the path and the permissions" + std::string(named_by));
     loaded.config = read_config(*text, path_, environment, problems);
   }
   OverrideReader(overrides_, environment, loaded.config, problems).apply();

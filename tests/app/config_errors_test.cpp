@@ -151,7 +151,8 @@ TEST(ConfigErrors, ShowProblemsOfTheFileOfVariablesAndOfReferencesTogether) {
 
 TEST(ConfigErrors, SayThatAMissingFileCannotBeRead) {
   const World world{{{"WEIR_CONFIG", "/no/such.yaml"}}, {}};
-  EXPECT_EQ(refusal(world), "/no/such.yaml: cannot be read; check the path and the permissions\n");
+  EXPECT_EQ(refusal(world),
+            "/no/such.yaml: cannot be read; check the path and the permissions (WEIR_CONFIG names it)\n");
 }
 
 TEST(ConfigErrors, SayThatADirectoryCannotBeRead) {
