@@ -204,6 +204,7 @@ def test_under_load_it_says_why_the_next_one_waits(browser, loaded):
     expect(lanes.first).to_contain_text("it can start in about")
     seen.page.locator("#each summary").click()
     expect(seen.page.locator("#requests tbody tr").nth(5)).to_contain_text("behind")
+    expect(seen.page.locator("#requests tbody tr").nth(5)).to_contain_text("req_")  # as in the log
     seen.page.locator("#each summary").click()
     seen.picture("status-load")
     seen.close(loaded)
