@@ -232,6 +232,7 @@ struct MessagesEvent {
   std::string_view type;
   std::string_view block_type;
   bool block_carries = false;
+  bool error_object = false;
 };
 
 bool read_messages_member(ondemand::raw_json_string key, ondemand::value value, MessagesEvent& event,
@@ -260,6 +261,7 @@ bool read_messages_member(ondemand::raw_json_string key, ondemand::value value, 
     });
   } else if (key == "error") {
     facts.error |= carries(value);
+    event.error_object = first_byte(value) == '{';
   }
   return true;
 }
@@ -275,9 +277,11 @@ bool read_messages(ondemand::document& document, std::string_view name, EventFac
       return false;
     }
   }
+  const bool told_as_error = name == "error" && event.type == "error" && event.error_object;
   if (event.type.empty()) event.type = name;
   const bool empty_start = event.block_type == "text" || event.block_type == "thinking";
   facts.error |= event.type == "error";
+  facts.flat_error = facts.error && !told_as_error;  // some libraries go by the name, others by the data
   facts.terminal = event.type == "message_stop";
   facts.content |= facts.terminal || (event.type == "content_block_start" && (event.block_carries || !empty_start));
   return true;
@@ -324,7 +328,7 @@ EventFacts read_event(std::string_view name, std::string_view data, Api api) {
   // Named so, it may have said it under `error` too.
   if (name == "error" && !facts.error) {
     facts.error = true;
-    facts.flat_error = chunks;
+    facts.flat_error = chunks || api == Api::messages;
   }
   if (facts.error) facts.content = facts.only_usage = false;
   return facts;

@@ -16,7 +16,7 @@ struct EventFacts {
   bool terminal = false;  // nothing comes after it: [DONE], message_stop, a response that is over
   unsigned finishes = 0;  // choices that it finishes (chat, completions)
   bool error = false;
-  bool flat_error = false;  // chat, completions: not under `error`, where libraries look for it
+  bool flat_error = false;  // not in the form that every library raises (chat, completions, messages)
   bool only_usage = false;  // chat, completions: no choices, and usage is an object
   UsageReport usage;
   Span text;  // the inside of a string by which the event is content, in the data; empty: there is none

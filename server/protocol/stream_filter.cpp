@@ -14,7 +14,9 @@ constexpr std::size_t kept_bytes_max = 16 * 1024;  // of a stream's own buffer w
 std::string as_error_event(std::string_view data, Api api) {
   const UpstreamError told = read_error_body(data);
   ErrorAnswer answer;
-  answer.type = told.type.empty() ? std::string_view("server_error") : told.type;
+  const bool messages = api == Api::messages;
+  answer.type = told.type;
+  if (told.type.empty() || (messages && told.type == "error")) answer.type = messages ? "api_error" : "server_error";
   answer.code = told.code;
   answer.message = told.message.empty() ? "The upstream failed and said no more." : told.message;
   answer.param = told.param;

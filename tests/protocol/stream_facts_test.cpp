@@ -148,6 +148,24 @@ const Case cases[] = {
     {"unnamed ping", Api::messages, R"(data: {"type":"ping"})", false, false, false},
     {"overloaded", Api::messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}",
      false, false, true},
+    {"overloaded, without its name", Api::messages,
+     R"(data: {"type":"error","error":{"type":"overloaded_error","message":"m"}})", false, false, true,
+     "event: error\ndata: "
+     R"({"type":"error","error":{"type":"overloaded_error","message":"m","code":null},"request_id":null})"},
+    {"error of another shape", Api::messages, R"(data: {"error":{"message":"m","code":500}})", false, false, true,
+     "event: error\ndata: "
+     R"({"type":"error","error":{"type":"api_error","message":"m","code":"500"},"request_id":null})"},
+    {"error by name, without a type", Api::messages, "event: error\ndata: {\"error\":{\"message\":\"m\"}}", false,
+     false, true,
+     "event: error\ndata: "
+     R"({"type":"error","error":{"type":"api_error","message":"m","code":null},"request_id":null})"},
+    {"error by name, flat", Api::messages, "event: error\ndata: {\"type\":\"error\",\"message\":\"m\"}", false, false,
+     true,
+     "event: error\ndata: "
+     R"({"type":"error","error":{"type":"api_error","message":"m","code":null},"request_id":null})"},
+    {"error by name, no JSON", Api::messages, "event: error\ndata: oops", false, false, true,
+     "event: error\ndata: "
+     R"({"type":"error","error":{"type":"api_error","message":"oops","code":null},"request_id":null})"},
     // Families without a shape of their own.
     {"anything", Api::other, "data: x", true, false, false},
 };
