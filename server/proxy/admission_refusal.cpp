@@ -73,11 +73,7 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       retry = false;
       break;
   }
-  if (room_in) {
-    refusal.headers.emplace_back("retry-after-ms", std::to_string(room_in->count()));
-    refusal.headers.emplace_back("Retry-After",
-                                 std::to_string(std::max<milliseconds::rep>(1, (room_in->count() + 999) / 1000)));
-  }
+  if (room_in) say_when(refusal, *room_in);
   refusal.headers.emplace_back("x-should-retry", retry ? "true" : "false");
   return refusal;
 }

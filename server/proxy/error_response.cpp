@@ -1,5 +1,7 @@
 #include "proxy/error_response.hpp"
 
+#include <algorithm>
+
 #include "protocol/error_body.hpp"
 
 namespace weir::proxy {
@@ -250,7 +252,7 @@ Refusal refuse_loop() {
 Refusal shutting_down() {
   Refusal refusal =
       closing(make(503, "weir_shutting_down", server_error, "weir is shutting down; send the request again."));
-  refusal.headers.emplace_back("retry-after", "1");
+  say_when(refusal, std::chrono::seconds(1));
   return refusal;
 }
 
@@ -321,3 +323,9 @@ void say_pointless(Refusal& refusal) {
 }
 
 }  // namespace weir::proxy
+void say_when(Refusal& refusal, std::chrono::milliseconds wait) {
+  wait = std::max(wait, std::chrono::milliseconds(1));
+  refusal.headers.emplace_back("retry-after-ms", std::to_string(wait.count()));
+  refusal.headers.emplace_back("retry-after", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+}
+

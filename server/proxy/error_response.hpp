@@ -91,6 +91,9 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
 
 // For the SDK: weir has tried what there was to try, coming back would only repeat it.
 void say_pointless(Refusal& refusal);
+// For the SDK: when to come back. To the millisecond for those that read it so, and in whole seconds.
+void say_when(Refusal& refusal, std::chrono::milliseconds wait);
+
 
 // Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
 std::string_view error_type(const Refusal& refusal, protocol::Api api);

@@ -280,10 +280,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
 Refusal Exchange::told_by(const protocol::UpstreamError& error, int status, const Diagnosis& diagnosis,
                           Verdict verdict) const {
   Refusal refusal = upstream_error(status, error);
-  if (diagnosis.hint) {
-    const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(*diagnosis.hint), std::chrono::seconds(1));
-    refusal.headers.emplace_back("retry-after", std::to_string(seconds.count()));
-  }
+  if (diagnosis.hint) say_when(refusal, *diagnosis.hint);
   if (verdict == Verdict::pointless) say_pointless(refusal);
   return refusal;
 }

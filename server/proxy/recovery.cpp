@@ -72,7 +72,7 @@ std::optional<Refusal> Recovery::why_not() const {
   Refusal refusal =
       no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
                   " times in a row, last with: " + state->last.message + " It is tried again in " + seconds + " s.");
-  refusal.headers.emplace_back("retry-after", seconds);
+  say_when(refusal, rest);
   return refusal;
 }
 

@@ -65,7 +65,7 @@ TEST(AdmissionRefusal, HasACodeOfItsOwnAndTrueHints) {
     EXPECT_EQ(refusal.status, 429) << row.code;
     EXPECT_EQ(refusal.code, row.code);
     EXPECT_EQ(field(refusal, "retry-after-ms"), row.retry_after_ms) << row.code;
-    EXPECT_EQ(field(refusal, "Retry-After"), row.retry_after) << row.code;
+    EXPECT_EQ(field(refusal, "retry-after"), row.retry_after) << row.code;
     EXPECT_EQ(field(refusal, "x-should-retry"), row.should_retry) << row.code;
     for (const char* word : {"quota", "billing", "credit", "will reset at"})
       EXPECT_EQ(refusal.message.find(word), std::string::npos) << refusal.message;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "net/reason_phrase.hpp"
 
 namespace weir::proxy {
@@ -107,8 +109,19 @@ TEST(ErrorResponse, EveryRefusalHasItsStatusCodeAndHints) {
     EXPECT_EQ(row.refusal.close, row.close);
     EXPECT_EQ(value_of(row.refusal, "x-should-retry"), row.should_retry);
     EXPECT_EQ(value_of(row.refusal, "retry-after"), row.retry_after);
+    EXPECT_EQ(value_of(row.refusal, "retry-after-ms").empty(), value_of(row.refusal, "retry-after").empty());
     EXPECT_FALSE(row.refusal.message.empty());
     EXPECT_NE(net::reason_phrase(row.status), "Status");
+  }
+}
+
+TEST(ErrorResponse, SaysWhenToComeBackInBothUnits) {
+  using Waits = std::tuple<std::chrono::milliseconds, const char*, const char*>;
+  for (const auto& [wait, ms, s] : {Waits(0ms, "1", "1"), Waits(350ms, "350", "1"), Waits(1001ms, "1001", "2")}) {
+    Refusal refusal = no_upstream("x");
+    say_when(refusal, wait);
+    EXPECT_EQ(value_of(refusal, "retry-after-ms"), ms);
+    EXPECT_EQ(value_of(refusal, "retry-after"), s);
   }
 }
 
