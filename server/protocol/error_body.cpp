@@ -2,6 +2,9 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+#include <array>
+
 #include "protocol/json_scan.hpp"
 
 namespace weir::protocol {
@@ -10,6 +13,7 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr std::size_t message_bytes_max = 512;         // of a page of HTML: enough to name its sender
+constexpr std::size_t more_bytes_max = 4096;           // an error may be remembered
 constexpr std::size_t parsed_bytes_max = 1024 * 1024;  // no provider explains itself at greater length
 
 std::string quote_or_null(std::string_view text) {
@@ -19,7 +23,7 @@ std::string quote_or_null(std::string_view text) {
 // {"message":…,"type":…,"param":…,"code":…}
 std::string openai_error(const ErrorAnswer& error) {
   return R"({"message":)" + json_quote(error.message) + R"(,"type":)" + json_quote(error.type) + R"(,"param":)" +
-         quote_or_null(error.param) + R"(,"code":)" + quote_or_null(error.code) + "}";
+         quote_or_null(error.param) + R"(,"code":)" + quote_or_null(error.code) + error.more + "}";
 }
 
 // A member as text: strings as they are, numbers as digits, anything else as nothing.
@@ -76,6 +80,17 @@ void read_error_object(dom::object error, UpstreamError& out) {
   if (error["metadata"].get(metadata) == simdjson::SUCCESS) out.limit_source = text_of(metadata, "limit_source");
 }
 
+std::string members_beside_the_usual(dom::object error) {
+  constexpr std::array<std::string_view, 4> usual{"message", "type", "param", "code"};
+  std::string more;
+  for (const auto [name, value] : error) {
+    if (std::find(usual.begin(), usual.end(), name) != usual.end()) continue;
+    more.append(",").append(json_quote(name)).append(":").append(simdjson::minify(value));
+    if (more.size() > more_bytes_max) return {};
+  }
+  return more;
+}
+
 // The object inside `{"name": {…}}` or `{"name": [{…}, …]}`.
 bool nested(dom::object object, std::string_view name, dom::object& inner) {
   if (object.at_key(name).get(inner) == simdjson::SUCCESS) return true;
@@ -101,6 +116,7 @@ bool read_json(std::string_view body, UpstreamError& out) {
   if (nested(object, "response", inner)) object = inner;  // a response.failed event, or a failed Response
   if (nested(object, "error", inner) || nested(object, "errors", inner)) {
     read_error_object(inner, out);
+    out.more = members_beside_the_usual(inner);
     return true;
   }
   read_error_object(object, out);
@@ -123,7 +139,8 @@ std::string first_bytes(std::string_view text) {
 std::string write_error_body(const ErrorAnswer& error, Api api, std::string_view request_id) {
   if (api != Api::messages) return R"({"error":)" + openai_error(error) + "}";
   return R"({"type":"error","error":{"type":)" + json_quote(error.type) + R"(,"message":)" + json_quote(error.message) +
-         R"(,"code":)" + quote_or_null(error.code) + R"(},"request_id":)" + quote_or_null(request_id) + "}";
+         R"(,"code":)" + quote_or_null(error.code) + error.more + R"(},"request_id":)" + quote_or_null(request_id) +
+         "}";
 }
 
 std::string write_error_event(const ErrorAnswer& error, Api api, std::string_view request_id) {

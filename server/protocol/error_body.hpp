@@ -16,6 +16,7 @@ struct ErrorAnswer {
   std::string_view code;  // stable, e.g. "invalid_json"
   std::string message;    // tells the reader what to do
   std::string param;      // the field at fault; empty: null
+  std::string more{};     // further members, each with a comma before it
 };
 
 // {"error":{"message":…,"type":…,"param":…,"code":…}}, or for Api::messages
@@ -37,6 +38,9 @@ struct UpstreamError {
   std::string retry_delay;  // google.rpc.RetryInfo retryDelay, e.g. "37s"
   // OpenRouter's error.metadata.limit_source; Anthropic's details.error_code; Google's quotaIds, with a space between
   std::string limit_source;
+  // What else stands in an error object, as ErrorAnswer has it: Azure's innererror, OpenRouter's metadata. Not of a
+  // flat one, whose other members are those of the answer.
+  std::string more;
 };
 UpstreamError read_error_body(std::string_view body);
 

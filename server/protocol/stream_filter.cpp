@@ -20,6 +20,7 @@ std::string as_error_event(std::string_view data, Api api) {
   answer.code = told.code;
   answer.message = told.message.empty() ? "The upstream failed and said no more." : told.message;
   answer.param = told.param;
+  answer.more = told.more;
   return write_error_event(answer, api, {});
 }
 

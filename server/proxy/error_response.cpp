@@ -40,6 +40,12 @@ Refusal final(Refusal refusal) {
   return refusal;
 }
 
+// Of an upstream's error that names none.
+std::string_view type_of(int status) {
+  if (status >= 500) return server_error;
+  return status == 429 ? "rate_limit_error" : invalid_request;
+}
+
 std::string list_of(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -311,10 +317,19 @@ Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std:
 Refusal upstream_error(int status, const protocol::UpstreamError& error) {
   if (status < 400) status = 502;
   Refusal refusal =
-      make(status, error.code.empty() ? unnamed_error : error.code, error.type.empty() ? server_error : error.type,
+      make(status, error.code.empty() ? unnamed_error : error.code, type_of(status),
            error.message.empty() ? "The upstream answered " + std::to_string(status) + "." : error.message);
+  refusal.type_is_told = !error.type.empty() && error.type != "error";
+  if (refusal.type_is_told) refusal.type = error.type;
   refusal.param = error.param;
+  refusal.more = error.more;
   return refusal;
+}
+
+void say_when(Refusal& refusal, std::chrono::milliseconds wait) {
+  wait = std::max(wait, std::chrono::milliseconds(1));
+  refusal.headers.emplace_back("retry-after-ms", std::to_string(wait.count()));
+  refusal.headers.emplace_back("retry-after", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
 }
 
 void say_pointless(Refusal& refusal) {
@@ -323,9 +338,3 @@ void say_pointless(Refusal& refusal) {
 }
 
 }  // namespace weir::proxy
-void say_when(Refusal& refusal, std::chrono::milliseconds wait) {
-  wait = std::max(wait, std::chrono::milliseconds(1));
-  refusal.headers.emplace_back("retry-after-ms", std::to_string(wait.count()));
-  refusal.headers.emplace_back("retry-after", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-}
-

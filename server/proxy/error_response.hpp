@@ -22,11 +22,13 @@ namespace weir::proxy {
 struct Refusal {
   int status = 500;
   std::string code;     // stable (contract); also x-weir-error, see code_in_header
-  std::string type;     // OpenAI's word
+  std::string type;     // OpenAI's word, or an upstream's own
   std::string message;  // what is wrong and what to do
   std::string param;    // the field at fault; empty: none
+  std::string more;     // of an upstream's error, its further members
   std::vector<std::pair<std::string, std::string>> headers;
-  bool close = false;  // the connection cannot go on after it
+  bool close = false;         // the connection cannot go on after it
+  bool type_is_told = false;  // `type` is the upstream's word, in whatever shape
 };
 
 // A refusal or none, as the steps of an exchange hand it on. By a pointer: a coroutine's frame holds every value that
@@ -89,14 +91,15 @@ Refusal upstream_error(int status, const protocol::UpstreamError& error);
 enum class TimeLimit { first_byte, first_content, stall, total };
 Refusal upstream_too_slow(TimeLimit which, std::chrono::milliseconds limit, std::string_view upstream);
 
-// For the SDK: weir has tried what there was to try, coming back would only repeat it.
-void say_pointless(Refusal& refusal);
 // For the SDK: when to come back. To the millisecond for those that read it so, and in whole seconds.
 void say_when(Refusal& refusal, std::chrono::milliseconds wait);
 
+// For the SDK: weir has tried what there was to try, coming back would only repeat it.
+void say_pointless(Refusal& refusal);
 
-// Its type in the words of the shape: Anthropic's differ by status (providers.md §3).
-std::string_view error_type(const Refusal& refusal, protocol::Api api);
+// What stands in the body, in the words of the shape: Anthropic's types differ by status (providers.md §3), unless an
+// upstream has told its own. Views into the refusal.
+protocol::ErrorAnswer error_answer(const Refusal& refusal, protocol::Api api);
 
 // Its code as x-weir-error and the trailer of that name may say it. An upstream's code is the upstream's text: one that
 // is no plain word stands in the body only, or its line ends would make header lines of their own.

@@ -8,11 +8,7 @@ void tell_failure(Session& session, Downstream& downstream, FailureForm form, co
                   std::string_view request_id) {
   if (!downstream.committed() || downstream.finished()) return;
   if (form == FailureForm::broken) return downstream.break_off();
-  protocol::ErrorAnswer error;
-  error.type = error_type(refusal, api);
-  error.code = refusal.code;
-  error.message = refusal.message;
-  const std::string event = protocol::write_error_event(error, api, request_id);
+  const std::string event = protocol::write_error_event(error_answer(refusal, api), api, request_id);
   const std::string_view data = event;
   downstream.add_trailer("x-weir-error", code_in_header(refusal));
   downstream.send(std::span<const std::string_view>(&data, 1), Downstream::End::complete);

@@ -7,11 +7,15 @@
 
 namespace weir::proxy {
 
-std::string_view error_type(const Refusal& refusal, protocol::Api api) {
-  if (api != protocol::Api::messages) return refusal.type;
+namespace {
+
+std::string_view type_in_shape(const Refusal& refusal, protocol::Api api) {
+  if (api != protocol::Api::messages || refusal.type_is_told) return refusal.type;
   switch (refusal.status) {
     case 401:
       return "authentication_error";
+    case 402:
+      return "billing_error";
     case 403:
       return "permission_error";
     case 404:
@@ -22,9 +26,23 @@ std::string_view error_type(const Refusal& refusal, protocol::Api api) {
       return "rate_limit_error";
     case 504:
       return "timeout_error";
+    case 529:
+      return "overloaded_error";
     default:
       return refusal.status < 500 ? "invalid_request_error" : "api_error";
   }
+}
+
+}  // namespace
+
+protocol::ErrorAnswer error_answer(const Refusal& refusal, protocol::Api api) {
+  protocol::ErrorAnswer answer;
+  answer.type = type_in_shape(refusal, api);
+  answer.code = refusal.code;
+  answer.message = refusal.message;
+  answer.param = refusal.param;
+  answer.more = refusal.more;
+  return answer;
 }
 
 std::string_view code_in_header(const Refusal& refusal) {
@@ -39,12 +57,7 @@ std::string_view code_in_header(const Refusal& refusal) {
 
 std::string write_refusal(const Refusal& refusal, protocol::Api api, std::string_view request_id, bool keep_alive,
                           bool head_request, std::string_view extra_headers) {
-  protocol::ErrorAnswer answer;
-  answer.type = error_type(refusal, api);
-  answer.code = refusal.code;
-  answer.message = refusal.message;
-  answer.param = refusal.param;
-  const std::string body = protocol::write_error_body(answer, api, request_id);
+  const std::string body = protocol::write_error_body(error_answer(refusal, api), api, request_id);
   std::string out = "HTTP/1.1 " + std::to_string(refusal.status) + " ";
   out += net::reason_phrase(refusal.status);
   out += "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\nx-request-id: ";

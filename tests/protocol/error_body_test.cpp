@@ -113,6 +113,19 @@ TEST(ErrorBody, IsReadInEveryDialect) {
   }
 }
 
+// Azure says in `innererror` which filter it was.
+TEST(ErrorBody, KeepsWhatElseStandsInAnErrorObject) {
+  const UpstreamError read = read_error_body(
+      R"({"error": {"message": "m", "innererror": {"code": "f", "hit": true}, "type": "t", "x\"": 1.5}, "id": "r"})");
+  EXPECT_EQ(read.more, R"(,"innererror":{"code":"f","hit":true},"x\"":1.5)");
+  EXPECT_EQ(write_error_body({"t", "c", "m", "", read.more}, Api::chat, ""),
+            R"({"error":{"message":"m","type":"t","param":null,"code":"c")" + read.more + "}}");
+  EXPECT_EQ(write_error_body({"t", "c", "m", "", read.more}, Api::messages, "r"),
+            R"({"type":"error","error":{"type":"t","message":"m","code":"c")" + read.more + R"(},"request_id":"r"})");
+  EXPECT_EQ(read_error_body(R"({"error":{"message":"m","x":")" + std::string(5000, 'x') + "\"}}").more, "");
+  EXPECT_EQ(read_error_body(R"({"message":"m","id":"r"})").more, "");
+}
+
 TEST(ErrorBody, KeepsTheFirst512BytesOfAPage) {
   EXPECT_EQ(read_error_body(std::string(2000, 'x')).message, std::string(512, 'x'));
   std::string page(511, 'x');

@@ -56,6 +56,33 @@ INSTANTIATE_TEST_SUITE_P(
                "weir_upstream_invalid"}),
     [](const auto& row) { return row.param.name; });
 
+// The error event is the upstream's error object: its libraries go by its type.
+TEST(AfterHeartbeat, AnErrorKeepsItsTypeItsParameterAndWhatElseItSays) {
+  struct Case {
+    std::string path, status, error, told;
+  };
+  const std::string chat_error =
+      R"({"message":"m","type":"t","param":"temperature","code":"c","innererror":{"code":"filter"}})";
+  for (const Case& c :
+       {Case{"/v1/messages", "529 Overloaded", R"({"type":"overloaded_error","message":"m"})",
+             R"("error":{"type":"overloaded_error","message":"m","code":"upstream_error"})"},
+        Case{"/v1/messages", "402 Payment Required", R"({"type":"billing_error","message":"m"})",
+             R"("error":{"type":"billing_error","message":"m","code":"upstream_error"})"},
+        Case{"/v1/chat/completions", "400 Bad Request", chat_error, R"(data: {"error":)" + chat_error + "}\n\n"},
+        Case{"/v1/responses", "400 Bad Request", chat_error, R"("error":)" + chat_error + "}\n\n"}}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().hold().send(
+        answer_with(c.status + "\r\nContent-Type: application/json\r\n", R"({"error":)" + c.error + "}"));
+    TestProxy proxy(with_beats(upstream.port()));
+    RawClient client(proxy.port());
+    client.send(post(c.path, R"({"model":"m","stream":true,"messages":[]})"));
+    client.read_until("\r\n\r\n");
+    upstream.release();
+    const std::string rest = client.read_until("\r\n" + last_chunk());
+    EXPECT_NE(rest.find(c.told), std::string::npos) << rest;
+  }
+}
+
 class MisfitOfJson : public ::testing::TestWithParam<Misfit> {};
 
 TEST_P(MisfitOfJson, BreaksTheFramingAndIsToldToWhoeverAsksAgain) {

@@ -104,8 +104,8 @@ TEST(ErrorResponse, EveryRefusalHasItsStatusCodeAndHints) {
     SCOPED_TRACE(row.name);
     EXPECT_EQ(row.refusal.status, row.status);
     EXPECT_EQ(row.refusal.code, row.code);
-    EXPECT_EQ(error_type(row.refusal, Api::chat), row.type);
-    EXPECT_EQ(error_type(row.refusal, Api::messages), row.anthropic_type);
+    EXPECT_EQ(error_answer(row.refusal, Api::chat).type, row.type);
+    EXPECT_EQ(error_answer(row.refusal, Api::messages).type, row.anthropic_type);
     EXPECT_EQ(row.refusal.close, row.close);
     EXPECT_EQ(value_of(row.refusal, "x-should-retry"), row.should_retry);
     EXPECT_EQ(value_of(row.refusal, "retry-after"), row.retry_after);
@@ -165,6 +165,37 @@ TEST(ErrorResponse, AnUpstreamsCodeMakesNoHeaderLines) {
   EXPECT_EQ(code_in_header(upstream_error(429, error)), error.code);
   EXPECT_EQ(upstream_error(429, error).status, 429);
   EXPECT_EQ(upstream_error(200, error).status, 502) << "a 200 would be taken for an answer";
+}
+
+// Only what it does not say itself is said for it.
+TEST(ErrorResponse, AnUpstreamsErrorKeepsItsOwnWords) {
+  protocol::UpstreamError error;
+  error.type = "overloaded_error";
+  error.param = "temperature";
+  error.more = R"(,"innererror":{})";
+  const Refusal refusal = upstream_error(400, error);
+  const auto answer = error_answer(refusal, Api::messages);
+  EXPECT_EQ(answer.type, "overloaded_error");
+  EXPECT_EQ(answer.param, "temperature");
+  EXPECT_EQ(answer.more, error.more);
+}
+
+TEST(ErrorResponse, AnUpstreamsErrorWithoutATypeIsNamedByItsStatus) {
+  struct Case {
+    int status;
+    const char *type, *anthropic_type;
+  };
+  for (const char* told : {"", "error"}) {
+    protocol::UpstreamError error;
+    error.type = told;
+    for (const Case& c :
+         {Case{400, "invalid_request_error", "invalid_request_error"},
+          Case{402, "invalid_request_error", "billing_error"}, Case{429, "rate_limit_error", "rate_limit_error"},
+          Case{500, "api_error", "api_error"}, Case{529, "api_error", "overloaded_error"}}) {
+      EXPECT_EQ(error_answer(upstream_error(c.status, error), Api::chat).type, c.type) << c.status;
+      EXPECT_EQ(error_answer(upstream_error(c.status, error), Api::messages).type, c.anthropic_type) << c.status;
+    }
+  }
 }
 
 TEST(ErrorResponse, IsWrittenInAnthropicsShape) {
