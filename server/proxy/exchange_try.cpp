@@ -196,18 +196,13 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   if (streams) metrics.stream_opened();
   auto refusal = co_await relay.run();
   if (streams) metrics.stream_closed();
-  if (relay.upstream_done()) {
-    call.give_back();
-  } else {
-    call.discard();
-  }
-  note_relayed(relay);
 
   Tried tried;
   const bool body_is_here = take_body_back();
   if (relay.holds_error() && !session_.gone()) {
     tried = take_error(relay, answer_head, body_is_here);
     note_try(answer_head.status, record_.cause);
+    if (!relay.complete()) tried.refusal = co_await relay.run();
     if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
   } else if (refusal) {
     note_try(answer_head.status, refusal->code, answer_head.status < 400);
@@ -220,6 +215,12 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     record_.outcome = answer_head.status < 400 && !error_event ? "ok" : "upstream_error";
     note_try(answer_head.status, record_.cause);
   }
+  if (relay.upstream_done()) {
+    call.give_back();
+  } else {
+    call.discard();
+  }
+  note_relayed(relay);
   // After the decision, or the next in line would go before the account is given its rest.
   settle(relay, answer_head.status);
   if (downstream_.committed() && !downstream_.finished() && !tried.again) session_.close_after_this();
@@ -267,7 +268,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";
-  const bool as_it_came = relay.whole() && answer_head.status >= 400 && !downstream_.committed();
+  const bool as_it_came = relay.can_cross() && answer_head.status >= 400 && !downstream_.committed();
   if (as_it_came || relay.is_events()) {
     relay.release(verdict == Verdict::pointless);
   } else {

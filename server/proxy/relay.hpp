@@ -54,11 +54,12 @@ class Relay {
 
   // Content has gone to the client: from here on there is no other try.
   bool opened() const { return opened_; }
-  // An answer that is an error, not given to the client yet, and its text. release() gives it after all, if it is
-  // whole(); `pointless`: with word to its SDK not to try again.
+  // An answer that is an error, not given to the client yet, and its text. release() gives it after all, if it
+  // can_cross(); `pointless`: with word to its SDK not to try again. What is not complete() then is run() on with.
   bool holds_error() const { return complete_ && may_be_held(); }
   std::string_view held_error() const;
   bool whole() const { return !cut_; }
+  bool can_cross() const { return !cut_ || paused_; }
   bool is_events() const { return options_.kind == AnswerKind::events; }
   void release(bool pointless);
 
@@ -91,6 +92,7 @@ class Relay {
   bool says_only_an_error() const { return !filter_.error_event().empty() && !filter_.content_seen(); }
   bool may_be_held() const { return !opened_ && (options_.kind == AnswerKind::error || early_error_); }
   void cut_short();
+  void pause();
   void take_end();
   MaybeRefusal end_of_connection(net::IoStep::Status how);
   void end_without_upstream();
@@ -120,6 +122,7 @@ class Relay {
   bool complete_ = false;
   bool opened_ = false;
   bool cut_ = false;              // of an error, what there is of it
+  bool paused_ = false;           // the rest of it has not been read
   bool early_error_ = false;      // a 200 whose first word is an error
   bool pointless_ = false;        // its SDK is told not to try again
   std::string held_;              // what waits for the first content; bounded

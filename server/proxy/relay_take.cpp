@@ -64,19 +64,21 @@ std::size_t Relay::take(std::span<char> raw) {
 void Relay::hold(std::string_view data) {
   if (!data.empty()) note_content(last_byte_);
   held_.append(data);
-  if (held_.size() > held_bytes_max) {
-    // Too large to be an error object. It crosses as it is, unless it cannot: then its beginning has to tell.
-    if (downstream_.begun()) return cut_short();
-    options_.kind = AnswerKind::raw;
-    open();
-  }
-  if (decoder_.complete()) take_end();
+  if (decoder_.complete()) return take_end();
+  if (held_.size() <= held_bytes_max) return;
+  // Too large to be an error object, and its beginning has to tell. It crosses as it is, unless it cannot or there is
+  // another try.
+  downstream_.begun() ? cut_short() : pause();
 }
 
 // Of an error, the status and what came of its text tell more than how it ended.
 void Relay::cut_short() {
   cut_ = complete_ = true;
   held_.resize(std::min(held_.size(), held_bytes_max));
+}
+
+void Relay::pause() {
+  cut_ = paused_ = complete_ = true;
 }
 
 void Relay::relay_events(std::string_view data) {
@@ -160,7 +162,10 @@ std::string_view Relay::held_error() const {
 void Relay::release(bool pointless) {
   early_error_ = false;
   pointless_ = pointless;
-  send({}, Downstream::End::complete);
+  if (!paused_) return send({}, Downstream::End::complete);
+  options_.kind = AnswerKind::raw;
+  cut_ = paused_ = complete_ = false;
+  send({}, Downstream::End::open);
 }
 
 void Relay::relay_json(std::string_view data) {

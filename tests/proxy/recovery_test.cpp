@@ -103,6 +103,22 @@ TEST_F(Recovery, TheSameBytesGoOutAgain) {
   EXPECT_EQ(upstream.requests().at(2).body, ask);
 }
 
+// A page of a gateway's may be large, and says no more than a small one.
+TEST_F(Recovery, AnErrorIsTriedAgainHoweverLargeItIs) {
+  for (const char* status : {"503 Service Unavailable", "500 Internal Server Error"}) {
+    const std::size_t before = calls();
+    const std::string page = "HTTP/1.1 " + std::string(status) +
+                             "\r\nContent-Length: 300000\r\nretry-after-ms: 2\r\n\r\n<html>" + std::string(70'000, 'x');
+    upstream.next_connection().expect_request().send(page).expect_end();
+    upstream.next_connection().expect_request().send(good).expect_end();
+    TestProxy proxy(settings());
+    const HttpMessage answer = answer_to_call(proxy);
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+    EXPECT_EQ(calls(), before + 2);
+  }
+}
+
 TEST_F(Recovery, AStreamThatOnlyKeptAliveIsTriedAgainAsIfNothingHadHappened) {
   upstream.expect_request().send(stream_head() + chunk(": keep-alive\n\n")).reset();
   upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());

@@ -334,6 +334,38 @@ TEST(UpstreamFailure, AnErrorThatIsCutOrHangsKeepsItsStatus) {
   }
 }
 
+TEST(UpstreamFailure, ALargeErrorCrossesAsItCame) {
+  const std::string page = "<html>" + std::string(300'000, 'x');
+  const std::string chunked = "HTTP/1.1 500 Broken\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                              chunk(page.substr(0, 70'000)) + chunk(page.substr(70'000)) + last_chunk();
+  for (const std::string& sent : {answer_with("500 Broken\r\n", page), chunked}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(sent).expect_request().send(json_answer("{}"));
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 500);
+    EXPECT_TRUE(answer.body == page) << answer.body.size();
+    EXPECT_EQ(proxy.record().outcome, "upstream_error");
+    client.send(post("/v1/chat/completions", ask));
+    EXPECT_EQ(client.read_response().status(), 200) << "both connections go on";
+    EXPECT_EQ(upstream.connections(), 1u);
+  }
+}
+
+TEST(UpstreamFailure, ALargeErrorThatIsCutKeepsItsStatus) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send("HTTP/1.1 500 Broken\r\nContent-Length: 90000\r\n\r\n" + std::string(70'000, 'x'));
+  upstream.script().close();
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 500 "));
+  EXPECT_LT(client.read_to_end().size(), 90'000u) << "and is not taken for whole";
+  EXPECT_EQ(proxy.record().error, "weir_upstream_truncated");
+}
+
 // Libraries take a 200 for an answer, and one without `data:` for an empty stream.
 TEST(UpstreamFailure, AnErrorInsideA200IsToldWithAStatusThatSaysSo) {
   for (const std::string& call : {ask, ask_stream}) {
