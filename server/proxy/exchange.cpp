@@ -95,6 +95,7 @@ net::Task<MaybeRefusal> Exchange::serve() {
   }
 
   refusal = co_await read_request();
+  if (!refusal && session_.insisted()) co_return shutting_down();
   if (!refusal) refusal = true_answer();
   if (refusal || session_.gone()) co_return refusal;
   refusal = co_await choose_and_prepare();

@@ -127,6 +127,23 @@ TEST(Shutdown, InsistingEndsCallsThatWaitForTheirAnswer) {
   EXPECT_EQ(proxy.record().outcome, "shutdown");
 }
 
+TEST(Shutdown, InsistingAnswersARequestWhoseBodyIsStillComing) {
+  ScriptedUpstream upstream;
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - ask.size()));
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send(ask.substr(0, 3));
+  proxy.stop();
+  proxy.insist();
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(code_of(answer), "weir_shutting_down");
+  EXPECT_TRUE(client.sees_end());
+  EXPECT_EQ(proxy.record().outcome, "shutdown");
+}
+
 TEST(Shutdown, InsistingEndsWhatTheClientDoesNotRead) {
   std::string large;
   while (large.size() < 32u << 20) large += chunk(chat_event(std::string(20'000, 'b')));
