@@ -69,6 +69,7 @@ net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
     if (framing.length > bytes_max_) co_return refuse_large_body(bytes_max_);
     into.room(static_cast<std::size_t>(framing.length));
   }
+  invite();
   std::vector<std::string_view>& data = session_.context().data;
   net::Connection& client = session_.client();
   while (!decoder_.complete()) {

@@ -173,7 +173,6 @@ net::Task<MaybeRefusal> Exchange::read_request() {
   const std::string_view type = head_.value_of("content-type");
   if (settings_.clients.mode == ClientMode::open && !is_json_type(type)) co_return refuse_media(type);
   ClientBody body(session_, framing_, settings_.limits.body_bytes_max);
-  body.invite();
   auto refusal = co_await body.read_whole(body_bytes_);
   body_read_ = body.complete();
   record_.bytes_in = body.bytes_read();

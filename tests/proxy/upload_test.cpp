@@ -255,3 +255,16 @@ TEST(Expect, OfARefusedRequestGetsTheRefusalAtOnce) {
 
 }  // namespace
 }  // namespace weir::test
+TEST(Expect, OfABodyThatIsTooLargeGetsTheRefusalAtOnce) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.limits.body_bytes_max = 1000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  const std::string request = post("/v1/chat/completions", std::string(1001, ' '), "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - 1001));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 413);
+  EXPECT_EQ(code_of(answer), "weir_body_too_large");
+}
+
