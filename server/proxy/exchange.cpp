@@ -251,8 +251,7 @@ std::string_view Exchange::cors_origin() const {
 }
 
 std::string Exchange::cors_lines() const {
-  if (cors_origin().empty()) return {};
-  return "access-control-allow-origin: " + std::string(cors_origin()) + "\r\nvary: origin\r\n";
+  return cors_fields(cors_origin());
 }
 
 bool is_json_type(std::string_view type) {

@@ -191,11 +191,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   }
   add(out, "x-request-id", response.request_id);
   add_call(out, response, upstream);
-  if (!response.cors_origin.empty()) {
-    add(out, "access-control-allow-origin", response.cors_origin);
-    add(out, "access-control-expose-headers", "*");
-    add(out, "vary", "origin");
-  }
+  out += cors_fields(response.cors_origin);
   if (!response.keep_alive) add(out, "connection", "close");
   add_framing(out, response.body);
   const bool no_body_by_status = upstream.status < 200 || upstream.status == 204 || upstream.status == 304;
@@ -204,6 +200,15 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     if (!told.empty()) add(out, "content-length", told);
   }
   out += "\r\n";
+  return out;
+}
+
+std::string cors_fields(std::string_view origin) {
+  std::string out;
+  if (origin.empty()) return out;
+  add(out, "access-control-allow-origin", origin);
+  add(out, "access-control-expose-headers", "*");
+  add(out, "vary", "origin");
   return out;
 }
 
@@ -226,10 +231,7 @@ std::string write_waiting_head(const WaitingResponse& response) {
   add(out, "content-type", response.content_type);
   add(out, "x-request-id", response.request_id);
   add(out, "x-weir-queue-state", "waiting");
-  if (!response.cors_origin.empty()) {
-    add(out, "access-control-allow-origin", response.cors_origin);
-    add(out, "vary", "origin");
-  }
+  out += cors_fields(response.cors_origin);
   if (!response.keep_alive) add(out, "connection", "close");
   if (response.chunked) add(out, "transfer-encoding", "chunked");
   if (response.chunked && response.trailers) add(out, "trailer", trailer_names);

@@ -54,6 +54,9 @@ struct DownstreamResponse {
 // The head to send downstream for an upstream's answer.
 std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream);
 
+// What lets pages of this origin read an answer, as whole lines; empty: there is none.
+std::string cors_fields(std::string_view origin);
+
 // Puts `x-should-retry: false` into a whole head, whatever the upstream said there: weir has tried what there was to
 // try.
 void say_pointless(std::string& head);

@@ -4,6 +4,7 @@
 
 #include "net/reason_phrase.hpp"
 #include "protocol/error_body.hpp"
+#include "proxy/forward_headers.hpp"
 #include "proxy/readiness.hpp"
 
 namespace weir::proxy {
@@ -88,12 +89,10 @@ std::string model_list_json(const std::vector<ListedModel>& models) {
 }
 
 std::string answer_preflight(std::string_view origin, bool keep_alive) {
-  std::string headers = "access-control-allow-origin: " + std::string(origin) + "\r\n";
-  headers +=
-      "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
-      "access-control-allow-headers: *, authorization\r\n"
-      "access-control-max-age: 600\r\n"
-      "vary: origin\r\n";
+  const std::string headers = cors_fields(origin) +
+                              "access-control-allow-methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+                              "access-control-allow-headers: *, authorization\r\n"
+                              "access-control-max-age: 600\r\n";
   return write_answer(204, {}, {}, headers, keep_alive);
 }
 

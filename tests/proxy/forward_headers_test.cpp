@@ -339,6 +339,10 @@ TEST(WaitingHead, SaysOnlyWhatIsCertain) {
       write_waiting_head(response),
       "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req-1\r\nx-weir-queue-state: waiting\r\n"
       "transfer-encoding: chunked\r\n\r\n");
+  response.cors_origin = "http://page";
+  EXPECT_NE(write_waiting_head(response).find("\r\naccess-control-allow-origin: http://page\r\n"
+                                              "access-control-expose-headers: *\r\nvary: origin\r\n"),
+            std::string::npos);
 }
 
 TEST(Forwardable, NotWhatCameThroughThisWeirBefore) {

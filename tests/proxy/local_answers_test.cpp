@@ -48,10 +48,11 @@ TEST_F(LocalAnswers, ModelsAreThoseTheKeyMayUse) {
 }
 
 TEST_F(LocalAnswers, PreflightsAllowWhatSdksSend) {
-  EXPECT_EQ(answer_preflight("http://page", true),
-            "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://page\r\naccess-control-allow-methods: GET, "
-            "POST, DELETE, OPTIONS\r\n"
-            "access-control-allow-headers: *, authorization\r\naccess-control-max-age: 600\r\nvary: origin\r\n\r\n");
+  EXPECT_EQ(
+      answer_preflight("http://page", true),
+      "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://page\r\naccess-control-expose-headers: *\r\n"
+      "vary: origin\r\naccess-control-allow-methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+      "access-control-allow-headers: *, authorization\r\naccess-control-max-age: 600\r\n\r\n");
 }
 
 TEST_F(LocalAnswers, ToHeadHaveNoBody) {
