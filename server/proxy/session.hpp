@@ -49,7 +49,6 @@ class Session {
     signal_.clear(time);
     timer_.arm(deadline);
   }
-  bool timer_idle() const { return timer_.deadline() == net::Instant::max(); }
   void disarm() {
     timer_.disarm();
     signal_.clear(time);

@@ -64,16 +64,16 @@ net::Task<Failure> UpstreamCall::send(OutgoingRequest& request) {
   pieces.insert(pieces.end(), request.body.begin(), request.body.end());
   net::PieceCursor cursor(pieces);
   std::uint64_t seen = upstream.bytes_written();
+  net::Instant gap_ends = Clock::now() + timeouts_.byte_gap;
   for (;;) {
     const IoStep step = upstream.write_some(cursor);
     if (step.status == IoStep::Status::done) break;
     if (step.status != IoStep::Status::would_block) break;  // it may have said why: read_head() looks
     if (upstream.bytes_written() != seen) {
       seen = upstream.bytes_written();
-      session_.arm(Clock::now() + timeouts_.byte_gap);
-    } else if (session_.timer_idle()) {
-      session_.arm(Clock::now() + timeouts_.byte_gap);
+      gap_ends = Clock::now() + timeouts_.byte_gap;
     }
+    session_.arm(std::min(gap_ends, heartbeat_.next()));
     upstream.wire().wait_writable(session_.bell(Session::upstream_out));
     upstream.wire().wait_readable(session_.bell(Session::upstream_in));
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_out | Session::upstream_in | Session::time);
@@ -82,7 +82,9 @@ net::Task<Failure> UpstreamCall::send(OutgoingRequest& request) {
       session_.disarm();
       co_return Failure{};
     }
-    if (rang == Session::time) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+    if (rang != Session::time) continue;
+    if (Clock::now() >= gap_ends) co_return failed(Failure::Kind::timeout, "it took no more of the request");
+    heartbeat_.beat(Clock::now());
   }
   session_.disarm();
   std::string().swap(request.head);  // many calls wait long for their answer

@@ -172,6 +172,22 @@ TEST(Download, ThatEndsWithItsConnectionIsFramed) {
   EXPECT_TRUE(answer.complete());
 }
 
+TEST(Body, ThatIsTakenSlowlyKeepsTheCallerAlive) {
+  ScriptedUpstream upstream;
+  upstream.script().hold().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  const std::string text(24u << 20, 'x');
+  client.send(post("/v1/chat/completions",
+                   R"({"model":"m","stream":true,"messages":[{"role":"user","content":")" + text + R"("}]})"));
+  client.read_until(chunk(": keep-alive\n"));
+  client.read_until(chunk(": keep-alive\n"));
+  upstream.release();
+  EXPECT_NE(client.read_until(last_chunk()).find("[DONE]"), std::string::npos);
+}
+
 TEST(Body, OfAMegabyteCrossesHoweverItIsCut) {
   const std::string body =
       R"({"model":"m","messages":[{"role":"user","content":")" + std::string(1u << 20, 'p') + "\"}]}";
@@ -240,6 +256,19 @@ TEST(Expect, OfAnHttp10ClientIsIgnored) {
   EXPECT_EQ(client.read_response().status(), 200);
 }
 
+TEST(Expect, OfABodyThatIsTooLargeGetsTheRefusalAtOnce) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.limits.body_bytes_max = 1000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  const std::string request = post("/v1/chat/completions", std::string(1001, ' '), "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - 1001));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 413);
+  EXPECT_EQ(code_of(answer), "weir_body_too_large");
+}
+
 TEST(Expect, OfARefusedRequestGetsTheRefusalAtOnce) {
   ScriptedUpstream upstream;
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
@@ -255,16 +284,3 @@ TEST(Expect, OfARefusedRequestGetsTheRefusalAtOnce) {
 
 }  // namespace
 }  // namespace weir::test
-TEST(Expect, OfABodyThatIsTooLargeGetsTheRefusalAtOnce) {
-  ScriptedUpstream upstream;
-  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
-  settings.limits.body_bytes_max = 1000;
-  TestProxy proxy(std::move(settings));
-  RawClient client(proxy.port());
-  const std::string request = post("/v1/chat/completions", std::string(1001, ' '), "Expect: 100-continue\r\n");
-  client.send(request.substr(0, request.size() - 1001));
-  const HttpMessage answer = client.read_response();
-  EXPECT_EQ(answer.status(), 413);
-  EXPECT_EQ(code_of(answer), "weir_body_too_large");
-}
-
