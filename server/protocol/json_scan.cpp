@@ -265,6 +265,27 @@ std::optional<Fault> find_fault(std::string_view document, std::size_t depth_max
   return Scanner(document, depth_max).run();
 }
 
+bool is_cut(std::string_view document) {
+  document = trim(document);
+  if (!document.starts_with('{') && !document.starts_with('[')) return false;
+  std::size_t depth = 0;
+  bool in_string = false;
+  for (std::size_t at = 0; at < document.size(); ++at) {
+    const char c = document[at];
+    if (in_string) {
+      if (c == '\\') ++at;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return in_string || depth > 0;
+}
+
 bool is_scalar(std::string_view token) {
   if (token.empty()) return false;
   if (token[0] == '-' || is_digit(token[0])) return number_length(token) == token.size();

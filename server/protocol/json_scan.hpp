@@ -20,6 +20,9 @@ struct Fault {
 // The first fault of a document whose top level must be an object; nullopt: none.
 std::optional<Fault> find_fault(std::string_view document, std::size_t depth_max);
 
+// Does the text of an object or array break off before its end? What else may be wrong with it is not asked.
+bool is_cut(std::string_view document);
+
 // The four of the RFC, no others.
 inline bool is_space(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/json_scan.hpp"
 #include "proxy/tell_failure.hpp"
 
 namespace weir::proxy {
@@ -123,6 +124,8 @@ MaybeRefusal Relay::end_of_connection(IoStep::Status how) {
   } else {
     if (!clean) return upstream_failed(failure, options_.upstream);
     if (!body_begun_ && must_speak()) return no_content();
+    if (must_speak() && !answer_too_large_ && protocol::json::is_cut(answer_))
+      return upstream_failed(failure, options_.upstream);
     note_answer();
     if (options_.kind != AnswerKind::error && !early_error_) send({}, Downstream::End::complete);
   }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "protocol/json_scan.hpp"
 #include "protocol/reference_json.hpp"
 #include "protocol/request_support.hpp"
 
@@ -163,6 +164,14 @@ TEST(RequestSyntax, AnUnclosedListBeforePaddingThatClosesItIsRefused) {
 }
 
 // Sound bodies with a few bytes changed, against a validator that shares nothing with the reader.
+TEST(JsonScan, KnowsADocumentThatBreaksOff) {
+  const std::string whole = R"( {"a":[{"b":"\"]}\\"},1.5],"c":"{"} )";
+  EXPECT_FALSE(json::is_cut(whole));
+  for (std::size_t size = 2; size + 1 < whole.size(); ++size) EXPECT_TRUE(json::is_cut(whole.substr(0, size))) << size;
+  for (const char* other : {"", " ", "text", "a \"quote", "]", "{}}", "{\"a\" 1}"})
+    EXPECT_FALSE(json::is_cut(other)) << other;
+}
+
 TEST(RequestSyntax, AgreesWithTheReferenceValidator) {
   const char* const given = std::getenv("WEIR_TEST_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : std::random_device{}();

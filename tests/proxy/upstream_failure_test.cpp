@@ -311,6 +311,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "close"},
                       Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"),
                              "reset"},
+                      Broken{"CloseDelimited", json_head + "\r\n{\"id\":\"x\",\"choices\":[{\"mess", "close"},
                       Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
     [](const auto& row) { return row.param.name; });
 
