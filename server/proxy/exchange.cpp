@@ -42,7 +42,7 @@ MaybeRefusal Exchange::begin() {
   record_.trace_id = trace_id_of(head_.value_of("traceparent"));
   route_ = find_route(head_.method, head_.target);
   record_.path = route_.full_path.substr(0, 256);
-  record_.operation = protocol::operation_of(route_.api);
+  if (!route_.only_counts()) record_.operation = protocol::operation_of(route_.api);
   return check_head();
 }
 
@@ -56,7 +56,7 @@ MaybeRefusal Exchange::end(MaybeRefusal refusal) {
   if (!downstream_.committed()) return refusal;
   const auto form = view_.stream ? FailureForm::event : FailureForm::broken;
   downstream_.set_trailers(call_lines());
-  tell_failure(session_, downstream_, form, *refusal, route_.api, record_.request_id);
+  tell_failure(session_, downstream_, form, *refusal, route_.shape(), record_.request_id);
   return std::nullopt;
 }
 
@@ -222,7 +222,7 @@ net::Task<void> Exchange::refuse(const Refusal& refusal) {
   const bool body_unread = framing_.kind != net::BodyFraming::Kind::none && !body_complete();
   if (refusal.close || body_unread) session_.linger_after_this();
   if (session_.context().shared.draining) session_.close_after_this();
-  const std::string text = write_refusal(refusal, route_.api, record_.request_id, session_.keep_alive(),
+  const std::string text = write_refusal(refusal, route_.shape(), record_.request_id, session_.keep_alive(),
                                          head_.method == "HEAD", call_lines() + turn_.own_limit_lines() + cors_lines());
   co_await session_.write_all(text);
 }

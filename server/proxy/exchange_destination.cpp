@@ -192,7 +192,8 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
       session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
-  if (route_.reads_body()) {  // others count as a request: what they take is not told in tokens
+  // Others count as a request: what they take is none, or is not told in tokens.
+  if (route_.reads_body() && !route_.only_counts()) {
     request.own = own_cost(plan, expected);
     request.upstream = upstream_cost(plan, expected, destination.upstream->reserves_cap);
   }

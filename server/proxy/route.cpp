@@ -30,11 +30,13 @@ constexpr std::array<std::string_view, 16> bare_roots{
     "chat",  "completions", "embeddings",  "responses", "messages",    "models",        "files", "batches",
     "audio", "images",      "moderations", "uploads",   "fine_tuning", "vector_stores", "user",  "rerank"};
 
-constexpr std::array<std::pair<std::string_view, Api>, 5> families{{{"/chat/completions", Api::chat},
+constexpr std::string_view count_tokens = "/messages/count_tokens";
+constexpr std::array<std::pair<std::string_view, Api>, 6> families{{{"/chat/completions", Api::chat},
                                                                     {"/completions", Api::completions},
                                                                     {"/embeddings", Api::embeddings},
                                                                     {"/responses", Api::responses},
-                                                                    {"/messages", Api::messages}}};
+                                                                    {"/messages", Api::messages},
+                                                                    {count_tokens, Api::messages}}};
 
 // With the family's body; of texts, images and videos where they are multimodal.
 constexpr std::array<std::string_view, 3> embeddings_of_ark{"/embeddings/multimodal", "/batch/embeddings",
@@ -189,6 +191,14 @@ Route find_route(std::string_view method, std::string_view target) {
   // Its body would go upstream unread: no model checked, no cost.
   if (route.api != Api::other && method != "POST") route.kind = Route::Kind::posted;
   return route;
+}
+
+bool Route::only_counts() const {
+  return api == Api::messages && path == count_tokens;
+}
+
+Api Route::shape() const {
+  return under(path, "/messages") ? Api::messages : api;
 }
 
 std::string asked_model(std::string_view path) {

@@ -28,6 +28,10 @@ struct Route {
 
   // Whether weir reads the body (and wants it to be JSON).
   bool reads_body() const { return api != protocol::Api::other && api != protocol::Api::models; }
+  // The body of a call, but nothing of it is generated: Anthropic counts its tokens.
+  bool only_counts() const;
+  // In which API's shape errors are told: all below /messages have that of Anthropic.
+  protocol::Api shape() const;
 };
 
 Route find_route(std::string_view method, std::string_view target);

@@ -147,6 +147,7 @@ TEST_F(ChooseUpstream, MapsPathsToThoseOfTheProvider) {
   EXPECT_EQ(target(ark, "POST", "/api/v3/bots/chat/completions"), "/api/v3/bots/chat/completions");
   EXPECT_EQ(target(ark, "POST", "/v1/messages"), "");
   EXPECT_EQ(target(deepseek, "POST", "/v1/messages"), "/anthropic/v1/messages?a=1");
+  EXPECT_EQ(target(deepseek, "POST", "/v1/messages/count_tokens"), "/anthropic/v1/messages/count_tokens?a=1");
   EXPECT_EQ(target(deepseek, "POST", "/anthropic/v1/messages"), "/anthropic/v1/messages?a=1");
   EXPECT_EQ(target(deepseek, "POST", "/beta/completions?b=2"), "/beta/completions?b=2&a=1");
   EXPECT_EQ(target(deepseek, "POST", "/api/v3/chat/completions"), "/chat/completions?a=1");

@@ -29,6 +29,9 @@ TEST(Route, OfEveryPathInTheContract) {
       {"POST", "/v1/embeddings", Kind::forward, Api::embeddings, "/embeddings", "", true},
       {"POST", "/v1/responses", Kind::forward, Api::responses, "/responses", "", true},
       {"POST", "/v1/messages", Kind::forward, Api::messages, "/messages", "", true},
+      {"POST", "/v1/messages/count_tokens", Kind::forward, Api::messages, "/messages/count_tokens", "", true},
+      {"POST", "/v1/messages/batches", Kind::forward, Api::other, "/messages/batches"},
+      {"GET", "/v1/messages/count_tokens", Kind::forward, Api::other, "/messages/count_tokens"},
       {"POST", "/anthropic/v1/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
       {"POST", "/anthropic/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
       {"POST", "/api/v3/chat/completions", Kind::forward, Api::chat, "/chat/completions", "/api/v3", true},
@@ -79,6 +82,17 @@ TEST(Route, OfEveryPathInTheContract) {
   }
 }
 
+TEST(Route, KnowsWhatOnlyCountsAndWhoseShapeErrorsHave) {
+  EXPECT_TRUE(find_route("POST", "/v1/messages/count_tokens?beta=true").only_counts());
+  EXPECT_FALSE(find_route("POST", "/v1/messages").only_counts());
+  EXPECT_FALSE(find_route("GET", "/v1/messages/count_tokens").only_counts());
+  for (const char* target : {"/v1/messages", "/v1/messages/batches/b", "/anthropic/v1/messages/count_tokens"}) {
+    EXPECT_EQ(find_route("GET", target).shape(), Api::messages) << target;
+  }
+  EXPECT_EQ(find_route("POST", "/v1/chat/completions").shape(), Api::chat);
+  EXPECT_EQ(find_route("POST", "/v1/messagesque").shape(), Api::other);
+}
+
 TEST(Route, KeepsTheQueryApart) {
   const Route route = find_route("GET", "/v1/files?limit=2&a=?");
   EXPECT_EQ(route.full_path, "/v1/files");
@@ -92,7 +106,7 @@ TEST(Route, KnowsNoFamilyInDisguise) {
         "/v1/x/../chat/completions", "/v1/files/../../v1/chat/completions", "/v1/%63hat/completions",
         "/v1/chat%2Fcompletions", "/v1/chat%2fcompletions", "/v1/Chat/Completions", "/v1/%2e/messages",
         "/v1/messages;x=1", "/v1/chat\\completions", "/v1/embedding%73", "//v1/responses", "/v1/responses/",
-        "/api/v3//chat/completions"}) {
+        "/api/v3//chat/completions", "/v1//messages/count_tokens"}) {
     EXPECT_EQ(find_route("POST", target).kind, Kind::unknown) << target;
   }
   for (const char* target : {"/v1/files/my%20file/content", "/v1/Files", "/v1/vector_stores/a%2Fb/search"}) {

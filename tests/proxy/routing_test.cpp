@@ -178,6 +178,37 @@ TEST_F(Routing, LetsKeysUseWhatTheyMay) {
   EXPECT_EQ(proxy->record(4).client, "alice");
 }
 
+// Anthropic's tokens are counted for a model that the body names, as a call to it would be.
+TEST_F(Routing, CountsTokensWhereTheModelIs) {
+  settings.clients.mode = ClientMode::keys;
+  settings.clients.keys = {key_for("bob", "b")};
+  settings.clients.keys[0].models = {"two/*"};
+  settings.upstreams[1].limits.tpm = 1000;
+  settings.upstreams[1].limits.rpm = 10;
+  const std::string bob = "x-api-key: b\r\n";
+  const HttpMessage counted = call(post("/v1/messages/count_tokens", R"({"model":"two/x","messages":[]})", bob));
+  EXPECT_EQ(counted.field("x-weir-upstream"), "two");
+  EXPECT_EQ(counted.count("x-weir-reserved-tokens"), 0u);
+  EXPECT_EQ(two.requests().at(0).target(), "/v1/messages/count_tokens");
+  EXPECT_EQ(proxy->record().model, "two/x");
+  EXPECT_EQ(proxy->record().operation, "");
+  RawClient operators(proxy->operators_port());
+  operators.send(get("/weir/budgets"));
+  const std::string budgets = operators.read_response().body;
+  EXPECT_NE(budgets.find(R"("rpm":{"limit":10,"used":1,)"), std::string::npos) << budgets;
+  EXPECT_NE(budgets.find(R"("tpm":{"limit":1000,"used":0,)"), std::string::npos) << budgets;
+  EXPECT_EQ(served_by(post("/v1/messages/count_tokens", ask, bob)), "403 model_not_allowed");
+}
+
+TEST_F(Routing, TellsErrorsBelowMessagesInAnthropicsShape) {
+  for (const std::string& refused : {post("/v1/messages/count_tokens", "{}"), post("/v1/messages/batches", "{}"),
+                                     get("/v1/messages/batches/b"), get("/v1/messages/batches/b", "Host: twice\r\n")}) {
+    const HttpMessage answer = call(refused);
+    EXPECT_EQ(answer.status(), 400);
+    EXPECT_TRUE(answer.body.starts_with(R"({"type":"error","error":{"type":"invalid_request_error",)")) << answer.body;
+  }
+}
+
 TEST_F(Routing, PassesTheClientsOwnKeyThrough) {
   settings.clients.mode = ClientMode::pass_through;
   for (auto& upstream : settings.upstreams) upstream.api_key.clear();
