@@ -201,6 +201,16 @@ Api Route::shape() const {
   return under(path, "/messages") ? Api::messages : api;
 }
 
+Api shape_of_head(std::string_view head) {
+  const std::size_t line_end = head.find("\r\n");
+  if (line_end == std::string_view::npos) return Api::other;
+  const std::string_view line = head.substr(0, line_end);
+  const std::size_t method_end = line.find(' ');
+  if (method_end == std::string_view::npos) return Api::other;
+  const std::string_view target = line.substr(method_end + 1);
+  return find_route(line.substr(0, method_end), target.substr(0, target.find(' '))).shape();
+}
+
 std::string asked_model(std::string_view path) {
   constexpr std::string_view models = "/models/";
   return path.starts_with(models) ? decode_escapes(path.substr(models.size())) : std::string();

@@ -36,6 +36,9 @@ struct Route {
 
 Route find_route(std::string_view method, std::string_view target);
 
+// Route::shape() of the request that begins with these bytes, if its first line is whole.
+protocol::Api shape_of_head(std::string_view head);
+
 // Percent escapes undone; what is none stays.
 std::string decode_escapes(std::string_view text);
 

@@ -5,6 +5,7 @@
 
 #include "proxy/exchange.hpp"
 #include "proxy/operator_api.hpp"
+#include "proxy/route.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -145,13 +146,13 @@ net::Task<Session::HeadRead> Session::read_head() {
     for (; client_.unread().starts_with("\r\n"); client_.consume(2)) {
       if (++empty_lines <= empty_lines_max) continue;
       const net::HeadError error{net::HeadError::Kind::malformed, "too many empty lines before the request"};
-      co_await refuse_early(error);
+      co_await refuse_early(error, {});
       co_return HeadRead::closed;
     }
     if (!client_.unread().empty()) {
       const auto end = net::find_head_end(client_.unread(), limits);
       if (const auto* error = std::get_if<net::HeadError>(&end)) {
-        co_await refuse_early(*error);
+        co_await refuse_early(*error, client_.unread());
         co_return HeadRead::closed;
       }
       if (const std::size_t size = std::get<std::size_t>(end); size > 0) {
@@ -160,7 +161,7 @@ net::Task<Session::HeadRead> Session::read_head() {
         disarm();
         head_read_at_ = Clock::now();
         if (const auto error = net::parse_request_head(head_bytes_, limits, head_)) {
-          co_await refuse_early(*error);
+          co_await refuse_early(*error, head_bytes_);
           co_return HeadRead::closed;
         }
         co_return HeadRead::ready;
@@ -192,18 +193,20 @@ net::Task<Session::HeadRead> Session::read_head() {
 }
 
 // Plain functions, so that the frame of a connection that waits for its next request has no room for a refusal.
-net::Task<void> Session::refuse_early(const net::HeadError& error) {
-  return answer_early(refuse_head(error));
+// `head`: as much of it as there is.
+net::Task<void> Session::refuse_early(const net::HeadError& error, std::string_view head) {
+  return answer_early(refuse_head(error), shape_of_head(head));
 }
 
 net::Task<void> Session::refuse_slow_head(std::chrono::milliseconds limit) {
-  return answer_early(refuse_slow("header", limit));
+  return answer_early(refuse_slow("header", limit), shape_of_head(client_.unread()));
 }
 
-net::Task<void> Session::answer_early(Refusal refusal) {
+net::Task<void> Session::answer_early(Refusal refusal, protocol::Api shape) {
   linger_after_this();
   const std::string id = context_.shared.mint_id();
-  const std::string answer = write_refusal(refusal, protocol::Api::other, id, false, false, {});
+  const std::string_view call = door_ == Door::clients ? "x-weir-queue-ms: 0\r\n" : "";
+  const std::string answer = write_refusal(refusal, shape, id, false, false, call);
   co_await write_all(answer);
   observe::ExchangeRecord record;
   record.request_id = id;

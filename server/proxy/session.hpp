@@ -88,9 +88,9 @@ class Session {
   net::Task<bool> accept_tls(net::TlsWire& tls);
   enum class HeadRead { ready, closed };
   net::Task<HeadRead> read_head();
-  net::Task<void> refuse_early(const net::HeadError& error);
+  net::Task<void> refuse_early(const net::HeadError& error, std::string_view head);
   net::Task<void> refuse_slow_head(std::chrono::milliseconds limit);
-  net::Task<void> answer_early(Refusal refusal);
+  net::Task<void> answer_early(Refusal refusal, protocol::Api shape);
   net::Task<void> linger();
 
   WorkerContext& context_;

@@ -190,6 +190,29 @@ TEST(BadInput, SlowHeaderIs408) {
   EXPECT_TRUE(client.sees_end());
 }
 
+// As far as the request has come it tells whose library is to read the answer.
+TEST(BadInput, AHeadThatIsRefusedIsAnsweredInTheShapeOfItsApi) {
+  ScriptedUpstream upstream;
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.client_timeouts.header = 50ms;
+  settings.limits.header_bytes_max = 4096;
+  TestProxy proxy(std::move(settings));
+  using Refused = std::pair<std::string, int>;
+  for (const bool messages : {true, false}) {
+    const std::string line = "POST " + std::string(messages ? "/v1/messages" : "/v1/completions") + " HTTP/1.1\r\n";
+    for (const auto& [rest, status] :
+         {Refused("Host: loc", 408), Refused("X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431),
+          Refused("X-A: 1\n\r\n\r\n", 400), Refused("No-Colon\r\n\r\n", 400)}) {
+      RawClient client(proxy.port());
+      client.send(line + rest);
+      const HttpMessage answer = client.read_response();
+      EXPECT_EQ(answer.status(), status);
+      EXPECT_EQ(answer.body.starts_with(R"({"type":"error","error":{"type":)"), messages) << answer.body;
+      EXPECT_EQ(answer.field("x-weir-queue-ms"), "0");
+    }
+  }
+}
+
 TEST(BadInput, SlowBodyIs408) {
   ScriptedUpstream upstream;
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});

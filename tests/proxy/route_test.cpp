@@ -88,9 +88,12 @@ TEST(Route, KnowsWhatOnlyCountsAndWhoseShapeErrorsHave) {
   EXPECT_FALSE(find_route("GET", "/v1/messages/count_tokens").only_counts());
   for (const char* target : {"/v1/messages", "/v1/messages/batches/b", "/anthropic/v1/messages/count_tokens"}) {
     EXPECT_EQ(find_route("GET", target).shape(), Api::messages) << target;
+    EXPECT_EQ(shape_of_head("GET " + std::string(target) + " HTTP/1.1\r\n"), Api::messages) << target;
   }
   EXPECT_EQ(find_route("POST", "/v1/chat/completions").shape(), Api::chat);
   EXPECT_EQ(find_route("POST", "/v1/messagesque").shape(), Api::other);
+  for (const char* head : {"", "\r\n", "POST\r\n", "POST /v1/messages HTTP/1.1", "\x16\x03\r\n"})
+    EXPECT_EQ(shape_of_head(head), Api::other) << head;
 }
 
 TEST(Route, KeepsTheQueryApart) {
