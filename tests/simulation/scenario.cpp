@@ -230,6 +230,13 @@ Scenario make_scenario(const Kind& kind, std::uint64_t seed) {
                                  chance(0.5, rng) ? Gateway::Memory::kept : Gateway::Memory::lost});
   }
 
+  // What days and debts come to can be told from outside where nothing changes and nothing is refused.
+  if ((shape->oversize || shape->midnight != never) && chance(0.8, more)) {
+    scenario.reloads.clear();
+    scenario.restarts.clear();
+    scenario.provider.outages.clear();
+  }
+
   const bool input_counts = kind.charge != Charge::none;
   const double leaves = chance(0.5, rng) ? between(0, 0.25, rng) : 0;
   // What is produced and never heard of is charged by the provider alone.
