@@ -42,6 +42,22 @@ Amount Arrivals::before(const Waiting& call) const {
   return sum;
 }
 
+Amount Arrivals::begun(Tokens gone, std::uint64_t sequence) const {
+  if (gone < 0) return {};
+  if (gone >= all().tokens) return all();
+  Amount sum;
+  for (const Waiting* at = root_; at;) {
+    const Amount before = sum + sum_of(at->left);
+    if (before.tokens < gone || (before.tokens == gone && at->sequence < sequence)) {
+      sum = before + at->amount();
+      at = at->right;
+    } else {
+      at = at->left;
+    }
+  }
+  return sum;
+}
+
 Waiting* Arrivals::next(const Waiting& call) {
   if (Waiting* at = call.right) {
     while (at->left) at = at->left;

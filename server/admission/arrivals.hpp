@@ -52,6 +52,9 @@ class Arrivals {
   static Waiting* next(const Waiting& call);
   // Of those that arrived before a call, which need not be one of these.
   Amount before(const Waiting& call) const;
+  // Of those whose turn has come when so many tokens have gone: less stands before them, or as much and they were
+  // submitted before this one.
+  Amount begun(Tokens gone, std::uint64_t sequence) const;
 
   void push(Waiting& call);
   void remove(Waiting& call);

@@ -1,9 +1,10 @@
 // How much goes before a request that waits: a prediction by the tags of now, as if tokens were served one by one. What
 // its own key has waiting is looked at closely; of the others there is an outline, which is drawn again when enough has
-// changed: when half as many calls have come and gone as lanes wait, so that it costs each call about the same however
-// many lanes there are. Beside few lanes it is always as of now.
+// changed, so that it costs each call about the same however many lanes there are. Beside few lanes it is as of now.
 #include <algorithm>
+#include <limits>
 #include <utility>
+#include <vector>
 
 #include "admission/fair_queue.hpp"
 
@@ -11,13 +12,14 @@ namespace weir::admission {
 namespace {
 
 // Below so many lanes an outline is drawn for every look.
-constexpr std::size_t few_lanes = 16;
-// A call that comes, goes and is settled makes four.
-constexpr std::uint64_t changes_a_lane = 2;
+constexpr std::size_t few_lanes = 64;
+// Else when it has missed one change for so many lanes. A call that comes, goes and is settled makes four.
+constexpr std::uint64_t lanes_a_change = 4;
 
 // Of those that count: before a request among the calls of its own key, in its class and in more important ones.
 struct OfKey {
   Amount same, more_important;
+  Tag sub_lane = 0;  // of its own, when its turn comes
 };
 
 template <typename Counts>
@@ -28,7 +30,7 @@ OfKey ahead_in_key(const Waiting& request, Counts counts) {
   for (const auto& line : own.sub->lines) {
     if (counts(*line->lane) && line->lane->share->priority == aged) ahead.same += line->calls.before(request);
   }
-  const Tag start = own.sub->tag + ahead.same.tokens * tag_scale;
+  ahead.sub_lane = own.sub->tag + ahead.same.tokens * tag_scale;
   for (const auto& lane : own.lane->of->lanes) {
     if (lane->empty() || !counts(*lane) || lane->share->priority > aged) continue;
     if (lane->share->priority < aged) {
@@ -36,7 +38,8 @@ OfKey ahead_in_key(const Waiting& request, Counts counts) {
       continue;
     }
     for (const auto& [turn, line] : lane->ready.nodes()) {
-      if (line->sub != own.sub) ahead.same += served_within(start - line->sub->tag, 1, line->calls.all());
+      if (line->sub == own.sub) continue;
+      ahead.same += line->calls.begun((ahead.sub_lane - line->sub->tag) / tag_scale, request.sequence);
     }
   }
   return ahead;
@@ -62,7 +65,7 @@ Section* FairQueue::section_of(BudgetId budget) {
 
 void FairQueue::draw_outline() {
   if (changes_ == drawn_) return;
-  if (waiting_lanes_.size() > few_lanes && changes_ - drawn_ < changes_a_lane * waiting_lanes_.size()) return;
+  if (waiting_lanes_.size() > few_lanes && (changes_ - drawn_) * lanes_a_change < waiting_lanes_.size()) return;
   drawn_ = changes_;
   for (auto& [budget, section] : sections_) {
     for (auto& curves : section.curves) {
@@ -72,61 +75,84 @@ void FairQueue::draw_outline() {
   for (auto& curves : standing_.curves) {
     for (ServiceCurve& curve : curves) curve.clear();
   }
-  for (Lane* lane : waiting_lanes_) {
+  std::vector<const KeyTurns*> keys;
+  for (const Lane* lane : waiting_lanes_) {
     KeyTurns& key = *lane->of;
-    if (std::exchange(key.drawn_at, drawn_) != drawn_) key.drawn.clear();
-    const bool standing = lane->parked_on == no_budget;
-    key.drawn.push_back(
-        {lane->share->priority, lane->share->tag, key.weight, lane->queued, lane->of_team, lane->of_model, standing});
-    const auto add = [&](Section& section) {
-      curve_of(section, *lane->share).add(lane->share->tag, key.weight, lane->queued);
-    };
-    if (lane->of_team) add(*lane->of_team);
-    if (lane->of_model) add(*lane->of_model);
-    if (standing) add(standing_);
+    if (std::exchange(key.drawn_at, drawn_) != drawn_) {
+      key.drawn.clear();
+      keys.push_back(&key);
+    }
+    if (lane->of_team) draw(*lane, *lane->of_team);
+    if (lane->of_model) draw(*lane, *lane->of_model);
+    if (lane->parked_on == no_budget) draw(*lane, standing_);
+  }
+  for (const KeyTurns* key : keys) {
+    for (const Drawn& drawn : key->drawn) curve_of(*drawn.section, *drawn.share).add(drawn.contour);
   }
 }
 
-// Of other keys, in what a section holds, when the request's own key has had `own` first.
-Amount FairQueue::ahead_of_others(const Lane& lane, Section& section, const Amount& own) {
-  const Share& share = *lane.share;
+// The lanes of a share take its turns together.
+void FairQueue::draw(const Lane& lane, Section& section) {
+  std::vector<Drawn>& drawn = lane.of->drawn;
+  const Turn turn = TurnOfLane()(lane);
+  const Amount first = lane.head().amount();
+  const auto its = std::find_if(drawn.begin(), drawn.end(), [&](const Drawn& each) {
+    return each.section == &section && each.share == lane.share;
+  });
+  if (its == drawn.end()) {
+    drawn.push_back({&section, lane.share, {turn, lane.of->weight, first, lane.queued}});
+    return;
+  }
+  Contour& contour = its->contour;
+  contour.all += lane.queued;
+  if (turn < contour.turn) {
+    contour.turn = turn;
+    contour.first = first;
+  }
+}
+
+// What a section holds of a key, in a class.
+Amount FairQueue::drawn_before(const KeyTurns& key, const Section& section, Priority priority, const Turn& turn) const {
+  Amount sum;
+  if (key.drawn_at != drawn_) return sum;
+  for (const Drawn& drawn : key.drawn) {
+    if (drawn.section == &section && drawn.share->priority == priority) sum += served_before(turn, drawn.contour);
+  }
+  return sum;
+}
+
+// Of other keys, in what a section holds, when the request's own key has had `own` first and it is at its `turn`.
+Amount FairQueue::ahead_of_others(const Share& share, Section& section, const Amount& own, Turn turn) {
   const auto own_class = static_cast<std::size_t>(share.priority);
   // What the outline holds of its own key does not count.
-  const auto own_drawn = [&](std::size_t priority, Tag until) {
-    Amount sum;
-    if (lane.of->drawn_at != drawn_) return sum;
-    for (const Drawn& drawn : lane.of->drawn) {
-      const bool counts =
-          &section == drawn.team || &section == drawn.model || (&section == &standing_ && drawn.standing);
-      if (!counts || static_cast<std::size_t>(drawn.priority) != priority) continue;
-      sum += priority < own_class ? drawn.queued : served_within(until - drawn.tag, drawn.weight, drawn.queued);
-    }
-    return sum;
+  const auto own_drawn = [&](std::size_t priority, const Turn& until) {
+    return drawn_before(*share.of, section, static_cast<Priority>(priority), until);
   };
+  constexpr Turn last = {std::numeric_limits<Tag>::max() / 2, 0, 0};
   Amount sum;
   for (std::size_t i = 0; i < own_class; ++i) {
     Amount all;
     for (const ServiceCurve& curve : section.curves[i]) all += curve.all();
-    sum += at_least_none(all - own_drawn(i, 0));
+    sum += at_least_none(all - own_drawn(i, last));
   }
   auto& curves = section.curves[own_class];
   const std::size_t own_group = share.group ? share.group->number : 0;
-  const Tag start = share.tag + own.tokens * tag_scale / share.of->weight;
   Amount group = own;
   if (own_group < curves.size()) {
-    const Amount served = at_least_none(curves[own_group].at(start) - own_drawn(own_class, start));
+    const Amount served = at_least_none(curves[own_group].before(turn) - own_drawn(own_class, turn));
     sum += served;
     group += served;
   }
-  const Tag among_groups = share.group ? share.group->tag + group.tokens * tag_scale / share.group->weight : start;
+  if (share.group) turn = share.group->turn_at(share.group->tag + group.tokens * tag_scale / share.group->weight);
   for (std::size_t number = 0; number < curves.size(); ++number) {
-    if (number == own_group) continue;
+    ServiceCurve& curve = curves[number];
+    if (number == own_group || curve.all().requests == 0) continue;
     if (number == 0) {
-      sum += curves[0].at(among_groups);
+      sum += curve.before(turn);
       continue;
     }
     const Group& other = *groups_[own_class][number - 1];
-    sum += served_within(among_groups - other.tag, other.weight, curves[number].all());
+    sum += served_before(turn, {other.turn_at(other.tag), other.weight, curve.first(), curve.all()});
   }
   return sum;
 }
@@ -139,7 +165,10 @@ FairQueue::Ahead FairQueue::ahead_of(const Waiting& request) {
   const auto ahead = [&](Section* section, auto counts) -> Amount {
     if (!section) return {};
     const OfKey in_key = alone ? of_key : ahead_in_key(request, counts);
-    return in_key.same + in_key.more_important + ahead_of_others(own, *section, in_key.same);
+    const Share& share = *own.share;
+    const Turn turn = {share.tag + in_key.same.tokens * tag_scale / share.of->weight, in_key.sub_lane,
+                       request.sequence};
+    return in_key.same + in_key.more_important + ahead_of_others(share, *section, in_key.same, turn);
   };
   Ahead sums;
   sums.key = of_key.same + of_key.more_important;

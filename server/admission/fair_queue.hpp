@@ -17,6 +17,7 @@
 
 #include <array>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,6 +61,9 @@ struct Group {
   Tag tag = 0;
   Tag time = 0;  // virtual time among its shares
   std::uint32_t waiting = 0;
+
+  // Beside others of its class, when it has come to that tag: behind others of the same, whoever of it is next.
+  Turn turn_at(Tag its) const { return {its, std::numeric_limits<Tag>::max(), number}; }
 };
 
 struct Share {
@@ -83,7 +87,7 @@ struct KeyTurns {
   std::int64_t weight = 1;
   std::array<Share, priority_count> shares;
   std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<Drawn> drawn;    // its lanes in the outline
+  std::vector<Drawn> drawn;    // what it has in the outline
   std::uint64_t drawn_at = 0;  // which outline; of another one they tell nothing
   Tag time = 0;                // virtual time among its sub-lanes
   std::unordered_map<std::string, std::unique_ptr<SubLane>, NameHash, std::equal_to<>> sub_lanes;
@@ -134,8 +138,8 @@ class FairQueue {
   struct Ahead {
     Amount key, team, model, account;
   };
-  // REQUIRES: it waits here. By an outline of what the other keys have waiting, which is older by half as many calls
-  // as lanes wait, at most.
+  // REQUIRES: it waits here. By an outline of what the other keys have waiting: beside few lanes it is as of now,
+  // beside many it has missed a change of every fourth, at most.
   Ahead ahead_of(const Waiting& request);
   // A lane was parked, or let out.
   void parked() { ++changes_; }
@@ -161,7 +165,9 @@ class FairQueue {
   void unlink(Waiting& request);
   Section* section_of(BudgetId budget);
   void draw_outline();
-  Amount ahead_of_others(const Lane& lane, Section& section, const Amount& own);
+  static void draw(const Lane& lane, Section& section);
+  Amount drawn_before(const KeyTurns& key, const Section& section, Priority priority, const Turn& turn) const;
+  Amount ahead_of_others(const Share& share, Section& section, const Amount& own, Turn turn);
   void come(Share& share, std::uint32_t requests);
   void go(Share& share, std::uint32_t requests);
   void take_turns_of(Share& share, Lane& lane);

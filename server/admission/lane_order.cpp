@@ -1,7 +1,6 @@
 #include "admission/lane_order.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "admission/fair_queue.hpp"
 
@@ -40,8 +39,7 @@ void LaneOrder::remove(Lane& lane) {
 Turn LaneOrder::turn_beside_other_groups(const Lane& lane) {
   const Share& share = *lane.share;
   if (!share.group) return TurnOfLane()(lane);
-  // Behind others of the same tag, whoever of the group it is that waits here.
-  return {share.group->tag, std::numeric_limits<Tag>::max(), share.group->number};
+  return share.group->turn_at(share.group->tag);
 }
 
 // Of a class.

@@ -18,13 +18,6 @@ struct Share;
 struct SubLane;
 class LaneOrder;
 
-// What an order goes by: the tag among shares, the tag among sub-lanes of a key, and who came first.
-struct Turn {
-  Tag share = 0, sub_lane = 0;
-  std::uint64_t sequence = 0;
-  friend auto operator<=>(const Turn&, const Turn&) = default;
-};
-
 struct TurnOfLine {
   Turn operator()(const Line& line) const;
 };
@@ -45,14 +38,11 @@ struct Section {
   std::array<std::vector<ServiceCurve>, priority_count> curves;
 };
 
-// How a lane stands in the outline that predictions are made by.
+// How the lanes of a share stand in a section of the outline that predictions are made by.
 struct Drawn {
-  Priority priority = Priority::interactive;  // of its share
-  Tag tag = 0;
-  std::int64_t weight = 1;
-  Amount queued;
-  const Section *team = nullptr, *model = nullptr;
-  bool standing = false;  // in the account's order
+  Section* section = nullptr;
+  const Share* share = nullptr;
+  Contour contour;
 };
 
 // Requests of one key, one class, one model: they stand or wait together. There is one as long as somebody waits in it.

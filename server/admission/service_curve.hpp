@@ -1,7 +1,9 @@
-// What lanes that take turns have been served together when virtual time has come to some point, in O(log lanes): each
-// is served evenly, by its weight, from its tag until it is empty. Filled once, asked often.
+// What lanes that take turns have been served together before somebody's turn comes, in O(log lanes): the first call of
+// each goes whole when its turn comes, what is behind it evenly, by the weight of the lane, until it is empty. Filled
+// once, asked often.
 #pragma once
 
+#include <compare>
 #include <vector>
 
 #include "admission/arrivals.hpp"
@@ -11,27 +13,55 @@ namespace weir::admission {
 using Tag = std::int64_t;
 constexpr Tag tag_scale = 1024;  // a token at weight 1; leaves room for weights up to about a thousand
 
-// What is served of `all` while another one moves on by `distance` of virtual time.
-Amount served_within(Tag distance, std::int64_t weight, const Amount& all);
+// What an order goes by: the tag among shares, the tag among sub-lanes of a key, and who came first.
+struct Turn {
+  Tag share = 0, sub_lane = 0;
+  std::uint64_t sequence = 0;
+  friend auto operator<=>(const Turn&, const Turn&) = default;
+};
+
+// Those who take turns as one, from afar.
+struct Contour {
+  Turn turn;  // of the first of them
+  std::int64_t weight = 1;
+  Amount first, all;
+
+  Amount rest() const { return all - first; }
+  // From when on the rest is served evenly: half of one of them early, as in the mean over all turns.
+  Tag rest_begins() const;
+};
+
+// What of them is served before another turn comes.
+Amount served_before(const Turn& turn, const Contour& contour);
 
 class ServiceCurve {
  public:
   void clear();
-  void add(Tag start, std::int64_t weight, const Amount& all);
-  Amount at(Tag time);
+  // REQUIRES: somebody waits there.
+  void add(const Contour& contour);
+  Amount before(const Turn& turn);
   const Amount& all() const { return all_; }
+  // What goes first of all. REQUIRES: something was added.
+  Amount first();
 
  private:
-  // Where a lane begins or ends: how much faster all together are served from here on, and what rounding left out.
+  // Where the rest of a lane begins or ends: how much faster all together are served from here on, and what rounding
+  // left out.
   struct Bend {
     Tokens at = 0;  // virtual time, in tokens
     Amount slope, jump;
     // After build():
     Amount served;  // until here
   };
+  struct Step {
+    Turn turn;
+    Amount served;  // with it; after build() also by all before it
+  };
   void build();
+  Amount evenly(Tag time) const;
 
   std::vector<Bend> bends_;
+  std::vector<Step> steps_;
   Amount all_;
   bool built_ = false;
 };

@@ -47,6 +47,29 @@ TEST(Arrivals, AgreesWithASortedList) {
   }
 }
 
+TEST(Arrivals, TellsWhoseTurnHasCome) {
+  std::mt19937_64 random(2);
+  Arrivals arrivals;
+  std::deque<Waiting> calls(200);
+  Tokens all = 0;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls[i].arrived = Instant(std::chrono::seconds(i));
+    calls[i].sequence = random() % 400;
+    calls[i].size = static_cast<Tokens>(random() % 5) + 1;
+    all += calls[i].size;
+    arrivals.push(calls[i]);
+  }
+  for (Tokens gone = -1; gone <= all + 1; ++gone) {
+    Amount begun;
+    Tokens before = 0;
+    for (const Waiting& call : calls) {
+      if (before < gone || (before == gone && call.sequence < 200)) begun += call.amount();
+      before += call.size;
+    }
+    ASSERT_EQ(arrivals.begun(gone, 200), begun) << gone;
+  }
+}
+
 TEST(Arrivals, TellsWhatIsBeforeOneThatStandsElsewhere) {
   Arrivals arrivals;
   std::deque<Waiting> calls(4);

@@ -149,6 +149,61 @@ TEST(Prediction, OfAnAccountBetweenTeamsAndSubLanes) {
   line.expect_starts_as_predicted(0.05, a_window);
 }
 
+BudgetLimits two_a_second() {
+  BudgetLimits up = account({{Meter::requests, 2}});
+  up.window = 1s;
+  return up;
+}
+
+// Who comes first goes first where nobody has been served more than others: of keys, of sub-lanes, of teams.
+TEST(Prediction, OfOneCallOfEachIsItsPlaceInLine) {
+  for (const std::string of : {"keys", "lanes", "teams"}) {
+    std::vector<BudgetLimits> budgets = {two_a_second()};
+    for (int i = 0; i <= 30; ++i) budgets.push_back(limited(Scope::team, "t" + std::to_string(i), {}, 1));
+    Line line(budgets);
+    Desk& desk = line.desk();
+    line.fill(2, {.key = "first"});
+    const auto request_of = [&](int number) {
+      Request request;
+      if (of != "lanes") request.key = "k" + std::to_string(number);
+      if (of == "lanes") request.lane = std::to_string(number);
+      if (of == "teams") request.team = "t" + std::to_string(number);
+      return request;
+    };
+    for (int i = 1; i <= 30; ++i) {
+      line.submit(1, request_of(i % 30), "x");
+      EXPECT_EQ(desk.scheduler.place_of(desk.tickets["x" + std::to_string(i + 2)], desk.now)->position, i) << of;
+    }
+    Request late = request_of(30);
+    late.patience = 5s;
+    EXPECT_EQ(desk.submit("late", late), "deadline") << of;
+    EXPECT_EQ(desk.rejected.requests_ahead, 30) << of;
+    line.expect_starts_as_predicted(0.08, 1.3);
+  }
+}
+
+// Beside many the outline is not drawn for every look.
+TEST(Prediction, OfOneCallOfEachKeyIsNearItsPlaceInLineBesideMany) {
+  Line line({two_a_second()});
+  Desk& desk = line.desk();
+  for (int i = 1; i <= 300; ++i) {
+    line.submit(1, {.key = "k" + std::to_string(i)}, "x");
+    const auto place = desk.scheduler.place_of(desk.tickets["x" + std::to_string(i)], desk.now);
+    EXPECT_NEAR(static_cast<double>(place->position), i, i <= 64 ? 0 : i / 7.0 + 1);
+  }
+}
+
+// The lanes of a key for several models share its turns.
+TEST(Prediction, OfAnAccountDoesNotCountAKeyOnceForEachModel) {
+  Line line({account({{Meter::requests, 60}})});
+  line.fill(60, {});
+  for (int i = 0; i < 8; ++i) line.submit(20, {.key = "many", .model = "m" + std::to_string(i)});
+  line.submit(20, {.key = "one"});
+  line.submit(1, {.key = "one"}, "x");
+  line.expect_starts_as_predicted(0.05, a_window);
+  EXPECT_EQ(line.desk().scheduler.queued(), 0u);
+}
+
 // The upstream charges the cap, the caller's own budget what was used.
 TEST(Prediction, OfAnAccountCountsWhatTheUpstreamCounts) {
   Desk desk(all_of({account({{Meter::tokens, 1'000'000}})}));
