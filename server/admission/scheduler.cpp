@@ -137,12 +137,6 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     free_call(call);
     return rejection;
   };
-  if (const auto full = no_place(s)) {
-    // About when somebody else goes, and leaves a place: when the next one at this account could.
-    Rejection next = predict(call, {}, now);
-    next.budget = no_budget;
-    return reject(next, *full);
-  }
   std::optional<Rejection> oversize;
   const bool refuses = limits_.oversize == Oversize::refuse;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -150,6 +144,8 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     if (meter && !oversize) oversize = Rejection{Refusal::oversize, each.id, *meter, never, 0};
   });
   if (oversize) return reject(*oversize, Refusal::oversize);
+  const auto full = no_place(s);
+  if (full && s.not_before > now) return reject(next_place(call, now), *full);
   ++queued_;
   queued_bytes_ += s.bytes;
   if (s.deadline != never) deadlines_.push(timed(call));
@@ -159,6 +155,10 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
     return call.ticket;
   }
   enqueue(call);
+  if (full && !could_start(call, now)) {
+    leave_queue(call);
+    return reject(next_place(call, now), *full);
+  }
   if (s.deadline != never) {
     // Behind everybody else it would start at this time at the latest; only if that is too late it is worth a closer
     // look. Nobody is turned away by a guess: then it waits, and is turned away when its time is over.
@@ -183,6 +183,36 @@ std::optional<Refusal> Scheduler::no_place(const Submission& s) const {
   if (queued_ >= limits_.requests_max) return Refusal::queue_full;
   if (queued_bytes_ + s.bytes > limits_.bytes_max && queued_ > 0) return Refusal::bytes_full;
   return std::nullopt;
+}
+
+// Whether the next dispatch admits it: nobody stands before it, and there is room everywhere.
+bool Scheduler::could_start(Call& call, Instant now) {
+  const Lane& lane = *call.line->lane;
+  return &lane.head() == &call && queue_of(call).order().first() == &lane && !obstacle(lane, call, now);
+}
+
+// When the first of those who wait is predicted to go and leaves its place, and what it waits for, if that is a budget
+// of the newcomer too. Looked at are the first at the budgets that are to be asked next, and at the newcomer's own.
+Rejection Scheduler::next_place(Call& newcomer, Instant now) {
+  constexpr std::size_t looks_max = 16;
+  Rejection next;
+  const auto consider = [&](const LaneOrder& order) {
+    const Lane* lane = order.first();
+    if (!lane) return;
+    const Rejection its = predict(head_of(*lane), now);
+    if (its.room_at < next.room_at) next = its;
+  };
+  const auto look_at = [&](const Place& at) {
+    if (at.queue) consider(at.queue->order());
+    for (const Parking& parking : at.parkings) consider(parking.order);
+  };
+  const auto& wakes = wakes_.nodes();  // a heap: the earliest are among its first
+  for (std::size_t i = 0; i < std::min(wakes.size(), looks_max); ++i) look_at(*wakes[i].item);
+  bool of_newcomer = false;
+  each_budget(newcomer, [&](Place& each, const Cost&, const Expectation&) { look_at(each); });
+  each_budget(newcomer, [&](Place& each, const Cost&, const Expectation&) { of_newcomer |= each.id == next.budget; });
+  if (!of_newcomer) next.budget = no_budget;
+  return next;
 }
 
 void Scheduler::enqueue(Call& call) {

@@ -36,7 +36,7 @@ enum class Oversize : std::uint8_t {
 
 struct Limits {
   std::vector<BudgetLimits> budgets;             // those not named are unlimited
-  std::size_t requests_max = 10'000;             // waiting
+  std::size_t requests_max = 10'000;             // waiting; who can start at once needs no place
   std::size_t bytes_max = 256u << 20;            // of their bodies
   Duration age_step = std::chrono::seconds(30);  // waiting that long lifts a request by one class
   Oversize oversize = Oversize::alone;           // refused all the same: what would be in debt for too long
@@ -62,9 +62,11 @@ enum class Refusal : std::uint8_t { queue_full, bytes_full, deadline, day, overs
 
 struct Rejection {
   Refusal reason = Refusal::deadline;
-  BudgetId budget = no_budget;  // what there was no room in; no_budget: the queue itself
+  // What there was no room in. Of a full queue: what the first of those who wait waits for; no_budget: another's.
+  BudgetId budget = no_budget;
   Meter meter = Meter::requests;
-  Instant room_at = never;  // predicted start had it waited; `never`: unknown
+  // Predicted start had it waited, or of the first of those who fill the queue; `never`: unknown.
+  Instant room_at = never;
   Tokens requests_ahead = 0;
 };
 
@@ -279,6 +281,8 @@ class Scheduler {
   FairQueue& queue_of(const Call& call) { return *place(call.submission.account).queue; }
 
   std::optional<Refusal> no_place(const Submission& submission) const;
+  bool could_start(Call& call, Instant now);
+  Rejection next_place(Call& newcomer, Instant now);
   void enqueue(Call& call);
   void leave_queue(Call& call);
   void leave_heaps(Call& call);

@@ -49,7 +49,8 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       refusal.code = "weir_queue_full";
       refusal.message = "weir's queue is full (" + std::to_string(facts.waiting) + " requests wait, " +
                         (rejection.reason == queue_full ? "queue.requests_max" : "queue.bytes_max") +
-                        "); try again later.";
+                        "): the first of them " +
+                        why_waiting({facts.budget, rejection.meter, facts.taken, 0, {}, room_in}) + ".";
       if (!room_in) room_in = milliseconds(1000);
       break;
     case deadline:

@@ -496,7 +496,50 @@ TEST(Scheduler, AFullQueueSaysWhenTheNextOneCouldGo) {
   EXPECT_EQ(desk.submit("c", {.tokens = 50}), "queue_full");
   EXPECT_GT(desk.rejected.room_at, start + 60s);
   EXPECT_LT(desk.rejected.room_at, start + 61s);
-  EXPECT_EQ(desk.rejected.budget, no_budget);
+  EXPECT_EQ(desk.rejected.budget, desk.scheduler.budget(Scope::account, "up"));
+  EXPECT_EQ(desk.rejected.meter, Meter::tokens);
+}
+
+TEST(Scheduler, AFullQueueHoldsUpNobodyWhoNeedNotWait) {
+  Limits limits = all_of({account({{Meter::requests, 3}}), key("b", {{Meter::requests, 1}}), account({}, "idle")});
+  limits.requests_max = 2;
+  Desk desk(limits);
+  desk.submit("b1", {.key = "b"});
+  EXPECT_EQ(desk.pass(), "b1");
+  desk.submit("b2", {.key = "b"});
+  desk.submit("b3", {.key = "b"});
+  EXPECT_EQ(desk.pass(), "");
+  desk.now += 300ms;
+  EXPECT_EQ(desk.submit("b4", {.key = "b"}), "queue_full");
+  EXPECT_GT(desk.rejected.room_at, start + 60s) << "when b2 goes";
+  EXPECT_LT(desk.rejected.room_at, start + 61s);
+  EXPECT_EQ(desk.rejected.budget, desk.scheduler.budget(Scope::key, "b"));
+  EXPECT_EQ(desk.submit("other", {.account = "idle"}), "");
+  EXPECT_EQ(desk.submit("a1", {.key = "a"}), "") << "not dispatched yet, and nobody is before it";
+  EXPECT_EQ(desk.pass(), "other a1");
+  EXPECT_EQ(desk.submit("a2", {.key = "a"}), "");
+  EXPECT_EQ(desk.submit("a3", {.key = "a"}), "queue_full") << "stands behind a2";
+  EXPECT_EQ(desk.pass(), "a2");
+  EXPECT_EQ(desk.submit("a3", {.key = "a"}), "queue_full") << "the account has no room";
+  EXPECT_EQ(desk.rejected.budget, no_budget) << "what others wait for is not told";
+  EXPECT_GT(desk.rejected.room_at, start + 60s);
+  EXPECT_LT(desk.rejected.room_at, start + 61s);
+  EXPECT_EQ(desk.submit("later", {.key = "a", .account = "idle", .not_before = desk.now + 1s}), "queue_full");
+  EXPECT_EQ(desk.scheduler.queued(), 2u);
+}
+
+TEST(Scheduler, AFullQueueLetsNobodyPassThoseWhoStandBefore) {
+  Limits limits = tokens_of(100);
+  limits.requests_max = 1;
+  Desk desk(limits);
+  desk.submit("a", {.tokens = 10});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.submit("b", {.key = "other", .tokens = 20});
+  EXPECT_EQ(desk.pass(), "b");
+  desk.submit("large", {.tokens = 80});
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.submit("small", {.key = "other", .tokens = 10}), "queue_full");
+  EXPECT_EQ(desk.pass(), "");
 }
 
 TEST(Scheduler, TheQueueIsBoundedInBytesButOneOfAnySizeMayWait) {

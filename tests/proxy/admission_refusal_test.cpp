@@ -36,6 +36,25 @@ TEST(AdmissionRefusal, OfARequestLargerThanABudgetSaysBothNumbers) {
             "(input_tpm: 5000 input tokens per minute); send less at once.");
 }
 
+TEST(AdmissionRefusal, OfAFullQueueSaysWhatTheFirstWaitsFor) {
+  admission::BudgetLimits budget;
+  budget.name = "alice";
+  budget.limits[static_cast<std::size_t>(Meter::requests)] = 60;
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  facts.taken = 60;
+  facts.waiting = 3;
+  EXPECT_EQ(
+      refuse_admission({admission::Refusal::queue_full, 0, Meter::requests, now + 59700ms, 0}, facts, now).message,
+      "weir's queue is full (3 requests wait, queue.requests_max): the first of them waits for requests per minute "
+      "of the key 'alice' (60 of 60 taken); it can start in about 59.7 s.");
+  EXPECT_EQ(
+      refuse_admission({admission::Refusal::bytes_full, 0, Meter::requests, admission::never, 0}, AdmissionFacts{}, now)
+          .message,
+      "weir's queue is full (0 requests wait, queue.bytes_max): the first of them waits for its turn; it can start "
+      "at a time that nobody knows yet.");
+}
+
 struct Row {
   admission::Refusal reason;
   admission::Instant room_at;
