@@ -153,13 +153,14 @@ std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
   return std::nullopt;
 }
 
-Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now, Basis basis) const {
+Blocked Budget::predict(const Ahead& ahead, Tokens own, Instant now, Basis basis) const {
+  const Tokens requests = ahead.requests + 1;
   Blocked last{Meter::requests, now};
   const auto consider = [&](Meter meter, Instant when) {
     if (when > last.when) last = {meter, when};
   };
-  consider(Meter::requests, window(Meter::requests).predict(requests, now));
-  consider(Meter::tokens, window(Meter::tokens).predict(tokens, now));
+  consider(Meter::requests, window(Meter::requests).predict(ahead.requests, 1, now));
+  consider(Meter::tokens, window(Meter::tokens).predict(ahead.tokens, own, now));
   const auto consider_slots = [&](Tokens limit, Instant soonest) {
     if (in_flight_ + requests <= limit) return;
     const bool known = held_ > Duration::zero();
@@ -172,7 +173,7 @@ Blocked Budget::predict(Tokens requests, Tokens tokens, Instant now, Basis basis
   if (const auto cap = cap_.limit(slots_taken(), now))
     consider_slots(*cap, cap_.ramped_to(in_flight_, requests, now).value_or(never));
   if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
-  if (const auto day = tokens_day_.blocked(tokens)) consider(Meter::tokens_day, *day);
+  if (const auto day = tokens_day_.blocked(ahead.tokens + own)) consider(Meter::tokens_day, *day);
   return last;
 }
 

@@ -79,10 +79,13 @@ class Budget {
   // worth in each window: in more than ten windows, and for more than ten minutes.
   enum class Beyond : std::uint8_t { limit, all_debt };
   std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
-  // When this many more requests and tokens would have passed, and which meter takes longest: a prediction. How long
-  // calls stay in flight is not known before one has ended: that is guessed, or counts as nothing.
+  // When a call of so many tokens could pass behind others, and which meter takes longest: a prediction. How long calls
+  // stay in flight is not known before one has ended: that is guessed, or counts as nothing.
   enum class Basis : std::uint8_t { guesses, knowledge };
-  Blocked predict(Tokens requests, Tokens tokens, Instant now, Basis basis = Basis::guesses) const;
+  struct Ahead {
+    Tokens requests = 0, tokens = 0;
+  };
+  Blocked predict(const Ahead& ahead, Tokens own, Instant now, Basis basis = Basis::guesses) const;
 
   void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent

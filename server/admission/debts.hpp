@@ -64,9 +64,52 @@ class Debts {
     for (const Debt& debt : debts_) next = std::min(next, debt.due);
     return next;
   }
+  // When the last part of all is due, and when so much of the sum has fallen due. REQUIRES: there are debts; of the
+  // second: 0 < amount <= sum().
+  Instant last_due(Duration step) const {
+    Instant last = Instant::min();
+    for (const Debt& debt : debts_) last = std::max(last, debt.due + step * later_parts(debt, step));
+    return last;
+  }
+  Instant when_due(Tokens amount, Duration step) const {
+    // In rounds of one part of each: first in which round, then with whose part.
+    Tokens before = 0, rounds = 0;
+    for (const Debt& debt : debts_) rounds = std::max(rounds, later_parts(debt, step));
+    for (Tokens end = rounds; before < end;) {
+      const Tokens middle = before + (end - before) / 2;
+      if (due_in(middle + 1) >= amount) {
+        end = middle;
+      } else {
+        before = middle + 1;
+      }
+    }
+    std::vector<Debt> in_order = debts_;
+    std::sort(in_order.begin(), in_order.end(), [](const Debt& a, const Debt& b) { return a.due < b.due; });
+    Instant when = in_order.back().due;
+    Tokens due = due_in(before);
+    for (const Debt& debt : in_order) {
+      due += due_of(debt, before + 1) - due_of(debt, before);
+      when = debt.due;
+      if (due >= amount) break;
+    }
+    return when + step * before;
+  }
   const std::vector<Debt>& all() const { return debts_; }
 
  private:
+  // Behind the next one. Those of more than ten years are not told apart: an instant has to fit.
+  static Tokens later_parts(const Debt& debt, Duration step) {
+    return std::min<Tokens>((debt.rest - 1) / debt.part, std::chrono::hours(24 * 3650) / step);
+  }
+  static Tokens due_of(const Debt& debt, Tokens rounds) {
+    return rounds > debt.rest / debt.part ? debt.rest : rounds * debt.part;
+  }
+  Tokens due_in(Tokens rounds) const {
+    Tokens due = 0;
+    for (const Debt& debt : debts_) due += due_of(debt, rounds);
+    return due;
+  }
+
   std::vector<Debt> debts_;  // few: who is larger than the limit goes alone
   Tokens sum_ = 0;
 };

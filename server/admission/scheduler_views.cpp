@@ -15,10 +15,10 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
                            : each.id == s.team  ? ahead.team
                            : each.id == s.model ? ahead.model
                                                 : ahead.account;
-    const Tokens tokens = (&cost == &s.own ? before.tokens : before.upstream) + expected_size(cost);
+    const Tokens tokens = &cost == &s.own ? before.tokens : before.upstream;
     prediction.requests_ahead = std::max(prediction.requests_ahead, before.requests);
     each.budget.advance(now);
-    Blocked last = each.budget.predict(before.requests + 1, tokens, now, basis);
+    Blocked last = each.budget.predict({before.requests, tokens}, expected_size(cost), now, basis);
     last.when = std::max({last.when, each.paused_until, each.breaker.open_until()});
     if (last.when <= prediction.room_at) return;
     prediction.room_at = last.when;

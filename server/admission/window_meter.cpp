@@ -160,19 +160,33 @@ Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Inst
   return std::max(horizon_->peak(later, spread), horizon_->planned_until(now + guard()));
 }
 
-Instant WindowMeter::predict(Tokens amount, Instant now) const {
+Instant WindowMeter::predict(Tokens ahead, Tokens own, Instant now) const {
   if (!limit_.limit) return now;
-  const Tokens room = *limit_.limit - used() - reserved_ - horizon_->overdue();
-  if (amount <= room || idle()) return now;
-  const Tokens missing = amount - room;
-  Instant when = now;
-  if (missing <= log_.used()) {
-    when = std::max(now, log_.when_at_most(log_.used() - missing));
-  } else {
-    // Everything of today has left, and what passed meanwhile leaves at the even rate.
-    when = std::max(now, log_.empty_at()) + time_for(missing - log_.used());
-  }
-  return when;
+  const Tokens limit = std::max<Tokens>(1, *limit_.limit);
+  const Tokens booked = used() + reserved_ + horizon_->overdue();
+  Tokens missing = ahead + std::min(own, limit) + booked - *limit_.limit;
+  if (missing <= 0 || idle()) return now;
+  // What goes as there is room leaves one window later: from then on everything repeats.
+  const Tokens cycle = std::max(limit, booked);
+  const Duration slot = log_.shape().slot;
+  const Duration period = ((log_.shape().window + guard()) / slot + 1) * slot;
+  Tokens periods = missing > cycle ? (missing - cycle + limit - 1) / limit : 0;
+  missing -= periods * limit;
+  periods = std::min<Tokens>(periods, time_max / period);
+  return std::max(now, when_left(missing, booked, now)) + period * periods;
+}
+
+// When so much of what is there now will have left: what was charged, then what is sent now, then what is owed.
+Instant WindowMeter::when_left(Tokens amount, Tokens booked, Instant now) const {
+  if (amount <= log_.used()) return log_.when_at_most(log_.used() - amount);
+  const Tokens owed_after = std::max(*limit_.limit, booked) - debts_.sum();
+  if (amount <= owed_after || debts_.sum() == 0) return log_.leaves_after(now);
+  return log_.leaves_after(debts_.when_due(amount - owed_after, limit_.window));
+}
+
+Instant WindowMeter::empty_at() const {
+  if (debts_.sum() == 0) return log_.empty_at();
+  return std::max(log_.empty_at(), log_.leaves_after(debts_.last_due(limit_.window)));
 }
 
 void WindowMeter::reserve(Tokens arrival) {

@@ -40,8 +40,9 @@ class WindowMeter {
   // nullopt: there is room for a charge on arrival and what comes later. Otherwise when to ask again, later than now.
   // `spread`: for the layout of `later`, whatever it holds; as in plan() and unplan().
   std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const;
-  // When `amount` more would have fitted in, if everything up to then were used evenly: a prediction.
-  Instant predict(Tokens amount, Instant now) const;
+  // When there would be room for `own` behind `ahead`, if each of those went as soon as there is room: a prediction.
+  // What is larger than the limit goes when nothing else is there.
+  Instant predict(Tokens ahead, Tokens own, Instant now) const;
 
   void reserve(Tokens arrival);            // admitted, not yet sent
   void release(Tokens arrival);            // will not be sent
@@ -65,8 +66,8 @@ class WindowMeter {
   Tokens debt() const;
   // Nothing is charged, owed, reserved or expected.
   bool idle() const { return used() == 0 && reserved() == 0; }
-  // When everything charged has left.
-  Instant empty_at() const { return log_.empty_at(); }
+  // When everything charged and owed has left.
+  Instant empty_at() const;
   const WindowLog& log() const { return log_; }
   void restore(Instant leaves, Tokens amount);
   // What calls have yet to pay beyond it.
@@ -75,6 +76,7 @@ class WindowMeter {
 
  private:
   Tokens planned() const { return horizon_ ? horizon_->planned() : 0; }
+  Instant when_left(Tokens amount, Tokens booked, Instant now) const;
   Tokens rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const;
   void book(Instant at, Tokens amount);
   void book_until(Instant leaves, Tokens amount);

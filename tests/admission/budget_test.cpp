@@ -181,12 +181,12 @@ TEST(Budget, NamesTheMeterACostCanNeverFit) {
 TEST(Budget, PredictsTheMeterThatTakesLongest) {
   Budget budget = limited_to({{Meter::requests, 60}, {Meter::tokens, 600}});
   for (int i = 0; i < 60; ++i) pass(budget, cost_of(10));
-  const Blocked soon = budget.predict(1, 1, start);
+  const Blocked soon = budget.predict({0, 0}, 1, start);
   EXPECT_GT(soon.when, start + 60s);
-  const Blocked tokens = budget.predict(1, 1'200, start);
+  const Blocked tokens = budget.predict({0, 1'199}, 1, start);
   EXPECT_EQ(at(tokens.meter), at(Meter::tokens));
   EXPECT_GT(tokens.when, start + 120s);
-  const Blocked requests = budget.predict(180, 600, start);
+  const Blocked requests = budget.predict({179, 599}, 1, start);
   EXPECT_EQ(at(requests.meter), at(Meter::requests));
   EXPECT_GT(requests.when, start + 180s);
 }
@@ -196,17 +196,17 @@ TEST(Budget, PredictsConcurrencyByHowLongCallsLast) {
   for (int i = 0; i < 10; ++i) pass(budget, cost_of(1));
   for (int i = 0; i < 10; ++i) budget.finish(20s);
   for (int i = 0; i < 10; ++i) pass(budget, cost_of(1));
-  EXPECT_EQ(budget.predict(5, 5, start).when, start + 10s);
-  EXPECT_EQ(at(budget.predict(5, 5, start).meter), at(Meter::in_flight));
+  EXPECT_EQ(budget.predict({4, 4}, 1, start).when, start + 10s);
+  EXPECT_EQ(at(budget.predict({4, 4}, 1, start).meter), at(Meter::in_flight));
 }
 
 TEST(Budget, GuessesHowLongCallsLastOnlyWhereAskedTo) {
   Budget budget = limited_to({{Meter::in_flight, 1}});
   pass(budget, cost_of(1));
-  EXPECT_EQ(budget.predict(600, 600, start).when, start + 600s);
-  EXPECT_EQ(budget.predict(600, 600, start, Budget::Basis::knowledge).when, start);
+  EXPECT_EQ(budget.predict({599, 599}, 1, start).when, start + 600s);
+  EXPECT_EQ(budget.predict({599, 599}, 1, start, Budget::Basis::knowledge).when, start);
   budget.finish(2s);
-  EXPECT_EQ(budget.predict(601, 601, start, Budget::Basis::knowledge).when, start + 1200s);
+  EXPECT_EQ(budget.predict({600, 600}, 1, start, Budget::Basis::knowledge).when, start + 1200s);
 }
 
 TEST(Budget, PredictsTheNextDayWhenTodayIsFull) {
@@ -214,8 +214,8 @@ TEST(Budget, PredictsTheNextDayWhenTodayIsFull) {
   limits.day_resets = start + 5h;
   Budget budget(limits);
   pass(budget, cost_of(90));
-  EXPECT_EQ(budget.predict(1, 11, start).when, start + 5h + 50ms);
-  EXPECT_EQ(budget.predict(1, 10, start).when, start);
+  EXPECT_EQ(budget.predict({0, 10}, 1, start).when, start + 5h + 50ms);
+  EXPECT_EQ(budget.predict({0, 9}, 1, start).when, start);
 }
 
 TEST(Budget, AStartWithoutKnowledgeIsSpentForAWindowAtMost) {

@@ -430,10 +430,11 @@ TEST(Scheduler, ThoseAheadCountInThePrediction) {
   desk.submit("a", {.tokens = 100});
   desk.pass();
   for (int i = 0; i < 3; ++i) desk.submit("b" + std::to_string(i), {.tokens = 60});
-  // 180 before it and 40 of its own: one window of waiting for the first 100, and 1.2 more.
-  EXPECT_EQ(desk.submit("c", {.tokens = 40, .patience = 120s}), "deadline");
+  // 180 before it and 40 of its own: it goes with the last of them, in the third window from now.
+  EXPECT_EQ(desk.submit("c", {.tokens = 40, .patience = 180s}), "deadline");
   EXPECT_EQ(desk.rejected.requests_ahead, 3);
-  EXPECT_EQ(desk.submit("c", {.tokens = 40, .patience = 140s}), "");
+  EXPECT_EQ(desk.submit("c", {.tokens = 40, .patience = 181s}), "");
+  for (const char* goes : {"b0", "b1", "b2 c"}) EXPECT_EQ(desk.pass_when_woken(), goes);
 }
 
 TEST(Scheduler, NobodyIsRefusedByAGuessOfHowLongCallsLast) {

@@ -602,27 +602,31 @@ TEST(WindowMeter, SpentByAssumptionUntilThen) {
 TEST(WindowMeter, PredictsNowWhenThereIsRoom) {
   WindowMeter meter(limited(100));
   meter.advance(start);
-  EXPECT_EQ(meter.predict(500, start), start);  // idle takes anything
+  EXPECT_EQ(meter.predict(0, 500, start), start);  // idle takes anything
   send(meter, 40, start);
-  EXPECT_EQ(meter.predict(60, start), start);
+  EXPECT_EQ(meter.predict(60, 0, start), start);
 }
 
-TEST(WindowMeter, PredictsWhenEnoughHasLeftAndThenTheEvenRate) {
+TEST(WindowMeter, PredictsWhenEnoughHasLeftAndThenTheSameAgain) {
   WindowMeter meter(limited(600));
   send(meter, 300, start);
   send(meter, 300, start + 30s);
   meter.advance(start + 30s);
   const Instant now = start + 30s;
-  EXPECT_EQ(meter.predict(300, now), meter.log().leaves_after(start));
-  EXPECT_EQ(meter.predict(600, now), meter.log().leaves_after(start + 30s));
-  EXPECT_EQ(meter.predict(1'200, now), meter.log().leaves_after(start + 30s) + 60s);
+  EXPECT_EQ(meter.predict(300, 0, now), meter.log().leaves_after(start));
+  EXPECT_EQ(meter.predict(600, 0, now), meter.log().leaves_after(start + 30s));
+  const Instant first = meter.log().leaves_after(start), second = meter.log().leaves_after(start + 30s);
+  EXPECT_EQ(meter.predict(601, 0, now), meter.log().leaves_after(first));
+  EXPECT_EQ(meter.predict(900, 0, now), meter.log().leaves_after(first));
+  EXPECT_EQ(meter.predict(1'200, 0, now), meter.log().leaves_after(second));
+  EXPECT_EQ(meter.predict(1'201, 0, now), meter.log().leaves_after(meter.log().leaves_after(first)));
 }
 
 TEST(WindowMeter, PredictsBehindWhatIsReserved) {
   WindowMeter meter(limited(600));
   send(meter, 300, start);
   meter.reserve(300);
-  EXPECT_EQ(meter.predict(1, start), meter.log().leaves_after(start));
+  EXPECT_EQ(meter.predict(1, 0, start), meter.log().leaves_after(start));
 }
 
 TEST(WindowMeter, CanCountADayAndABillion) {
@@ -630,7 +634,72 @@ TEST(WindowMeter, CanCountADayAndABillion) {
   day.window = 24h;
   WindowMeter meter(day);
   send(meter, 1'000'000'000, start);
-  EXPECT_EQ(meter.predict(3'000'000'000, start), meter.log().leaves_after(start) + 48h);
+  Instant third = start;
+  for (int i = 0; i < 3; ++i) third = meter.log().leaves_after(third);
+  EXPECT_EQ(meter.predict(3'000'000'000, 0, start), third);
+}
+
+TEST(WindowMeter, PredictsWhatGoesNowAsGoneInOneWindow) {
+  WindowMeter meter(limited(600));
+  send(meter, 200, start);
+  meter.advance(start + 30s);
+  const Instant now = start + 30s;
+  EXPECT_EQ(meter.predict(500, 100, now), meter.log().leaves_after(start));
+  EXPECT_EQ(meter.predict(500, 101, now), meter.log().leaves_after(now));
+  EXPECT_EQ(meter.predict(900, 101, now), meter.log().leaves_after(meter.log().leaves_after(start)));
+}
+
+// Alone, when nothing else is there.
+TEST(WindowMeter, PredictsWhatIsLargerThanTheLimitWhenItIsEmpty) {
+  WindowMeter meter(limited(600));
+  send(meter, 100, start);
+  send(meter, 100, start + 20s);
+  meter.advance(start + 30s);
+  const Instant now = start + 30s;
+  EXPECT_EQ(meter.predict(0, 5'000, now), meter.empty_at());
+  EXPECT_TRUE(send(meter, 5'000, meter.empty_at() - 1ns)) << "blocked";
+  EXPECT_FALSE(send(meter, 5'000, meter.empty_at()));
+}
+
+TEST(WindowMeter, PredictsBehindWhatIsOwed) {
+  WindowMeter meter(limited(600));
+  ASSERT_FALSE(send(meter, 2'000, start));  // 600 now, and 600, 600, 200 in the windows to come
+  const auto paid = [&](int windows) { return meter.log().leaves_after(start + windows * 60s); };
+  EXPECT_EQ(meter.empty_at(), paid(3));
+  EXPECT_EQ(meter.predict(0, 1, start), paid(2));
+  EXPECT_EQ(meter.predict(0, 400, start), paid(2));
+  EXPECT_EQ(meter.predict(0, 401, start), paid(3));
+  EXPECT_EQ(meter.predict(600, 1, start), meter.log().leaves_after(paid(2)));
+  EXPECT_TRUE(send(meter, 400, paid(2) - 1ns)) << "blocked";
+  EXPECT_FALSE(send(meter, 400, paid(2)));
+  EXPECT_EQ(meter.empty_at(), meter.log().leaves_after(paid(2)));
+}
+
+// Beside a queue that is let through in fact.
+TEST(WindowMeter, PredictsWhenEachOfAQueueGoes) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 200; ++round) {
+    WindowMeter meter(limited(100));
+    Instant now = start;
+    for (int i = 0; i < 5; ++i) {
+      send(meter, static_cast<Tokens>(random() % 50) + 1, now);
+      now += std::chrono::milliseconds(random() % 20'000);
+      meter.advance(now);
+    }
+    if (round % 3 == 0 && !meter.idle()) meter.restore_debt(now + 5s, static_cast<Tokens>(random() % 400) + 1);
+    const auto size = static_cast<Tokens>(random() % 2 == 0 ? 1 : 10);
+    std::vector<Instant> predicted;
+    for (Tokens ahead = 0; ahead < 400; ahead += size) predicted.push_back(meter.predict(ahead, size, now));
+    for (const Instant when : predicted) {
+      while (const auto blocked = meter.blocked(size, nullptr, spread, now)) meter.advance(now = *blocked);
+      const double late = std::chrono::duration<double>(now - when).count();
+      ASSERT_GT(late, -0.3) << round << ": the parts of a debt are a window apart, without the guard";
+      // Large ones leave room that they do not fit in.
+      ASSERT_LT(size == 1 ? late : 0, 0.1) << round;
+      meter.reserve(size);
+      meter.send(size, now);
+    }
+  }
 }
 
 // --- The guarantee ---
