@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace weir::app {
 namespace {
@@ -63,7 +64,8 @@ Problems unread_variables(const std::vector<std::string>& names, const std::set<
     if (!name.starts_with(prefix) || asked.contains(name) || is_of_tests(name) || is_of_a_service(name, names))
       continue;
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    unread.push_back({{name, 0, 0}, "weir reads no variable of this name" + near(name)});
+    std::string message = "weir reads no variable of this name" + near(name);
+    unread.push_back({{name, 0, 0}, std::move(message)});
   }
   return unread;
 }
