@@ -47,13 +47,14 @@ export function freePort() {
   });
 }
 
-// Polls until condition() gives something. The limit only bounds how long a failure takes.
+// Polls until condition() gives something. The limit only bounds how long a failure takes. `what`: in words, or a
+// function that finds them then.
 export async function waitUntil(condition, what, milliseconds = waitMilliseconds) {
   const end = Date.now() + milliseconds;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    assert.ok(Date.now() < end, `waited in vain until ${what}`);
+    if (Date.now() >= end) assert.fail(`waited in vain until ${typeof what === "function" ? what() : what}`);
     await sleep(20);
   }
 }

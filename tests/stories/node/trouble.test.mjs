@@ -108,14 +108,17 @@ before(async () => {
   weir = await Weir.start("--config", config);
   const seen = await Promise.all(cases.map((each) => tell(each, weir.baseURL)));
   cases.forEach((each, index) => told.set(each.account, { seen: seen[index], exchanges: [] }));
+  const missing = () => cases.filter((each) => told.get(each.account).exchanges.length < (each.story.exchanges ?? 1));
+  const whatIsMissing = () =>
+    "the log has " + missing().map(({ account }) => `${account} (its caller saw ${told.get(account).seen.error})`).join(", ");
   await waitUntil(() => {
     for (const each of told.values()) each.exchanges = [];
     for (const line of weir.log.split("\n").filter((text) => text.includes('"event":"exchange"') && text.endsWith("}"))) {
       const record = JSON.parse(line);
       told.get(record.model).exchanges.push(record);
     }
-    return cases.every((each) => told.get(each.account).exchanges.length >= (each.story.exchanges ?? 1));
-  }, "the log has all stories");
+    return missing().length === 0;
+  }, whatIsMissing);
 });
 after(async () => {
   await weir?.stop();
