@@ -153,14 +153,47 @@ std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
   return std::nullopt;
 }
 
-Blocked Budget::predict(const Ahead& ahead, Tokens own, Instant now, Basis basis) const {
+Tokens Budget::later(Meter meter, const Cost& cost) {
+  switch (meter) {
+    case Meter::requests:
+      return 0;
+    case Meter::tokens:
+      return cost.later_input + cost.later_output;
+    case Meter::input:
+      return cost.later_input;
+    default:
+      return cost.later_output;
+  }
+}
+
+// What those ahead are made of is not known but in sum: they are taken for as the call itself is. Where that is a
+// guess, it does not count as knowledge.
+Passing Budget::passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis) {
+  if (meter == Meter::requests) return ahead.requests;
+  const auto part = [&](Tokens tokens) -> Tokens {
+    const Tokens all = cost.expected_size();
+    if (tokens == all) return ahead.tokens;
+    if (basis == Basis::knowledge) return 0;
+    return static_cast<Tokens>(static_cast<double>(ahead.tokens) * static_cast<double>(tokens) /
+                               static_cast<double>(all));
+  };
+  const Tokens arrival = on_arrival(meter, cost);
+  if (meter == Meter::tokens) return {ahead.tokens, part(arrival)};
+  return {part(arrival + later(meter, cost)), part(arrival)};
+}
+
+Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis basis) const {
   const Tokens requests = ahead.requests + 1;
   Blocked last{Meter::requests, now};
   const auto consider = [&](Meter meter, Instant when) {
     if (when > last.when) last = {meter, when};
   };
-  consider(Meter::requests, window(Meter::requests).predict(ahead.requests, 1, now));
-  consider(Meter::tokens, window(Meter::tokens).predict(ahead.tokens, own, now));
+  for (const Meter meter : window_meters) {
+    if (!limits_.limit(meter)) continue;
+    const Tokens arrival = on_arrival(meter, cost);
+    consider(meter, window(meter).predict(passing_ahead(meter, ahead, cost, basis),
+                                          {arrival + later(meter, cost), arrival}, now));
+  }
   const auto consider_slots = [&](Tokens limit, Instant soonest) {
     if (in_flight_ + requests <= limit) return;
     const bool known = held_ > Duration::zero();
@@ -173,7 +206,7 @@ Blocked Budget::predict(const Ahead& ahead, Tokens own, Instant now, Basis basis
   if (const auto cap = cap_.limit(slots_taken(), now))
     consider_slots(*cap, cap_.ramped_to(in_flight_, requests, now).value_or(never));
   if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
-  if (const auto day = tokens_day_.blocked(ahead.tokens + own)) consider(Meter::tokens_day, *day);
+  if (const auto day = tokens_day_.blocked(ahead.tokens + cost.expected_size())) consider(Meter::tokens_day, *day);
   return last;
 }
 

@@ -79,13 +79,13 @@ class Budget {
   // worth in each window: in more than ten windows, and for more than ten minutes.
   enum class Beyond : std::uint8_t { limit, all_debt };
   std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
-  // When a call of so many tokens could pass behind others, and which meter takes longest: a prediction. How long calls
+  // When a call could pass behind others, and which meter takes longest: a prediction. How long calls
   // stay in flight is not known before one has ended: that is guessed, or counts as nothing.
   enum class Basis : std::uint8_t { guesses, knowledge };
   struct Ahead {
     Tokens requests = 0, tokens = 0;
   };
-  Blocked predict(const Ahead& ahead, Tokens own, Instant now, Basis basis = Basis::guesses) const;
+  Blocked predict(const Ahead& ahead, const Cost& cost, Instant now, Basis basis = Basis::guesses) const;
 
   void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent
@@ -131,6 +131,8 @@ class Budget {
   static constexpr std::size_t windows = 4;  // requests, tokens, input, output
   void configure_days(Instant now);
   static Tokens on_arrival(Meter meter, const Cost& cost);
+  static Tokens later(Meter meter, const Cost& cost);
+  static Passing passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis);
   static std::optional<Outlook> later_of(Meter meter, const Expectation& expectation);
   template <typename Each>
   void each_limited(const Expectation& expectation, Each each);

@@ -97,9 +97,9 @@ class Debts {
   const std::vector<Debt>& all() const { return debts_; }
 
  private:
-  // Behind the next one. Those of more than ten years are not told apart: an instant has to fit.
+  // Behind the next one. Those beyond time_max are not told apart.
   static Tokens later_parts(const Debt& debt, Duration step) {
-    return std::min<Tokens>((debt.rest - 1) / debt.part, std::chrono::hours(24 * 3650) / step);
+    return std::min<Tokens>((debt.rest - 1) / debt.part, time_max / step);
   }
   static Tokens due_of(const Debt& debt, Tokens rounds) {
     return rounds > debt.rest / debt.part ? debt.rest : rounds * debt.part;

@@ -91,10 +91,6 @@ void Scheduler::begin_anew(Place& model, std::string_view name) {
   model.breaker = {};
 }
 
-Tokens Scheduler::expected_size(const Cost& cost) {
-  return std::max<Tokens>(1, std::max(cost.tokens, cost.input + cost.output) + cost.later_input + cost.later_output);
-}
-
 Scheduler::Call& Scheduler::make_call() {
   if (free_calls_.empty()) {
     calls_.push_back(std::make_unique<Call>());
@@ -130,8 +126,8 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   if (s.model != no_budget) ++place(s.model).calls;
   call.arrived = s.arrived;
   call.sequence = ++sequence_;
-  call.size = expected_size(s.own);
-  call.upstream_size = expected_size(s.upstream);
+  call.size = s.own.expected_size();
+  call.upstream_size = s.upstream.expected_size();
   const auto reject = [&](Rejection rejection, Refusal reason) -> std::variant<Ticket, Rejection> {
     rejection.reason = reason;
     free_call(call);

@@ -260,7 +260,6 @@ class Scheduler {
   using Names = std::unordered_map<std::string, BudgetId, NameHash, std::equal_to<>>;
 
   Names& names_of(Scope scope) { return names_[static_cast<std::size_t>(scope)]; }
-  static Tokens expected_size(const Cost& cost);  // for the fair order and for predictions, at least 1
   void keep(Place& model);
   Place* idlest_model();
   void begin_anew(Place& model, std::string_view name);

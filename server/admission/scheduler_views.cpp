@@ -18,7 +18,7 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
     const Tokens tokens = &cost == &s.own ? before.tokens : before.upstream;
     prediction.requests_ahead = std::max(prediction.requests_ahead, before.requests);
     each.budget.advance(now);
-    Blocked last = each.budget.predict({before.requests, tokens}, expected_size(cost), now, basis);
+    Blocked last = each.budget.predict({before.requests, tokens}, cost, now, basis);
     last.when = std::max({last.when, each.paused_until, each.breaker.open_until()});
     if (last.when <= prediction.room_at) return;
     prediction.room_at = last.when;

@@ -4,6 +4,7 @@
 // the same calls with the same instants give the same decisions on every machine.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,8 @@ using Tokens = std::int64_t;                            // signed: a budget may 
 using Rng = std::mt19937_64;
 
 constexpr Instant never = Instant::max();
+// Nothing is owed or predicted for longer: an instant beyond it would not fit.
+constexpr Duration time_max = std::chrono::hours(24 * 3650);
 // Of one call. Counts come from outside, and sums of them have to fit.
 constexpr Tokens tokens_of_call_max = 1'000'000'000;
 constexpr Tokens tokens_of(std::uint64_t count) {
@@ -77,6 +80,11 @@ struct Cost {
   // Whether settling corrects what was charged on arrival to what was used (and books it where it was charged).
   bool corrects = false;
   bool cached_input_free = false;  // cached input does not count
+
+  // For the fair order and for predictions, at least 1.
+  Tokens expected_size() const {
+    return std::max<Tokens>(1, std::max(tokens, input + output) + later_input + later_output);
+  }
 };
 
 // How output comes, as learned by the caller: the shape of the forecast.

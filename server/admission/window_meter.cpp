@@ -5,14 +5,14 @@
 #include <limits>
 #include <utility>
 
+#include "admission/refill.hpp"
+
 namespace weir::admission {
 namespace {
 
 // 8,192 entries of 16 bytes at most for a meter with a limit: rounding costs a hundredth of a percent of use.
 constexpr int slots_fine = 8192;
 constexpr int slots_coarse = 64;
-// No debt is as long; an instant beyond it would not fit.
-constexpr Duration time_max = std::chrono::hours(24 * 3650);
 
 WindowShape shape_of(const WindowLimit& limit) {
   WindowShape shape;
@@ -133,16 +133,14 @@ std::optional<Instant> WindowMeter::blocked(Tokens arrival, const Outlook* later
   }
   if (arrival == 0) return std::nullopt;
   if (limit_.burst) {
-    // What is on its way may arrive at once, however long ago it was let through.
-    const Duration level = std::max(Duration::zero(), even_until_ - now) + time_for(reserved_);
-    const Duration over = level + time_for(arrival) - std::max(Duration::zero(), time_for(*limit_.burst) - guard());
+    const Duration level = even_level(now);
+    const Duration over = level + time_for(arrival) - even_level_max();
     // What is larger than a burst goes when all before it has been paid for.
     if (level > Duration::zero() && over > Duration::zero())
       return std::max(now + std::min(level, over), earliest_retry(now));
   }
-  const Tokens in_slice = slices_ ? slices_->used() + slice_debts_.sum() + reserved_ : 0;
-  if (in_slice > 0) {
-    if (const Tokens missing = in_slice + arrival - slice_limit(); missing > 0) {
+  if (const Tokens booked = in_slice(); booked > 0) {
+    if (const Tokens missing = booked + arrival - slice_limit(); missing > 0) {
       Instant when =
           slices_->used() > 0 ? slices_->when_at_most(std::max<Tokens>(0, slices_->used() - missing)) : never;
       when = std::min(when, slice_debts_.next_due());
@@ -160,28 +158,27 @@ Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Inst
   return std::max(horizon_->peak(later, spread), horizon_->planned_until(now + guard()));
 }
 
-Instant WindowMeter::predict(Tokens ahead, Tokens own, Instant now) const {
-  if (!limit_.limit) return now;
+Instant WindowMeter::predict(const Passing& ahead, const Passing& own, Instant now) const {
+  if (!limit_.limit || idle()) return now;
   const Tokens limit = std::max<Tokens>(1, *limit_.limit);
-  const Tokens booked = used() + reserved_ + horizon_->overdue();
-  Tokens missing = ahead + std::min(own, limit) + booked - *limit_.limit;
-  if (missing <= 0 || idle()) return now;
-  // What goes as there is room leaves one window later: from then on everything repeats.
-  const Tokens cycle = std::max(limit, booked);
-  const Duration slot = log_.shape().slot;
-  const Duration period = ((log_.shape().window + guard()) / slot + 1) * slot;
-  Tokens periods = missing > cycle ? (missing - cycle + limit - 1) / limit : 0;
-  missing -= periods * limit;
-  periods = std::min<Tokens>(periods, time_max / period);
-  return std::max(now, when_left(missing, booked, now)) + period * periods;
+  const Refill window{log_, debts_, limit, used() + reserved_ + horizon_->overdue(), limit_.window};
+  const Instant when = window.room(ahead.all, own.all, now);
+  if (own.on_arrival == 0) return when;
+  return std::max({when, even_room(ahead, own, now), slice_room(ahead, own, now)});
 }
 
-// When so much of what is there now will have left: what was charged, then what is sent now, then what is owed.
-Instant WindowMeter::when_left(Tokens amount, Tokens booked, Instant now) const {
-  if (amount <= log_.used()) return log_.when_at_most(log_.used() - amount);
-  const Tokens owed_after = std::max(*limit_.limit, booked) - debts_.sum();
-  if (amount <= owed_after || debts_.sum() == 0) return log_.leaves_after(now);
-  return log_.leaves_after(debts_.when_due(amount - owed_after, limit_.window));
+// By the even rate: those ahead move its clock on by what they are charged.
+Instant WindowMeter::even_room(const Passing& ahead, const Passing& own, Instant now) const {
+  if (!limit_.burst) return now;
+  const Duration level = even_level(now) + time_for(ahead.all);
+  return now + std::clamp(level + time_for(own.on_arrival) - even_level_max(), Duration::zero(), level);
+}
+
+Instant WindowMeter::slice_room(const Passing& ahead, const Passing& own, Instant now) const {
+  const Tokens booked = in_slice();
+  if (booked == 0) return now;
+  const Refill slice{*slices_, slice_debts_, slice_limit(), booked, limit_.pacing};
+  return slice.room(ahead.on_arrival, own.on_arrival, now);
 }
 
 Instant WindowMeter::empty_at() const {
@@ -301,6 +298,19 @@ void WindowMeter::book_slices(Instant at, Tokens amount) {
 
 void WindowMeter::spend_evenly(Tokens amount, Instant now) {
   if (limit_.limit && limit_.burst) even_until_ = std::max(even_until_, now) + time_for(amount);
+}
+
+// What is on its way may arrive at once, however long ago it was let through.
+Duration WindowMeter::even_level(Instant now) const {
+  return std::max(Duration::zero(), even_until_ - now) + time_for(reserved_);
+}
+
+Duration WindowMeter::even_level_max() const {
+  return std::max(Duration::zero(), time_for(*limit_.burst) - guard());
+}
+
+Tokens WindowMeter::in_slice() const {
+  return slices_ ? slices_->used() + slice_debts_.sum() + reserved_ : 0;
 }
 
 Duration WindowMeter::time_for(Tokens amount) const {

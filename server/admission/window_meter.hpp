@@ -23,6 +23,14 @@ struct WindowLimit {
   friend bool operator==(const WindowLimit&, const WindowLimit&) = default;
 };
 
+// Tokens that are to pass: all that is expected of them, and what of it is charged on arrival (everything, unless
+// said).
+struct Passing {
+  Tokens all, on_arrival;
+  Passing(Tokens amount) : Passing(amount, amount) {}
+  Passing(Tokens expected, Tokens arrival) : all(expected), on_arrival(arrival) {}
+};
+
 class WindowMeter {
  public:
   explicit WindowMeter(const WindowLimit& limit);
@@ -42,7 +50,7 @@ class WindowMeter {
   std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const;
   // When there would be room for `own` behind `ahead`, if each of those went as soon as there is room: a prediction.
   // What is larger than the limit goes when nothing else is there.
-  Instant predict(Tokens ahead, Tokens own, Instant now) const;
+  Instant predict(const Passing& ahead, const Passing& own, Instant now) const;
 
   void reserve(Tokens arrival);            // admitted, not yet sent
   void release(Tokens arrival);            // will not be sent
@@ -76,7 +84,8 @@ class WindowMeter {
 
  private:
   Tokens planned() const { return horizon_ ? horizon_->planned() : 0; }
-  Instant when_left(Tokens amount, Tokens booked, Instant now) const;
+  Instant even_room(const Passing& ahead, const Passing& own, Instant now) const;
+  Instant slice_room(const Passing& ahead, const Passing& own, Instant now) const;
   Tokens rise(const Outlook* later, Spread& spread, Tokens room, Instant now) const;
   void book(Instant at, Tokens amount);
   void book_until(Instant leaves, Tokens amount);
@@ -90,6 +99,9 @@ class WindowMeter {
   Instant sent_at(Instant leaves) const { return leaves - log_.shape().window - guard(); }
   void spend_evenly(Tokens amount, Instant now);
   Duration time_for(Tokens amount) const;  // at the even rate
+  Duration even_level(Instant now) const;  // of the burst, what is taken and on its way
+  Duration even_level_max() const;
+  Tokens in_slice() const;
   Tokens slice_limit() const;
   // Of a debt, in one window.
   Tokens part_max() const { return std::max<Tokens>(1, limit_.limit.value_or(std::numeric_limits<Tokens>::max())); }

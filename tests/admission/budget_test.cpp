@@ -181,14 +181,38 @@ TEST(Budget, NamesTheMeterACostCanNeverFit) {
 TEST(Budget, PredictsTheMeterThatTakesLongest) {
   Budget budget = limited_to({{Meter::requests, 60}, {Meter::tokens, 600}});
   for (int i = 0; i < 60; ++i) pass(budget, cost_of(10));
-  const Blocked soon = budget.predict({0, 0}, 1, start);
+  const Blocked soon = budget.predict({0, 0}, cost_of(1), start);
   EXPECT_GT(soon.when, start + 60s);
-  const Blocked tokens = budget.predict({0, 1'199}, 1, start);
+  const Blocked tokens = budget.predict({0, 1'199}, cost_of(1), start);
   EXPECT_EQ(at(tokens.meter), at(Meter::tokens));
   EXPECT_GT(tokens.when, start + 120s);
-  const Blocked requests = budget.predict({179, 599}, 1, start);
+  const Blocked requests = budget.predict({179, 599}, cost_of(1), start);
   EXPECT_EQ(at(requests.meter), at(Meter::requests));
   EXPECT_GT(requests.when, start + 180s);
+}
+
+TEST(Budget, PredictsInputAndOutputApartBehindCallsThatAreTakenForAlike) {
+  Budget budget = limited_to({{Meter::input, 600}, {Meter::output, 600}});
+  pass(budget, cost_of(600, 100));
+  const Blocked input = budget.predict({0, 0}, cost_of(10, 10), start);
+  EXPECT_EQ(at(input.meter), at(Meter::input));
+  EXPECT_GT(input.when, start + 60s);
+  EXPECT_EQ(budget.predict({0, 0}, cost_of(0, 10), start).when, start);
+  const Budget::Ahead ahead{100, 1'000};  // half of it output, as of the call
+  EXPECT_EQ(at(budget.predict(ahead, cost_of(1, 1), start).meter), at(Meter::input));
+  EXPECT_EQ(at(budget.predict(ahead, cost_of(0, 1), start).meter), at(Meter::output));
+  EXPECT_GT(budget.predict(ahead, cost_of(0, 1), start).when, start + 60s);
+  EXPECT_EQ(budget.predict(ahead, cost_of(0, 2), start, Budget::Basis::knowledge).when,
+            budget.predict(ahead, cost_of(0, 2), start).when)
+      << "all output, as what is ahead is known to be";
+}
+
+TEST(Budget, DoesNotTakeAGuessOfWhatIsAheadForKnowledge) {
+  Budget budget = limited_to({{Meter::input, 600}, {Meter::output, 600}});
+  pass(budget, cost_of(300, 100));
+  const Budget::Ahead ahead{100, 1'000};
+  EXPECT_GT(budget.predict(ahead, cost_of(1, 1), start).when, start + 60s);
+  EXPECT_EQ(budget.predict(ahead, cost_of(1, 1), start, Budget::Basis::knowledge).when, start);
 }
 
 TEST(Budget, PredictsConcurrencyByHowLongCallsLast) {
@@ -196,17 +220,17 @@ TEST(Budget, PredictsConcurrencyByHowLongCallsLast) {
   for (int i = 0; i < 10; ++i) pass(budget, cost_of(1));
   for (int i = 0; i < 10; ++i) budget.finish(20s);
   for (int i = 0; i < 10; ++i) pass(budget, cost_of(1));
-  EXPECT_EQ(budget.predict({4, 4}, 1, start).when, start + 10s);
-  EXPECT_EQ(at(budget.predict({4, 4}, 1, start).meter), at(Meter::in_flight));
+  EXPECT_EQ(budget.predict({4, 4}, cost_of(1), start).when, start + 10s);
+  EXPECT_EQ(at(budget.predict({4, 4}, cost_of(1), start).meter), at(Meter::in_flight));
 }
 
 TEST(Budget, GuessesHowLongCallsLastOnlyWhereAskedTo) {
   Budget budget = limited_to({{Meter::in_flight, 1}});
   pass(budget, cost_of(1));
-  EXPECT_EQ(budget.predict({599, 599}, 1, start).when, start + 600s);
-  EXPECT_EQ(budget.predict({599, 599}, 1, start, Budget::Basis::knowledge).when, start);
+  EXPECT_EQ(budget.predict({599, 599}, cost_of(1), start).when, start + 600s);
+  EXPECT_EQ(budget.predict({599, 599}, cost_of(1), start, Budget::Basis::knowledge).when, start);
   budget.finish(2s);
-  EXPECT_EQ(budget.predict({600, 600}, 1, start, Budget::Basis::knowledge).when, start + 1200s);
+  EXPECT_EQ(budget.predict({600, 600}, cost_of(1), start, Budget::Basis::knowledge).when, start + 1200s);
 }
 
 TEST(Budget, PredictsTheNextDayWhenTodayIsFull) {
@@ -214,8 +238,8 @@ TEST(Budget, PredictsTheNextDayWhenTodayIsFull) {
   limits.day_resets = start + 5h;
   Budget budget(limits);
   pass(budget, cost_of(90));
-  EXPECT_EQ(budget.predict({0, 10}, 1, start).when, start + 5h + 50ms);
-  EXPECT_EQ(budget.predict({0, 9}, 1, start).when, start);
+  EXPECT_EQ(budget.predict({0, 10}, cost_of(1), start).when, start + 5h + 50ms);
+  EXPECT_EQ(budget.predict({0, 9}, cost_of(1), start).when, start);
 }
 
 TEST(Budget, AStartWithoutKnowledgeIsSpentForAWindowAtMost) {

@@ -702,6 +702,85 @@ TEST(WindowMeter, PredictsWhenEachOfAQueueGoes) {
   }
 }
 
+// A queue of calls of that size beside what was predicted for each: how late or early they go, in seconds.
+struct Lateness {
+  double least = 0, most = 0;
+};
+
+Lateness lateness_of_a_queue(WindowMeter& meter, Tokens all, Tokens size, Instant now) {
+  std::vector<Instant> predicted;
+  for (Tokens ahead = 0; ahead < all; ahead += size) predicted.push_back(meter.predict(ahead, size, now));
+  Lateness lateness;
+  for (const Instant when : predicted) {
+    while (const auto blocked = meter.blocked(size, nullptr, spread, now)) meter.advance(now = *blocked);
+    const double late = std::chrono::duration<double>(now - when).count();
+    lateness.least = std::min(lateness.least, late);
+    lateness.most = std::max(lateness.most, late);
+    meter.reserve(size);
+    meter.send(size, now);
+  }
+  return lateness;
+}
+
+TEST(WindowMeter, PredictsCallsOfABurstAndThenAtTheEvenRate) {
+  for (const Tokens size : {1, 7, 60}) {  // the last is larger than the burst
+    WindowLimit limit = limited(600);
+    limit.burst = 50;
+    WindowMeter meter(limit);
+    send(meter, 30, start);
+    const Lateness lateness = lateness_of_a_queue(meter, 560, size, start);
+    EXPECT_GT(lateness.least, -0.1) << size;
+    EXPECT_LT(lateness.most, 0.1) << size;
+  }
+}
+
+TEST(WindowMeter, PredictsBehindWhatIsReservedOfABurst) {
+  WindowLimit limit = limited(600);
+  limit.burst = 50;
+  WindowMeter meter(limit);
+  send(meter, 30, start);
+  const Instant before = meter.predict(0, 20, start);
+  meter.reserve(10);
+  EXPECT_EQ(meter.predict(0, 20, start), before + 1s);
+}
+
+TEST(WindowMeter, PredictsPacedCallsSliceBySlice) {
+  for (const Tokens size : {1, 10}) {
+    WindowLimit limit = limited(600);
+    limit.pacing = 1s;
+    WindowMeter meter(limit);
+    send(meter, 4, start - 500ms);
+    meter.advance(start);
+    meter.reserve(2);
+    meter.send(2, start);
+    const Lateness lateness = lateness_of_a_queue(meter, 1'200, size, start);
+    EXPECT_GT(lateness.least, -0.3) << size;
+    EXPECT_LT(lateness.most, size == 1 ? 0.1 : 1.1) << size << ": those of a whole slice wait for an empty one";
+  }
+}
+
+TEST(WindowMeter, PredictsWhatIsLargerThanASliceWhenItIsEmptyAndWhatItOwesBeforeOthers) {
+  WindowLimit limit = limited(600);
+  limit.pacing = 1s;
+  WindowMeter meter(limit);
+  send(meter, 5, start);
+  const Instant empty = meter.predict(0, 35, start);
+  EXPECT_NEAR(std::chrono::duration<double>(empty - start).count(), 1.05, 0.01);
+  ASSERT_FALSE(send(meter, 35, empty));  // 10 now, and 10, 10, 5 in the seconds to come
+  EXPECT_NEAR(std::chrono::duration<double>(meter.predict(0, 5, empty) - empty).count(), 3.05, 0.02);
+  EXPECT_NEAR(std::chrono::duration<double>(meter.predict(0, 6, empty) - empty).count(), 4.05, 0.02);
+}
+
+TEST(WindowMeter, PredictsSlicesByWhatIsChargedOnArrival) {
+  WindowLimit limit = limited(600);
+  limit.pacing = 1s;
+  WindowMeter meter(limit);
+  send(meter, 10, start);
+  EXPECT_LT(meter.predict({100, 10}, {10, 1}, start), start + 3s);
+  EXPECT_GT(meter.predict({100, 100}, {10, 1}, start), start + 10s);
+  EXPECT_EQ(meter.predict({100, 0}, {10, 0}, start), start) << "nothing on arrival: slices do not matter";
+}
+
 // --- The guarantee ---
 
 // Class 1 of docs/shaping.md: whatever the pattern of arrival, no window of its length holds more than the limit, also
