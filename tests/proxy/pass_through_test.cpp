@@ -20,14 +20,17 @@ proxy::Settings pass_through(std::uint16_t port) {
   settings.clients.mode = proxy::ClientMode::pass_through;
   return settings;
 }
+proxy::Settings one_call_at_a_time_each(std::uint16_t port) {
+  proxy::Settings settings = pass_through(port);
+  settings.upstreams[0].limits.concurrency = 1;
+  return settings;
+}
 
 TEST(PassThrough, CallersDoNotWaitForEachOthersRoom) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
   upstream.next_connection().expect_request().send(json_answer(R"({"id":"of bob"})"));
-  proxy::Settings settings = pass_through(upstream.port());
-  settings.upstreams[0].limits.concurrency = 1;
-  TestProxy proxy(std::move(settings));
+  TestProxy proxy(one_call_at_a_time_each(upstream.port()));
   RawClient first(proxy.port()), second(proxy.port());
   first.send(ask_stream(alice));
   first.read_until(chat_event("a"));
@@ -39,9 +42,7 @@ TEST(PassThrough, ACallerWaitsForTheRoomOfTheirOwnAccount) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
   upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
-  proxy::Settings settings = pass_through(upstream.port());
-  settings.upstreams[0].limits.concurrency = 1;
-  TestProxy proxy(std::move(settings));
+  TestProxy proxy(one_call_at_a_time_each(upstream.port()));
   RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
   first.send(ask_stream(alice));
   first.read_until(chat_event("a"));
@@ -62,9 +63,7 @@ TEST(PassThrough, ACallerHasOneNameInQueueLogMetricsAndAnswers) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
   upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
-  proxy::Settings settings = pass_through(upstream.port());
-  settings.upstreams[0].limits.concurrency = 1;
-  TestProxy proxy(std::move(settings));
+  TestProxy proxy(one_call_at_a_time_each(upstream.port()));
   RawClient first(proxy.port()), second(proxy.port()), asks(proxy.port()), operators(proxy.operators_port());
   const auto body_of = [](RawClient& client, const std::string& request) {
     client.send(request);
