@@ -11,6 +11,21 @@ namespace {
 const std::string ask = R"({"model":"m","messages":[]})";
 const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
 
+void expect_shutting_down(const HttpMessage& answer) {
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(code_of(answer), "weir_shutting_down");
+  EXPECT_EQ(answer.field("retry-after"), "1");
+  EXPECT_EQ(answer.field("connection"), "close");
+}
+
+// Of a call that had no answer yet when weir insisted.
+void expect_it_ends_with_an_answer(RawClient& client, TestProxy& proxy) {
+  expect_shutting_down(client.read_response());
+  EXPECT_TRUE(client.sees_end());
+  EXPECT_TRUE(proxy.wait_sessions(0));
+  EXPECT_EQ(proxy.record().outcome, "shutdown");
+}
+
 TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
   ScriptedUpstream upstream;
   upstream.expect_request()
@@ -81,11 +96,7 @@ TEST(Shutdown, RefusesARequestThatWasStillComing) {
   proxy.stop();
   try {
     client.send(request.substr(40));
-    const HttpMessage answer = client.read_response();
-    EXPECT_EQ(answer.status(), 503);
-    EXPECT_EQ(code_of(answer), "weir_shutting_down");
-    EXPECT_EQ(answer.field("retry-after"), "1");
-    EXPECT_EQ(answer.field("connection"), "close");
+    expect_shutting_down(client.read_response());
   } catch (const std::runtime_error&) {
     // The stop came before the first byte had been read: an idle connection, which just ends.
   }
@@ -118,13 +129,8 @@ TEST(Shutdown, InsistingEndsCallsThatWaitForTheirAnswer) {
   ASSERT_TRUE(upstream.wait_requests(1));
   proxy.stop();
   proxy.insist();
-  const HttpMessage answer = client.read_response();
-  EXPECT_EQ(answer.status(), 503);
-  EXPECT_EQ(code_of(answer), "weir_shutting_down");
-  EXPECT_TRUE(client.sees_end());
+  expect_it_ends_with_an_answer(client, proxy);
   EXPECT_TRUE(upstream.wait_done());
-  EXPECT_TRUE(proxy.wait_sessions(0));
-  EXPECT_EQ(proxy.record().outcome, "shutdown");
 }
 
 TEST(Shutdown, InsistingAnswersARequestWhoseBodyIsStillComing) {
@@ -137,11 +143,7 @@ TEST(Shutdown, InsistingAnswersARequestWhoseBodyIsStillComing) {
   client.send(ask.substr(0, 3));
   proxy.stop();
   proxy.insist();
-  const HttpMessage answer = client.read_response();
-  EXPECT_EQ(answer.status(), 503);
-  EXPECT_EQ(code_of(answer), "weir_shutting_down");
-  EXPECT_TRUE(client.sees_end());
-  EXPECT_EQ(proxy.record().outcome, "shutdown");
+  expect_it_ends_with_an_answer(client, proxy);
 }
 
 TEST(Shutdown, InsistingEndsWhatTheClientDoesNotRead) {
