@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 real_row() {
-  local seconds=$1 folder=build/shaping python=build/stories/python/bin/python weir=build/release/weir
+  local seconds=$1 folder=build/shaping python=build/stories/python/bin/python weir=${WEIR_BIN:-build/release/weir}
+  unset WEIR_BIN  # weir would warn of it
   [[ -x $python ]] || { echo "no openai-python here: start this as ./dev bench shaping real, which installs it" >&2; exit 1; }
   mkdir -p "$folder"
   cat >"$folder/weir.yaml" <<'YAML'

@@ -234,9 +234,9 @@ async def main():
         names.write(f"nameserver {SILENT_NAME_SERVER}\noptions timeout:30\n")
         names.flush()
         command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', names.name, *command]
-    environment = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{upstream_port}"}
-    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "https_proxy"):
-        environment.pop(name, None)
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("WEIR_") and name.upper() not in ("NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY")}
+    environment["HTTPS_PROXY"] = f"http://127.0.0.1:{upstream_port}"
     weir = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
     log = Log(weir.stderr)
     try:

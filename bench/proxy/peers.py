@@ -12,7 +12,7 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WEIR = os.environ.get("WEIR_BIN", str(ROOT / "build/release/weir"))
+WEIR = os.environ.pop("WEIR_BIN", str(ROOT / "build/release/weir"))  # taken out: weir would warn of it
 BUILD = pathlib.Path(os.environ.get("BENCH_BUILD", str(ROOT / "build/release")))
 KEY = "weir-bench-key"
 

@@ -9,12 +9,6 @@ namespace {
 
 constexpr std::string_view prefix = "WEIR_";
 
-bool is_of_tests(std::string_view name) {
-  constexpr std::string_view exact[] = {"WEIR_BIN",      "WEIR_IMAGE",         "WEIR_PACKAGE",  "WEIR_SEED",
-                                        "WEIR_PICTURES", "WEIR_DEBIAN_MIRROR", "WEIR_TEST_SEED"};
-  return std::find(std::begin(exact), std::end(exact), name) != std::end(exact) || name.starts_with("WEIR_SIM_");
-}
-
 // In every pod, for a service called weir-x: WEIR_X_SERVICE_HOST, WEIR_X_SERVICE_PORT_HTTP, WEIR_X_PORT,
 // WEIR_X_PORT_8080_TCP_ADDR and more.
 bool is_of_a_service(std::string_view name, const std::vector<std::string>& names) {
@@ -61,8 +55,7 @@ Problems unread_variables(const std::vector<std::string>& names, const std::set<
   const std::vector<std::string>& known = known_variables();
   Problems unread;
   for (const std::string& name : names) {
-    if (!name.starts_with(prefix) || asked.contains(name) || is_of_tests(name) || is_of_a_service(name, names))
-      continue;
+    if (!name.starts_with(prefix) || asked.contains(name) || is_of_a_service(name, names)) continue;
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     std::string message = "weir reads no variable of this name" + near(name);
     unread.push_back({{name, 0, 0}, std::move(message)});

@@ -13,8 +13,7 @@ namespace weir::app {
 const std::vector<std::string>& known_variables();
 
 // One problem for each of `names` that begins with WEIR_ and neither is known nor `asked` for, as a configuration file
-// does that has ${WEIR_X} in it. Those that Kubernetes makes for services, and those of weir's own tests and benches,
-// are somebody else's to read.
+// does that has ${WEIR_X} in it. Those that Kubernetes makes for services are somebody else's to read.
 Problems unread_variables(const std::vector<std::string>& names, const std::set<std::string>& asked);
 
 }  // namespace weir::app

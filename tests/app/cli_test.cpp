@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "app/config_support.hpp"
+#include "app/environment.hpp"
 #include "app/key_maker.hpp"
 #include "support/scripted_upstream.hpp"
 
@@ -27,12 +28,11 @@ class CommandLine : public testing::Test {
  protected:
   CommandLine() {
     // What the person who runs the tests has set is not part of them.
-    for (const char* name : {"WEIR_CONFIG", "WEIR_LISTEN", "WEIR_OPERATOR_LISTEN", "WEIR_OPERATOR_TOKEN",
-                             "WEIR_UPSTREAM", "WEIR_UPSTREAM_API_KEY", "WEIR_RPM", "WEIR_TPM", "WEIR_CONCURRENCY",
-                             "WEIR_SHARE", "WEIR_CLIENTS_OPEN", "WEIR_WORKERS", "WEIR_LOG_FORMAT", "WEIR_LOG_LEVEL",
-                             "WEIR_WATCH", "DEEPSEEK_API_KEY", "OPENAI_API_KEY", "ARK_API_KEY", "OPENAI_BASE_URL"}) {
-      set(name, nullptr);
+    for (const std::string& name : process_environment().names) {
+      if (name.starts_with("WEIR_")) set(name, nullptr);
     }
+    for (const char* name : {"DEEPSEEK_API_KEY", "OPENAI_API_KEY", "ARK_API_KEY", "OPENAI_BASE_URL"})
+      set(name, nullptr);
   }
   ~CommandLine() override {
     for (const auto& [name, value] : before_) {
@@ -230,6 +230,12 @@ TEST_F(CommandLine, CheckOfABadFileEndsWithTwoAndAllItsProblems) {
   EXPECT_NE(outcome.err.find(path + ":1:1: workrs: unknown key (did you mean 'workers'?)\n"), std::string::npos)
       << outcome.err;
   EXPECT_NE(outcome.err.find(path + ":2:19: queue.wait_max: "), std::string::npos) << outcome.err;
+}
+
+TEST_F(CommandLine, CheckOfAGoodFileSaysNothingBesideIt) {
+  const Outcome outcome = run({"check", "--config", file("upstreams: [{name: a, provider: openai, api_key: k}]\n")});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_EQ(outcome.err, "");
 }
 
 TEST_F(CommandLine, CheckReadsTheFileThatTheVariableNames) {

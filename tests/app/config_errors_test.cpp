@@ -158,7 +158,10 @@ TEST(ConfigErrors, SayThatAMissingFileCannotBeRead) {
 TEST(ConfigErrors, SayThatADirectoryCannotBeRead) {
   Overrides overrides;
   overrides.config = testing::TempDir();
-  const auto result = ConfigSource(overrides, process_environment()).load();
+  Environment environment;
+  environment.variable = [](const std::string&) { return std::nullopt; };
+  environment.read_file = process_environment().read_file;
+  const auto result = ConfigSource(overrides, environment).load();
   ASSERT_TRUE(std::holds_alternative<Problems>(result));
   EXPECT_EQ(to_string(std::get<Problems>(result)),
             testing::TempDir() + ": cannot be read; check the path and the permissions\n");

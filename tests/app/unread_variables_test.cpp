@@ -53,10 +53,6 @@ TEST(UnreadVariables, AreNoneOfThoseThatKubernetesMakesForServices) {
   EXPECT_EQ(told({"WEIR_PORT"}), "WEIR_PORT: weir reads no variable of this name\n");
 }
 
-TEST(UnreadVariables, AreNoneOfTheTestsAndBenches) {
-  EXPECT_EQ(told({"WEIR_BIN", "WEIR_IMAGE", "WEIR_SEED", "WEIR_SIM_SEEDS", "WEIR_TEST_SEED"}), "");
-}
-
 TEST(UnreadVariables, AreWarningsBesideAGoodConfiguration) {
   const World world =
       with_config("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\", api_key: \"${WEIR_MINE}\"}]\n",

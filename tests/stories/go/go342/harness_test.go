@@ -48,16 +48,21 @@ func freeAddress() string {
 	return listener.Addr().String()
 }
 
+// cleanEnvironment is this one without what would change how weir behaves.
+func cleanEnvironment() (clean []string) {
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "WEIR_") && !strings.HasPrefix(variable, "OPENAI_") {
+			clean = append(clean, variable)
+		}
+	}
+	return clean
+}
+
 // start runs `weir VERB...` and waits until it answers; the function it returns ends it and says whether that went well.
 func start(probe, origin string, arguments ...string) func() int {
 	var log bytes.Buffer
 	command := exec.Command(os.Getenv("WEIR_BIN"), arguments...)
-	command.Stdout, command.Stderr = &log, &log
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "WEIR_") && !strings.HasPrefix(variable, "OPENAI_") {
-			command.Env = append(command.Env, variable)
-		}
-	}
+	command.Stdout, command.Stderr, command.Env = &log, &log, cleanEnvironment()
 	if err := command.Start(); err != nil {
 		panic(err)
 	}
@@ -104,7 +109,9 @@ func disconnects(t *testing.T) int {
 // startTeam starts a weir with the key that `weir new-key` prints, which may use what is called like a model of DeepSeek.
 func startTeam(t *testing.T) (origin, key string) {
 	t.Helper()
-	printed, err := exec.Command(os.Getenv("WEIR_BIN"), "new-key").Output()
+	command := exec.Command(os.Getenv("WEIR_BIN"), "new-key")
+	command.Env = cleanEnvironment()
+	printed, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
