@@ -187,6 +187,8 @@ struct Metrics::Impl {
     reload_successful.Set(1);
   }
 
+  void count_rejection(const std::string& code) { rejections.Add({{"reason", code}}).Increment(); }
+
   // These are for the holder of the mutex.
   Series& series_of(const ExchangeRecord& record) {
     // Refused before an upstream was chosen: the model is whatever the client wrote.
@@ -301,13 +303,17 @@ void Metrics::exchange(const ExchangeRecord& record) {
   counter_at(series.outcomes[record.outcome], impl_->requests, [&] {
     return with(series.who(), "outcome", record.outcome);
   }).Increment();
-  if (!record.error.empty() && record.attempts == 0) impl_->rejections.Add({{"reason", record.error}}).Increment();
+  if (!record.error.empty() && record.attempts == 0) impl_->count_rejection(record.error);
   impl_->count_tokens(record, series);
   impl_->note_tries(record, series);
   impl_->note_operation(record, series);
   impl_->note_times(record, series);
   impl_->keepalives.Increment(static_cast<double>(record.keepalives_absorbed));
   impl_->heartbeats.Increment(static_cast<double>(record.heartbeats_sent));
+}
+
+void Metrics::refused_unread(const std::string& code) {
+  impl_->count_rejection(code);
 }
 
 void Metrics::stream_opened() {

@@ -52,6 +52,8 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void exchange(const ExchangeRecord& record);
+  // A request whose head could not be read, of which there is no more to count. `code`: one of weir's.
+  void refused_unread(const std::string& code);
   void stream_opened();
   void stream_closed();
   void reloaded(bool successful);

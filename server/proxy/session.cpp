@@ -216,6 +216,7 @@ net::Task<void> Session::answer_early(Refusal refusal, protocol::Api shape) {
   record.outcome = "refused";
   record.address = client_.wire().peer_address();
   context_.shared.log.exchange(record);
+  if (door_ == Door::clients) context_.shared.metrics.refused_unread(record.error);
 }
 
 net::Task<void> Session::linger() {

@@ -176,6 +176,33 @@ TEST(BadHeads, AreLoggedWithTheirAddressAndWithoutAKey) {
             std::string::npos);
 }
 
+TEST(BadHeads, OfClientsAreCountedByCode) {
+  proxy::Settings settings = settings_for({upstream_at(1)});
+  settings.client_timeouts.header = 50ms;
+  settings.limits.header_bytes_max = 4096;
+  TestProxy proxy(std::move(settings));
+  const auto status_of = [](std::uint16_t port, const std::string& bytes) {
+    RawClient client(port);
+    client.send(bytes);
+    return client.read_response().status();
+  };
+  const std::string malformed = "GET /v1/models HTTP/1.1\r\nHost : x\r\n\r\n";
+  EXPECT_EQ(status_of(proxy.port(), malformed), 400);
+  EXPECT_EQ(status_of(proxy.port(), malformed), 400);
+  EXPECT_EQ(status_of(proxy.port(), "POST /v1/chat/completions HTTP/1.1\r\nHost: loc"), 408);
+  EXPECT_EQ(status_of(proxy.port(), start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n"), 431);
+  EXPECT_EQ(status_of(proxy.operators_port(), malformed), 400);
+  RawClient operators(proxy.operators_port());
+  std::string metrics;
+  EXPECT_TRUE(wait_for([&] {
+    operators.send(get("/metrics"));
+    metrics = operators.read_response().body;
+    return metrics.find(R"(weir_rejections_total{reason="weir_headers_too_large"} 1)") != std::string::npos;
+  })) << metrics;
+  EXPECT_NE(metrics.find(R"(weir_rejections_total{reason="invalid_parameter"} 2)"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find(R"(weir_rejections_total{reason="weir_request_timeout"} 1)"), std::string::npos) << metrics;
+}
+
 TEST(BadInput, SlowHeaderIs408) {
   ScriptedUpstream upstream;
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
