@@ -1,4 +1,5 @@
-// docs/coverage.md names a test for each thing weir does; a name that nothing has would be a claim without a proof.
+// docs/coverage.md names a test for each thing weir does; a name that nothing has would be a claim without a proof. So
+// would a figure in README.md that the page beside it does not have.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <iterator>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 
 namespace {
@@ -62,6 +64,21 @@ TEST(Coverage, EveryTestThatIsNamedExists) {
     for (const std::string& test : named)
       EXPECT_TRUE(written.contains(test)) << kind.name << ": " << test << " is named in docs/coverage.md only";
   }
+}
+
+TEST(Coverage, EveryFigureOfTheReadmeStandsInThePageBesideIt) {
+  std::istringstream readme(text_of(source_dir() / "README.md"));
+  std::size_t figures = 0;
+  for (std::string line; std::getline(readme, line);) {
+    if (!line.starts_with("| [")) continue;
+    std::string pages;
+    for (const std::string& page : matches(line, "\\((docs/[a-z-]+\\.md)")) pages += text_of(source_dir() / page);
+    for (const std::string& figure : matches(line, "(\\d+\\.\\d+)")) {
+      EXPECT_NE(pages.find(figure), std::string::npos) << figure << ": " << line;
+      ++figures;
+    }
+  }
+  EXPECT_GE(figures, 10u);
 }
 
 }  // namespace
