@@ -406,16 +406,11 @@ Config read_config(std::string_view text, const std::string& name, const Environ
 }
 
 std::vector<std::string> known_settings() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; },
-                            [](const std::string&) { return std::nullopt; }};
-  Problems ignored;
-  std::set<std::string> known;
-  ReadContext context{nothing, ignored, &known};
-  Section file(context, nullptr, "", "");
-  Config config;
-  read_version(file);
-  read_file(file, config);
-  return {known.begin(), known.end()};
+  return keys_read_by([](Section& file) {
+    Config config;
+    read_version(file);
+    read_file(file, config);
+  });
 }
 
 }  // namespace weir::app

@@ -368,15 +368,10 @@ std::array<proxy::FamilyPath, family_count> families_below(const ProviderProfile
 }
 
 std::vector<std::string> known_provider_keys() {
-  const Environment nothing{[](const std::string&) { return std::nullopt; },
-                            [](const std::string&) { return std::nullopt; }};
-  Problems ignored;
-  std::set<std::string> known;
-  ReadContext context{nothing, ignored, &known};
-  Section file(context, nullptr, "", "");
-  ProviderProfile provider;
-  read_file(file, provider);
-  return {known.begin(), known.end()};
+  return keys_read_by([](Section& file) {
+    ProviderProfile provider;
+    read_file(file, provider);
+  });
 }
 
 }  // namespace weir::app

@@ -382,4 +382,15 @@ void Section::pairs(std::string_view key, std::vector<std::pair<std::string, std
   }
 }
 
+std::vector<std::string> keys_read_by(const std::function<void(Section&)>& read) {
+  const Environment nothing{[](const std::string&) { return std::nullopt; },
+                            [](const std::string&) { return std::nullopt; }};
+  Problems ignored;
+  std::set<std::string> known;
+  ReadContext context{nothing, ignored, &known};
+  Section file(context, nullptr, "", "");
+  read(file);
+  return {known.begin(), known.end()};
+}
+
 }  // namespace weir::app

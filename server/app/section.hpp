@@ -121,4 +121,7 @@ class Section {
   Words known_;
 };
 
+// Every key that `read` would read of a file, each with its path.
+std::vector<std::string> keys_read_by(const std::function<void(Section&)>& read);
+
 }  // namespace weir::app
