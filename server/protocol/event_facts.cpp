@@ -18,16 +18,28 @@ bool is_one_of(ondemand::raw_json_string key, const std::array<std::string_view,
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return key == name; });
 }
 
-// Calls `visit(key, value)` for each member. False: the JSON is broken, or `visit` said so.
-template <class Visit>
-bool for_each_member(ondemand::value value, Visit visit) {
+// Calls `visit(key, value)` for each member of a value or a document. False: the JSON is broken, or `visit` said so.
+template <class Json, class Visit>
+bool for_each_member(Json& json, Visit visit) {
   ondemand::object object;
-  if (value.get_object().get(object) != simdjson::SUCCESS) return false;
+  if (json.get_object().get(object) != simdjson::SUCCESS) return false;
   for (auto next : object) {
     ondemand::field field;
     if (std::move(next).get(field) != simdjson::SUCCESS || !visit(field.key(), field.value())) return false;
   }
   return true;
+}
+
+// The next two are of what begins as an object. False: the JSON is broken.
+bool read_usage_object(ondemand::value value, EventFacts& facts) {
+  ondemand::object usage;
+  return value.get_object().get(usage) == simdjson::SUCCESS && read_usage(usage, facts.usage);
+}
+
+bool read_usage_within(ondemand::value answer, EventFacts& facts) {
+  return for_each_member(answer, [&](ondemand::raw_json_string key, ondemand::value value) {
+    return key != "usage" || first_byte(value) != '{' || read_usage_object(value, facts);
+  });
 }
 
 // A member of a delta that carries something makes the event content.
@@ -60,8 +72,7 @@ bool read_choice(ondemand::value choice, EventFacts& facts) {
         return true;
       });
     } else if (key == "usage" && first_byte(value) == '{') {  // Moonshot
-      ondemand::object usage;
-      return value.get_object().get(usage) == simdjson::SUCCESS && read_usage(usage, facts.usage);
+      return read_usage_object(value, facts);
     }
     return true;
   });
@@ -101,10 +112,9 @@ bool read_usage_member(ondemand::document& document, ondemand::field& field, Eve
   const std::size_t value_begin = offset(value.raw_json_token().data());
   facts.usage = UsageReport();
   facts.only_usage = true;
-  ondemand::object usage;
   const char* after = nullptr;
-  if (value.get_object().get(usage) != simdjson::SUCCESS || !read_usage(usage, facts.usage) ||
-      document.current_location().get(after) != simdjson::SUCCESS || offset(after) >= data.size()) {
+  if (!read_usage_object(value, facts) || document.current_location().get(after) != simdjson::SUCCESS ||
+      offset(after) >= data.size()) {
     return false;
   }
   std::size_t end = offset(after);
@@ -171,11 +181,7 @@ bool read_responses_member(ondemand::raw_json_string key, ondemand::value value,
       return true;
     });
   } else if (key == "response" && first_byte(value) == '{') {
-    return for_each_member(value, [&](ondemand::raw_json_string inner, ondemand::value part) {
-      if (inner != "usage" || first_byte(part) != '{') return true;
-      ondemand::object usage;
-      return part.get_object().get(usage) == simdjson::SUCCESS && read_usage(usage, facts.usage);
-    });
+    return read_usage_within(value, facts);
   } else if (key == "error") {
     facts.error |= carries(value);
   }
@@ -211,15 +217,10 @@ void judge_responses(const ResponsesEvent& event, EventFacts& facts) {
 
 bool read_responses(ondemand::document& document, std::string_view name, EventFacts& facts) {
   ResponsesEvent event;
-  ondemand::object root;
-  if (document.get_object().get(root) != simdjson::SUCCESS) return false;
-  for (auto next : root) {
-    ondemand::field field;
-    if (std::move(next).get(field) != simdjson::SUCCESS ||
-        !read_responses_member(field.key(), field.value(), event, facts)) {
-      return false;
-    }
-  }
+  const auto note = [&](ondemand::raw_json_string key, ondemand::value value) {
+    return read_responses_member(key, value, event, facts);
+  };
+  if (!for_each_member(document, note)) return false;
   if (event.type.empty()) event.type = name;
   judge_responses(event, facts);
   return true;
@@ -251,14 +252,9 @@ bool read_messages_member(ondemand::raw_json_string key, ondemand::value value, 
       return true;
     });
   } else if (key == "usage" && first_byte(value) == '{') {
-    ondemand::object usage;
-    return value.get_object().get(usage) == simdjson::SUCCESS && read_usage(usage, facts.usage);
+    return read_usage_object(value, facts);
   } else if (key == "message" && first_byte(value) == '{') {
-    return for_each_member(value, [&](ondemand::raw_json_string inner, ondemand::value part) {
-      if (inner != "usage" || first_byte(part) != '{') return true;
-      ondemand::object usage;
-      return part.get_object().get(usage) == simdjson::SUCCESS && read_usage(usage, facts.usage);
-    });
+    return read_usage_within(value, facts);
   } else if (key == "error") {
     facts.error |= carries(value);
     event.error_object = first_byte(value) == '{';
@@ -268,15 +264,10 @@ bool read_messages_member(ondemand::raw_json_string key, ondemand::value value, 
 
 bool read_messages(ondemand::document& document, std::string_view name, EventFacts& facts) {
   MessagesEvent event;
-  ondemand::object root;
-  if (document.get_object().get(root) != simdjson::SUCCESS) return false;
-  for (auto next : root) {
-    ondemand::field field;
-    if (std::move(next).get(field) != simdjson::SUCCESS ||
-        !read_messages_member(field.key(), field.value(), event, facts)) {
-      return false;
-    }
-  }
+  const auto note = [&](ondemand::raw_json_string key, ondemand::value value) {
+    return read_messages_member(key, value, event, facts);
+  };
+  if (!for_each_member(document, note)) return false;
   const bool told_as_error = name == "error" && event.type == "error" && event.error_object;
   if (event.type.empty()) event.type = name;
   const bool empty_start = event.block_type == "text" || event.block_type == "thinking";
