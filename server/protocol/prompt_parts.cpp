@@ -47,9 +47,9 @@ class Walk {
     if (api == Api::responses && name == "text") return schema_text(cursor);
   }
 
-  void text(JsonCursor& cursor) {
+  void text(JsonCursor& cursor, TextUse use = TextUse::text) {
     if (cursor.peek() == '"')
-      visitor_.text(cursor.string(), TextUse::text);
+      visitor_.text(cursor.string(), use);
     else
       cursor.value();
   }
@@ -204,18 +204,11 @@ class Walk {
     tool_words(cursor);
   }
 
-  void tool_text(JsonCursor& cursor) {
-    if (cursor.peek() == '"')
-      visitor_.text(cursor.string(), TextUse::tools);
-    else
-      cursor.value();
-  }
-
   // {"type": "function", "function": {...}} or the inside of it; a tool of the provider's own has no function.
   void tool_words(JsonCursor& cursor) {
     cursor.members([&](std::string_view key) {
       if (key == "function" || key == "custom") return tool_words(cursor);
-      if (key == "name" || key == "description") return tool_text(cursor);
+      if (key == "name" || key == "description") return text(cursor, TextUse::tools);
       if (key == "parameters" || key == "input_schema") return schema(cursor);
       cursor.value();
     });
@@ -224,7 +217,7 @@ class Walk {
   void schema(JsonCursor& cursor) {
     cursor.members([&](std::string_view key) {
       if (key == "properties" || key == "$defs" || key == "definitions") return property_list(cursor);
-      if (key == "description" || key == "title" || key == "type") return tool_text(cursor);
+      if (key == "description" || key == "title" || key == "type") return text(cursor, TextUse::tools);
       if (key == "items" || key == "additionalProperties") return schema(cursor);
       if (key == "anyOf" || key == "oneOf" || key == "allOf") return cursor.elements([&] { schema(cursor); });
       if (key == "enum") return enumeration(cursor);
@@ -245,7 +238,7 @@ class Walk {
     ++counts_.enums;
     cursor.elements([&] {
       ++counts_.enum_items;
-      tool_text(cursor);
+      text(cursor, TextUse::tools);
     });
   }
 
