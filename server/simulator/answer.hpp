@@ -82,6 +82,8 @@ std::unique_ptr<Answer> make_messages_answer(AnswerParts parts);
 
 // Chat's and completions' usage object.
 std::string usage_json(const Usage& usage, Dialect dialect);
+// Ends an event of theirs behind its choices, with the usage so far where it is asked for; `produced`: of every choice.
+void end_chunk(Events& events, const AnswerParts& parts, std::uint64_t produced, std::uint64_t tokens);
 
 // The answer to an embeddings request.
 std::string write_embeddings(const ModelRequest& request);

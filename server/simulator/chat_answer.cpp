@@ -43,7 +43,7 @@ class ChatAnswer final : public Answer {
         put(out, R"("content":")", token, R"(")");
       }
       put(out, R"(},"logprobs":null,"finish_reason":null}])");
-      end(events, 1);
+      end_chunk(events, parts_, produced_, 1);
     }
   }
 
@@ -51,7 +51,7 @@ class ChatAnswer final : public Answer {
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
       put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{},"logprobs":null,"finish_reason":")",
           finish_word(), R"("}])");
-      end(events, 0);
+      end_chunk(events, parts_, produced_, 0);
     }
     if (parts_.usage != RunningUsage::none) {
       put(events.text(), prefix_, R"(],"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect),
@@ -89,18 +89,7 @@ class ChatAnswer final : public Answer {
   void add_delta(Events& events, std::uint64_t choice, std::string_view delta, std::uint64_t tokens) {
     put(events.text(), prefix_, R"({"index":)", choice, R"(,"delta":{)", delta,
         R"(},"logprobs":null,"finish_reason":null}])");
-    end(events, tokens);
-  }
-
-  void end(Events& events, std::uint64_t tokens) {
-    std::string& out = events.text();
-    if (parts_.usage == RunningUsage::every_chunk) {
-      put(out, R"(,"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect));
-    } else if (parts_.usage == RunningUsage::null_until_end) {
-      out += R"(,"usage":null)";
-    }
-    out += "}\n\n";
-    events.end(tokens);
+    end_chunk(events, parts_, produced_, tokens);
   }
 
   std::string call_id(std::uint64_t choice) const { return join("call_", choice, parts_.id); }
@@ -137,6 +126,17 @@ std::string usage_json(const Usage& usage, Dialect dialect) {
         usage.input - usage.cached);
   }
   return out + "}";
+}
+
+void end_chunk(Events& events, const AnswerParts& parts, std::uint64_t produced, std::uint64_t tokens) {
+  std::string& out = events.text();
+  if (parts.usage == RunningUsage::every_chunk) {
+    put(out, R"(,"usage":)", usage_json(parts.output.usage(produced, parts.n), parts.dialect));
+  } else if (parts.usage == RunningUsage::null_until_end) {
+    out += R"(,"usage":null)";
+  }
+  out += "}\n\n";
+  events.end(tokens);
 }
 
 }  // namespace weir::simulator

@@ -21,7 +21,7 @@ class CompletionAnswer final : public Answer {
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
       put(events.text(), "data: ", begin_, R"({"text":")", parts_.output.token(index), R"(","index":)", choice,
           R"(,"logprobs":null,"finish_reason":null}])");
-      end(events, 1);
+      end_chunk(events, parts_, produced_, 1);
     }
   }
 
@@ -29,7 +29,7 @@ class CompletionAnswer final : public Answer {
     for (std::uint64_t choice = 0; choice < parts_.n; ++choice) {
       put(events.text(), "data: ", begin_, R"({"text":"","index":)", choice, R"(,"logprobs":null,"finish_reason":")",
           finish_word(), R"("}])");
-      end(events, 0);
+      end_chunk(events, parts_, produced_, 0);
     }
     if (parts_.usage != RunningUsage::none) {
       put(events.text(), "data: ", begin_, R"(],"usage":)",
@@ -55,17 +55,6 @@ class CompletionAnswer final : public Answer {
   }
 
  private:
-  void end(Events& events, std::uint64_t tokens) {
-    std::string& out = events.text();
-    if (parts_.usage == RunningUsage::every_chunk) {
-      put(out, R"(,"usage":)", usage_json(parts_.output.usage(produced_, parts_.n), parts_.dialect));
-    } else if (parts_.usage == RunningUsage::null_until_end) {
-      out += R"(,"usage":null)";
-    }
-    out += "}\n\n";
-    events.end(tokens);
-  }
-
   std::string_view finish_word() const { return parts_.output.finish() == Finish::length ? "length" : "stop"; }
 
   std::string begin_;  // of every object, up to its choices
