@@ -312,8 +312,8 @@ void Budget::assume_spent(Instant until, Instant now) {
   next_change_ = Instant::min();
 }
 
-void Budget::note_used_by_others(Meter meter, Tokens tokens, Instant now) {
-  if (index_of(meter) < windows && tokens > 0) window(meter).charge(tokens, now);
+void Budget::note_used_by_others(Meter meter, Tokens tokens, Tokens per_window, Instant now) {
+  if (index_of(meter) < windows && tokens > 0) window(meter).charge_evenly(tokens, per_window, now);
   next_change_ = Instant::min();
 }
 

@@ -108,7 +108,9 @@ class Budget {
   // A call of then did not count as a request after all.
   void uncount(Instant sent_at, Instant now);
   void assume_spent(Instant until, Instant now);
-  void note_used_by_others(Meter meter, Tokens tokens, Instant now);
+  // It comes back evenly, so much in each window, as from a bucket: when others used it is not known.
+  // REQUIRES: tokens <= per_window.
+  void note_used_by_others(Meter meter, Tokens tokens, Tokens per_window, Instant now);
 
   // Nothing is in flight or owed, and all windows are empty. Days are not looked at.
   bool idle() const;

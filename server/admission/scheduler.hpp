@@ -307,6 +307,7 @@ class Scheduler {
   void mark(Place& place);
   void mark_budgets_of(Call& call);
   void mark_with_accounts(Place& place);
+  static void believe_use(Budget& budget, const SaidOfMeter& said, Duration age, Instant now);
   Place& upstream_place(const Submission& submission, Scope scope);
   void expire_learned(Instant now);
   void change_limits(const std::function<void()>& change, Instant now);

@@ -39,15 +39,24 @@ void Scheduler::hear(Ticket ticket, Scope scope, const SaidOfMeter& said, Instan
     mark_with_accounts(at);
   }
   if (!said.used || !limits_.learn.enabled) return;
-  // What it showed was true when the call came there; since then some has left again.
-  const MeterView ours = at.budget.view(said.meter, now);
-  const Duration age = now - call.sent_at;
-  if (!ours.limit || age > at.budget.limits().window / 30) return;
-  const Tokens left =
-      static_cast<Tokens>(static_cast<double>(*ours.limit) * std::chrono::duration<double>(age).count() /
-                          std::chrono::duration<double>(at.budget.limits().window).count());
-  const Tokens beyond = *said.used - left - ours.used - ours.reserved;
-  if (beyond * 50 > *ours.limit) at.budget.note_used_by_others(said.meter, beyond, now);
+  // A model without a limit of its own here is limited by the account's.
+  Place& ledger = at.budget.limits().limit(said.meter) ? at : place(call.submission.account);
+  believe_use(ledger.budget, said, now - call.sent_at, now);
+}
+
+// Room that the upstream does not have is used by others. What it showed was true when the call came there; since then
+// some has come back.
+void Scheduler::believe_use(Budget& budget, const SaidOfMeter& said, Duration age, Instant now) {
+  budget.advance(now);
+  const Duration window = budget.limits().window;
+  const MeterView ours = budget.view(said.meter, now);
+  if (!ours.limit || age > window / 30) return;
+  const Tokens whole = said.limit.value_or(*ours.limit);
+  const Tokens back = static_cast<Tokens>(static_cast<double>(whole) * std::chrono::duration<double>(age).count() /
+                                          std::chrono::duration<double>(window).count());
+  const Tokens room = whole - *said.used + back;
+  const Tokens beyond = std::min(whole, *ours.limit - ours.used - ours.reserved - room);
+  if (beyond * 50 > *ours.limit) budget.note_used_by_others(said.meter, beyond, whole, now);
 }
 
 void Scheduler::turned_away(Ticket ticket, Scope scope, const Crowding& crowding, Instant now) {

@@ -215,6 +215,19 @@ void WindowMeter::charge(Tokens amount, Instant now) {
   book(now, amount);
 }
 
+// In few parts: the first are small, so that little is waited for shortly, the later ones a sixteenth of all before.
+void WindowMeter::charge_evenly(Tokens amount, Tokens per_window, Instant now) {
+  if (limit_.burst) spend_evenly(std::min(amount, *limit_.burst), now);
+  const Tokens least = std::max<Tokens>(1, per_window / 4096);
+  const std::chrono::duration<double> window = limit_.window;
+  for (Tokens back = 0; back < amount;) {
+    const Tokens part = std::min(amount - back, std::max(least, back / 16));
+    back += part;
+    const auto after = window * (static_cast<double>(back) / static_cast<double>(per_window));
+    book(sent_at(now + guard() + std::chrono::duration_cast<Duration>(after)), part);
+  }
+}
+
 void WindowMeter::correct(Instant sent_at, Tokens difference, Instant now) {
   if (difference < 0) {
     const Tokens unpaid = debts_.take_back(sent_at, -difference);

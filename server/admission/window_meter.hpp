@@ -59,6 +59,8 @@ class WindowMeter {
   void plan(const Outlook& outlook, Spread& spread) { horizon_->plan(outlook, spread); }
   void unplan(const Outlook& outlook, Spread& spread) { horizon_->unplan(outlook, spread); }
   void charge(Tokens amount, Instant now);  // always succeeds; may leave a debt
+  // What comes back evenly from now on, so much in each window. REQUIRES: 0 < amount <= per_window.
+  void charge_evenly(Tokens amount, Tokens per_window, Instant now);
   // A charge made at `sent_at` was another amount: in its own window, as far as it is still there. Less than the limit
   // and more is taken from what has yet to be paid first.
   void correct(Instant sent_at, Tokens difference, Instant now);

@@ -106,6 +106,55 @@ TEST_F(Learns, WhatOthersUsedOfTheAccountIsChargedHereToo) {
   EXPECT_EQ(desk.used(), 700);
 }
 
+// As a bucket's: 1,000 a minute are 10 in 600 ms.
+TEST_F(Learns, WhatOthersUsedComesBackEvenly) {
+  desk.submit("a", {.tokens = 10});
+  desk.pass();
+  SaidOfMeter said;
+  said.meter = Meter::tokens;
+  said.limit = 1'000;
+  said.used = 1'000;
+  hear("a", said);
+  EXPECT_EQ(desk.used(), 1'000);
+  desk.submit("b", {.tokens = 10});
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.pass_when_woken(), "b");
+  EXPECT_GE(desk.now, start + 600ms);
+  EXPECT_LT(desk.now, start + 700ms);
+  desk.submit("c", {.tokens = 500});
+  EXPECT_EQ(desk.pass_when_woken(), "c");
+  EXPECT_GE(desk.now, start + 30s);
+  EXPECT_LT(desk.now, start + 33s) << "a sixteenth late";
+}
+
+TEST_F(Learns, OfALargerAccountOnlyTheRoomThatIsMissingCounts) {
+  desk.submit("a", {.tokens = 100});
+  desk.pass();
+  SaidOfMeter said;
+  said.meter = Meter::tokens;
+  said.limit = 5'000;
+  said.used = 4'000;  // 1,000 are left, more than ours
+  hear("a", said);
+  EXPECT_EQ(desk.used(), 100);
+  said.used = 4'600;
+  hear("a", said);
+  EXPECT_EQ(desk.used(), 600) << "400 are left";
+  desk.submit("b", {.tokens = 500});
+  EXPECT_EQ(desk.pass_when_woken(), "b");
+  EXPECT_LT(desk.now, start + 2s) << "100 come back at 5,000 a minute";
+}
+
+TEST_F(Learns, WhatOthersUsedOfAModelWithoutALimitIsTheAccounts) {
+  desk.submit("a", {.model = "m", .tokens = 100});
+  desk.pass();
+  SaidOfMeter said;
+  said.meter = Meter::tokens;
+  said.limit = 1'000;
+  said.used = 700;
+  hear("a", said, Scope::model);
+  EXPECT_EQ(desk.used(), 700);
+}
+
 TEST_F(Learns, ACountThatIsOldIsNotBelieved) {
   desk.submit("a", {.tokens = 100});
   desk.pass();

@@ -118,6 +118,26 @@ TEST(LearnedBodies, CorrectTheBudgetThatTheyName) {
   EXPECT_TRUE(has(budgets, R"("tpm":{"limit":30000,"used":29)")) << "its figure of what is used: " << budgets;
 }
 
+// OpenAI's words on a bucket that others have emptied: what the call lacks is back in 120 ms, not in a minute.
+TEST(LearnedBodies, OfAnEmptyBucketHoldUpNobodyForAWholeWindow) {
+  for (const std::uint64_t rpm : {0, 500, 1'000}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request()
+        .send(
+            refusal("on requests per min (RPM): Limit 500, Used 500, Requested 1. Please try again in 120ms.",
+                    "retry-after-ms: 120\r\nx-ratelimit-limit-requests: 500\r\nx-ratelimit-remaining-requests: 0\r\n"))
+        .expect_request()
+        .send(good);
+    proxy::Settings settings = settings_at(upstream.port());
+    if (rpm > 0) settings.upstreams[0].limits.rpm = rpm;
+    settings.upstreams[0].error_rules = {rule(proxy::Cause::minute_budget, "rpm", "model", "rpm")};
+    TestProxy proxy(settings);
+    RawClient client(proxy.port());
+    client.send(post("/v1/chat/completions", ask, "x-weir-max-wait: 10\r\n"));
+    EXPECT_EQ(client.read_response().status(), 200) << rpm;
+  }
+}
+
 TEST(LearnedOutcomes, ARefusalForTheSlopeHalvesWhatGoesAtOnce) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(refusal("too steep")).expect_request().send(good);
