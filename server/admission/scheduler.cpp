@@ -44,7 +44,7 @@ BudgetId Scheduler::budget_like(std::string_view name, BudgetId like) {
   return made.id;
 }
 
-BudgetId Scheduler::budget_of_model(std::string_view name) {
+BudgetId Scheduler::budget_of_model(std::string_view name, BudgetId account) {
   const bool known = names_of(Scope::model).contains(name);
   if (!known && invented_ == models_max) {
     Place* const idlest = idlest_model();
@@ -55,6 +55,10 @@ BudgetId Scheduler::budget_of_model(std::string_view name) {
   if (!known && !model.invented) {
     model.invented = true;
     ++invented_;
+  }
+  if (model.invented && model.of_account == no_budget && account != no_budget) {
+    model.of_account = account;
+    model.budget.configure(limits_without_own(model), now_);
   }
   model.asked_for = ++asked_for_;
   return model.id;
@@ -85,6 +89,7 @@ void Scheduler::begin_anew(Place& model, std::string_view name) {
   names_of(Scope::model).erase(model.budget.limits().name);
   names_of(Scope::model).emplace(name, model.id);
   model.budget = Budget(std::move(limits));
+  model.of_account = no_budget;
   model.budget.advance(now_);
   model.parkings.clear();
   model.paused_until = model.served_at = model.turned_away_at = Instant::min();

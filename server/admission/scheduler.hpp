@@ -138,8 +138,8 @@ class Scheduler {
   // The budget of a model that a call names and nobody configured; no_budget: there are too many, and clients may
   // invent them. The one that was asked for longest ago makes room for another model, with all that was learned of it,
   // if it is idle and no call names it: an id is to be asked for at every submission, and good for as long as the call
-  // counts in a window.
-  BudgetId budget_of_model(std::string_view name);
+  // counts in a window. What is learned of it is held over the window of its account, and with its pacing.
+  BudgetId budget_of_model(std::string_view name, BudgetId account = no_budget);
   static constexpr std::size_t models_max = 256;
 
   std::variant<Ticket, Rejection> submit(Submission submission, Instant now);
@@ -228,7 +228,8 @@ class Scheduler {
   struct Place {
     Place(BudgetId i, BudgetLimits limits) : id(i), budget(std::move(limits)) {}
     BudgetId id;
-    BudgetId like = no_budget;  // made before it
+    BudgetId like = no_budget;        // made before it
+    BudgetId of_account = no_budget;  // of a model that only calls name
     Budget budget;
     std::deque<Parking> parkings;      // of a key, team or model, by account
     std::unique_ptr<FairQueue> queue;  // of an account

@@ -60,10 +60,17 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
   for (Place* account : accounts_) account->queue->each_lane([&](Lane& lane) { stand(lane); });
 }
 
-// Of a budget that no limits were given for by its name: those of the one it is like, else none.
+// Of a budget that no limits were given for by its name: those of the one it is like, else none, in the
+// shape of its account's.
 BudgetLimits Scheduler::limits_without_own(const Place& place) const {
   BudgetLimits limits;
   if (place.like != no_budget) limits = budgets_[place.like].budget.configured();
+  if (place.of_account != no_budget) {
+    const BudgetLimits& account = budgets_[place.of_account].budget.configured();
+    limits.window = account.window;
+    limits.guard = account.guard;
+    limits.pacing = account.pacing;
+  }
   limits.scope = place.budget.limits().scope;
   limits.name = place.budget.limits().name;
   return limits;

@@ -90,7 +90,8 @@ BudgetIds budget_ids(const BudgetNames& names, Scheduler& scheduler) {
   ids.team = named(Scope::team, names.team, {});
   ids.account = named(Scope::account, names.account, names.account_like);
   const bool learns_only = !names.model.empty() && !names.model_configured;
-  ids.model = learns_only ? scheduler.budget_of_model(names.model) : named(Scope::model, names.model, names.model_like);
+  ids.model = learns_only ? scheduler.budget_of_model(names.model, ids.account)
+                          : named(Scope::model, names.model, names.model_like);
   return ids;
 }
 

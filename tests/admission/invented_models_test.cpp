@@ -106,6 +106,27 @@ TEST_F(InventedModels, WhatIsConfiguredStaysAndTakesNoPlace) {
   EXPECT_EQ(ask(name(0)), ids[0]);
 }
 
+TEST(InventedModel, HasTheWindowGuardAndPacingOfItsAccount) {
+  const auto shaped = [](Duration window) {
+    BudgetLimits made = account({});
+    made.window = window;
+    made.guard = 10ms;
+    made.pacing = 1s;
+    return made;
+  };
+  Desk desk(all_of({shaped(10s)}));
+  const BudgetId whole = desk.scheduler.budget(Scope::account, "up");
+  const BudgetId model = desk.scheduler.budget_of_model("up/m", whole);
+  const BudgetLimits& held = desk.scheduler.limits_of(model);
+  EXPECT_EQ(held.window, 10s);
+  EXPECT_EQ(held.guard, 10ms);
+  EXPECT_EQ(held.pacing, 1s);
+  EXPECT_EQ(held.scope, Scope::model);
+  EXPECT_EQ(held.name, "up/m");
+  desk.reconfigure(all_of({shaped(20s)}));
+  EXPECT_EQ(desk.scheduler.limits_of(model).window, 20s);
+}
+
 TEST_F(InventedModels, AreInventedAfterARestartToo) {
   for (std::size_t i = 0; i < 3; ++i) pass(name(i));
   Desk after(all_of({account({})}), desk.now);
