@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/budgets.hpp"
-
 namespace weir::proxy {
 namespace {
 
@@ -84,10 +82,9 @@ std::optional<AccountHealth::State> AccountHealth::state(std::string_view upstre
   return found->second;
 }
 
-std::vector<std::string> AccountHealth::troubled_callers(const std::string& upstream, std::size_t at_most) const {
+std::vector<std::string> AccountHealth::troubled_below(std::string_view prefix, std::size_t at_most) const {
   std::vector<std::string> names;
   if (troubled_.load(std::memory_order_relaxed) == 0) return names;
-  const std::string prefix = callers_account(upstream, "");
   const std::lock_guard lock(mutex_);
   for (auto each = states_.lower_bound(prefix); each != states_.end() && each->first.starts_with(prefix); ++each) {
     if (names.size() == at_most) break;

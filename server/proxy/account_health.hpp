@@ -56,8 +56,9 @@ class AccountHealth {
   net::Instant note_no_money(const std::string& upstream, const Symptom& symptom, net::Instant now);
 
   std::optional<State> state(std::string_view upstream) const;
-  // The accounts in trouble that callers brought to this upstream: the first `at_most` by name.
-  std::vector<std::string> troubled_callers(const std::string& upstream, std::size_t at_most) const;
+  // Those in trouble whose names begin so, as a model's share of an account (`upstream/`) and an account that a caller
+  // brought (`upstream@`): the first `at_most` by name.
+  std::vector<std::string> troubled_below(std::string_view prefix, std::size_t at_most) const;
 
   // Callers can bring any number of accounts; of those beyond this many the one whose trouble is oldest is forgotten.
   static constexpr std::size_t troubled_max = 1'000;

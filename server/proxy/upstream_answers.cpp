@@ -1,7 +1,7 @@
 #include "proxy/upstream_answers.hpp"
 
 #include "protocol/error_body.hpp"
-#include "proxy/batch_service.hpp"
+#include "proxy/budgets.hpp"
 #include "proxy/cause.hpp"
 #include "proxy/why.hpp"
 
@@ -10,7 +10,7 @@ namespace {
 
 using protocol::json_quote;
 
-constexpr std::size_t shown_callers_max = 100;
+constexpr std::size_t shown_troubled_max = 100;
 
 std::string said_last(const Symptom& last) {
   std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
@@ -78,11 +78,10 @@ std::string upstreams_json(const Settings& settings, const AccountHealth& health
   for (const Upstream& upstream : settings.upstreams) {
     append_account(out, upstream.name, upstream, health.state(upstream.name), now,
                    learned_json(learned, upstream.name, now));
-    const std::string batch = batch_budget_name(upstream.name);
-    if (health.state(batch)) append_account(out, batch, upstream, health.state(batch), now);
-    for (const std::string& name : {upstream.name, batch}) {
-      for (const std::string& account : health.troubled_callers(name, shown_callers_max)) {
-        append_account(out, account, upstream, health.state(account), now);
+    // Its parts by model, and the accounts that callers brought.
+    for (const std::string& prefix : {upstream.name + '/', callers_account(upstream.name, "")}) {
+      for (const std::string& name : health.troubled_below(prefix, shown_troubled_max)) {
+        append_account(out, name, upstream, health.state(name), now);
       }
     }
   }

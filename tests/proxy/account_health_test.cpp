@@ -78,14 +78,15 @@ TEST(AccountHealth, WithoutMoneyItRestsForAMinuteAndKnowsWhatWasSaid) {
   EXPECT_EQ(state->last_at, start);
 }
 
-TEST(AccountHealth, ListsTheTroubledAccountsThatCallersBrought) {
+TEST(AccountHealth, ListsTheTroubledByTheBeginningOfTheirNames) {
   AccountHealth health;
-  for (const char* name : {"up@key-2", "up@key-1", "up", "up2@key-3", "up-@key-4"})
+  for (const char* name : {"up@key-2", "up@key-1", "up", "up2@key-3", "up-@key-4", "up/m"})
     health.note_refusal(name, symptom, start);
-  EXPECT_EQ(health.troubled_callers("up", 10), (std::vector<std::string>{"up@key-1", "up@key-2"}));
-  EXPECT_EQ(health.troubled_callers("up", 1), std::vector<std::string>{"up@key-1"});
+  EXPECT_EQ(health.troubled_below("up@", 10), (std::vector<std::string>{"up@key-1", "up@key-2"}));
+  EXPECT_EQ(health.troubled_below("up@", 1), std::vector<std::string>{"up@key-1"});
+  EXPECT_EQ(health.troubled_below("up/", 10), std::vector<std::string>{"up/m"});
   health.note_success("up@key-1");
-  EXPECT_EQ(health.troubled_callers("up", 10), std::vector<std::string>{"up@key-2"});
+  EXPECT_EQ(health.troubled_below("up@", 10), std::vector<std::string>{"up@key-2"});
 }
 
 TEST(AccountHealth, ForgetsTheOldestTroubleWhenCallersInventAccounts) {

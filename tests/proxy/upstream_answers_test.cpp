@@ -78,5 +78,22 @@ TEST(UpstreamList, NamesTheAccountsThatCallersBroughtWhileTheyAreInTrouble) {
             R"("rests_for_ms":2000}]})");
 }
 
+TEST(UpstreamList, NamesTheModelsOfAnAccountThatHaveNothingLeft) {
+  Settings settings;
+  settings.upstreams.resize(1);
+  settings.upstreams[0].name = "one";
+  AccountHealth health;
+  health.note_no_money("one/m", {Cause::quota, 429, "", "", ""}, now);
+  health.note_no_money("one/batch", {Cause::quota, 429, "", "", ""}, now);
+  health.note_no_money("one2/m", {Cause::quota, 429, "", "", ""}, now);
+  const std::string list = upstreams_json(settings, health, now);
+  EXPECT_NE(list.find(R"("state_words":"one is ready.")"), std::string::npos) << list;
+  EXPECT_NE(list.find(R"("state_words":"one/m has no money or quota left (status 429); it is left alone for 60 s.")"),
+            std::string::npos)
+      << list;
+  EXPECT_NE(list.find(R"("name":"one/batch")"), std::string::npos) << list;
+  EXPECT_EQ(list.find("one2"), std::string::npos) << list;
+}
+
 }  // namespace
 }  // namespace weir::proxy
