@@ -134,19 +134,20 @@ std::optional<std::uint64_t> parse_count(std::string_view value) {
 
 enum class Quantity { limit, remaining, reset };
 
+constexpr std::chrono::seconds second{1};
+
 struct Name {
   std::string_view name;
   MeterReading RateLimitHeaders::* meter;
   Quantity quantity;
-  bool plain = false;  // names no window: a minute's, unless the header stands beside those of Together
+  std::chrono::seconds window{0};
+  bool plain = false;  // Moonshot's and Together's: of a second where it stands beside Together's other family
 };
 
-// Together's family, beside its plain x-ratelimit-*: some say that both are per second. A limit of a second taken for
-// one of a minute would hold back nearly everything, so that neither is read.
 constexpr std::string_view of_together = "x-tokenlimit-";
 
-// Where two names of one dialect fill the same field, the first in this table wins.
-constexpr std::array<Name, 38> names{{
+// Where two names fill the same field, the first in this table wins.
+constexpr auto names = std::to_array<Name>({
     {"x-ratelimit-limit-requests", &RateLimitHeaders::requests, Quantity::limit},
     {"x-ratelimit-remaining-requests", &RateLimitHeaders::requests, Quantity::remaining},
     {"x-ratelimit-reset-requests", &RateLimitHeaders::requests, Quantity::reset},
@@ -179,13 +180,37 @@ constexpr std::array<Name, 38> names{{
     {"ratelimitbysize-reset", &RateLimitHeaders::tokens, Quantity::reset},
     {"x-ratelimitbysize-limit-minute", &RateLimitHeaders::tokens, Quantity::limit},
     {"x-ratelimitbysize-remaining-minute", &RateLimitHeaders::tokens, Quantity::remaining},
-    {"x-ratelimit-limit", &RateLimitHeaders::requests, Quantity::limit, true},  // Moonshot
-    {"x-ratelimit-remaining", &RateLimitHeaders::requests, Quantity::remaining, true},
-    {"x-ratelimit-reset", &RateLimitHeaders::requests, Quantity::reset, true},
+    {"x-ratelimit-limit-req-minute", &RateLimitHeaders::requests, Quantity::limit},  // Mistral, newer
+    {"x-ratelimit-remaining-req-minute", &RateLimitHeaders::requests, Quantity::remaining},
+    {"x-ratelimit-limit-tokens-minute", &RateLimitHeaders::tokens, Quantity::limit},  // Mistral, Cerebras
+    {"x-ratelimit-remaining-tokens-minute", &RateLimitHeaders::tokens, Quantity::remaining},
+    {"x-ratelimit-reset-tokens-minute", &RateLimitHeaders::tokens, Quantity::reset},
+    {"x-ratelimitbysize-remaining-month", &RateLimitHeaders::tokens_of_month, Quantity::remaining},
+    {"x-ratelimit-remaining-tokens-month", &RateLimitHeaders::tokens_of_month, Quantity::remaining},
+    // Fireworks
+    {"x-ratelimit-limit-tokens-prompt", &RateLimitHeaders::input_tokens, Quantity::limit, second},
+    {"x-ratelimit-remaining-tokens-prompt", &RateLimitHeaders::input_tokens, Quantity::remaining, second},
+    {"x-ratelimit-limit-tokens-cache-adjusted-prompt", &RateLimitHeaders::uncached_input_tokens, Quantity::limit,
+     second},
+    {"x-ratelimit-remaining-tokens-cache-adjusted-prompt", &RateLimitHeaders::uncached_input_tokens,
+     Quantity::remaining, second},
+    {"x-ratelimit-limit-tokens-generated", &RateLimitHeaders::output_tokens, Quantity::limit, second},
+    {"x-ratelimit-remaining-tokens-generated", &RateLimitHeaders::output_tokens, Quantity::remaining, second},
+    // Together: what holds at present goes before what holds always
+    {"x-ratelimit-limit-dynamic", &RateLimitHeaders::requests, Quantity::limit, second},
+    {"x-ratelimit-remaining-dynamic", &RateLimitHeaders::requests, Quantity::remaining, second},
+    {"x-tokenlimit-limit-dynamic", &RateLimitHeaders::tokens, Quantity::limit, second},
+    {"x-tokenlimit-remaining-dynamic", &RateLimitHeaders::tokens, Quantity::remaining, second},
+    {"x-tokenlimit-limit", &RateLimitHeaders::tokens, Quantity::limit, second},
+    {"x-tokenlimit-remaining", &RateLimitHeaders::tokens, Quantity::remaining, second},
+    {"x-tokenlimit-reset", &RateLimitHeaders::tokens, Quantity::reset, second},
+    {"x-ratelimit-limit", &RateLimitHeaders::requests, Quantity::limit, {}, true},  // Moonshot, Together
+    {"x-ratelimit-remaining", &RateLimitHeaders::requests, Quantity::remaining, {}, true},
+    {"x-ratelimit-reset", &RateLimitHeaders::requests, Quantity::reset, {}, true},
     {"x-ratelimit-limit-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::limit},  // some OpenAI accounts
     {"x-ratelimit-remaining-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::remaining},
     {"x-ratelimit-reset-tokens_usage_based", &RateLimitHeaders::tokens, Quantity::reset},
-}};
+});
 
 // The first value of a header, any case; nullopt: not there.
 std::optional<std::string_view> find(std::span<const HeaderField> headers, std::string_view lower_case_name) {
@@ -255,6 +280,12 @@ std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
   return {};
 }
 
+std::vector<std::string_view> meter_header_names() {
+  std::vector<std::string_view> all;
+  for (const Name& each : names) all.push_back(each.name);
+  return all;
+}
+
 bool tells_of_a_meter(std::string_view name) {
   constexpr std::array<std::string_view, 4> families{"x-ratelimit", "anthropic-ratelimit-", "ratelimitbysize-",
                                                      of_together};
@@ -277,12 +308,17 @@ RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, 
     if (same_word(*value, "true")) result.should_retry = true;
     if (same_word(*value, "false")) result.should_retry = false;
   }
-  const bool windows_unknown = std::any_of(headers.begin(), headers.end(), [](const HeaderField& field) {
+  const bool together = std::any_of(headers.begin(), headers.end(), [](const HeaderField& field) {
     return same_word(field.first.substr(0, of_together.size()), of_together);
   });
   for (const Name& name : names) {
-    if (name.plain && windows_unknown) continue;
-    if (const auto value = find(headers, name.name)) read(name, *value, now, result.*name.meter);
+    const auto value = find(headers, name.name);
+    if (!value) continue;
+    MeterReading& meter = result.*name.meter;
+    const std::chrono::seconds window = name.plain && together ? second : name.window;
+    if (meter.any() && meter.window != window) continue;
+    meter.window = window;
+    read(name, *value, now, meter);
   }
   return result;
 }

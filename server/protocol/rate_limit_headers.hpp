@@ -1,6 +1,6 @@
 // What a provider's response headers say about its limits: retry-after and the x-ratelimit-* families of OpenAI, Azure,
-// Groq, Mistral and Moonshot, and anthropic-ratelimit-*. Text in, numbers out; the wall clock comes in as an argument.
-// Malformed values are as if absent: a header must never make a request fail.
+// Groq, Mistral, Moonshot, Together and Fireworks, and anthropic-ratelimit-*. Text in, numbers out; the wall clock
+// comes in as an argument. Malformed values are as if absent: a header must never make a request fail.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,7 @@ struct MeterReading {
   std::optional<std::uint64_t> limit;
   std::optional<std::uint64_t> remaining;
   std::optional<std::chrono::milliseconds> reset;  // until the meter is full again; no hint when to come back
+  std::chrono::seconds window{0};                  // of limit and remaining; 0: the headers do not name it
 
   bool any() const { return limit || remaining || reset; }
 };
@@ -38,7 +39,9 @@ struct RateLimitHeaders {
   MeterReading tokens;
   MeterReading input_tokens;
   MeterReading output_tokens;
-  MeterReading project_tokens;  // OpenAI: a bucket of its own beside `tokens`
+  MeterReading project_tokens;         // OpenAI: a bucket of its own beside `tokens`
+  MeterReading uncached_input_tokens;  // Fireworks: what was not read from its cache, beside `input_tokens`
+  MeterReading tokens_of_month;        // Mistral; what remains
 };
 
 RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, WallTime now);
@@ -47,6 +50,8 @@ inline RateLimitHeaders parse_rate_limit_headers(const HeaderFields& headers, Wa
 }
 // Whether a header of this name says something of a meter: a quick look, so that the others need not be parsed.
 bool tells_of_a_meter(std::string_view name);
+// All that are read of meters, for the reference.
+std::vector<std::string_view> meter_header_names();
 
 // `120`, `1.5`, or an HTTP date in any of its three forms. The past is zero, the far future hint_max.
 std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view value, WallTime now);

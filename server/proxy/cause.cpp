@@ -62,6 +62,10 @@ Diagnosis diagnose(int status, const net::MessageHead& head, const protocol::Ups
   if (!diagnosis.hint) diagnosis.hint = headers.next_window;
   if (!diagnosis.hint && !error.retry_delay.empty()) diagnosis.hint = protocol::parse_duration(error.retry_delay);
   if (!diagnosis.hint) diagnosis.hint = protocol::wait_in_words(message);
+  // Mistral: no minute brings back what is left of the month. It counts by model.
+  if (diagnosis.cause == Cause::minute_budget && headers.tokens_of_month.remaining == 0u) {
+    diagnosis = Diagnosis{.cause = Cause::quota, .of_model = true, .meter = {}, .hint = {}};
+  }
   // An upstream that says itself that coming back is pointless is believed.
   if (headers.should_retry == false && diagnosis.cause != Cause::quota) diagnosis.cause = Cause::caller;
   return diagnosis;

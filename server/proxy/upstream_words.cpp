@@ -21,26 +21,36 @@ using std::chrono::milliseconds;
 
 // More fields of one head are not looked at.
 constexpr std::size_t fields_max = 24;
-// A meter that is full again within the window is one of that window: Groq's requests are those of a day.
 constexpr milliseconds rounding{1000};
+
+constexpr std::uint64_t figure_max = 1'000'000'000'000;
 
 // This instance's part of a figure.
 Tokens part_of(std::uint64_t figure, const Upstream& upstream) {
-  return static_cast<Tokens>(shared_part(std::min<std::uint64_t>(figure, 1'000'000'000'000), upstream.share));
+  return static_cast<Tokens>(shared_part(std::min(figure, figure_max), upstream.share));
 }
 
 class Said {
  public:
   explicit Said(const Upstream& upstream) : upstream_(upstream) {}
 
-  void add(Meter meter, const MeterReading& reading) {
+  // A limit of a shorter window comes to so much more in ours. What was used of it is used of ours, and not more.
+  void add(Meter meter, const MeterReading& reading, Duration window) {
     std::optional<std::uint64_t> used;
     if (reading.limit && reading.remaining) used = *reading.limit - std::min(*reading.limit, *reading.remaining);
-    add(meter, Source::header, reading.limit, used);
+    const auto times = static_cast<std::uint64_t>(upstream_.limits.window / window);
+    const auto limit = reading.limit ? std::optional(std::min(*reading.limit, figure_max) * times) : std::nullopt;
+    add(meter, Source::header, limit, used);
   }
   void add(Meter meter, Source source, std::optional<std::uint64_t> limit, std::optional<std::uint64_t> used) {
-    if (!limit || count_ == said_.size()) return;
-    SaidOfMeter& made = said_[count_++];
+    if (!limit || *limit == 0) return;
+    const auto end = said_.begin() + static_cast<std::ptrdiff_t>(count_);
+    const auto same = std::find_if(said_.begin(), end, [&](const SaidOfMeter& each) { return each.meter == meter; });
+    // Of two for one meter (OpenAI: of all its tokens, and of the project's) the tighter holds.
+    if (same == said_.end() || (same != end && *same->limit <= part_of(*limit, upstream_))) return;
+    if (same == end) ++count_;
+    SaidOfMeter& made = *same;
+    made = {};
     made.meter = meter;
     made.source = source;
     made.limit = part_of(*limit, upstream_);
@@ -71,10 +81,17 @@ bool tells_of_meters(const net::MessageHead& head) {
                      [](const net::Field& field) { return protocol::tells_of_a_meter(field.name); });
 }
 
-// Whether a meter is one of the window: what is full again only later is one of a day.
-enum class Span { window, day };
+// The window of a reading: the one it names, else the account's, if it is full again within it. Otherwise the next
+// longer: Groq's requests are those of a day, and of Together's some copies of its pages name a minute.
+Duration window_of(const MeterReading& reading, const Upstream& upstream) {
+  Duration window = reading.window.count() > 0 ? Duration(reading.window) : upstream.limits.window;
+  for (const Duration longer : {upstream.limits.window, Duration(std::chrono::hours(24))}) {
+    if (reading.reset && *reading.reset > window + rounding) window = longer;
+  }
+  return window;
+}
 
-// Calls each(meter, reading, span) for the meters that a head tells of, as far as it is believed.
+// Calls each(meter, reading, window) for the meters that a head tells of, as far as it is believed.
 template <typename Each>
 void each_reading(const Upstream& upstream, const net::MessageHead& head, Each each) {
   std::array<protocol::HeaderField, fields_max> fields;
@@ -87,11 +104,12 @@ void each_reading(const Upstream& upstream, const net::MessageHead& head, Each e
   const auto read =
       protocol::parse_rate_limit_headers(std::span<const protocol::HeaderField>(fields.data(), count), now);
   const auto tell = [&](Meter meter, const MeterReading& reading) {
-    const bool of_a_day = reading.reset && *reading.reset > upstream.limits.window + rounding;
-    if (reading.any()) each(meter, reading, of_a_day ? Span::day : Span::window);
+    if (reading.any()) each(meter, reading, window_of(reading, upstream));
   };
   if (upstream.limit_headers == LimitHeaders::all) tell(Meter::requests, read.requests);
-  tell(Meter::input, read.input_tokens);
+  // Fireworks limits all input, and tighter what was not in its cache: whichever our meter counts.
+  const bool uncached = upstream.charge.cached_input_free && read.uncached_input_tokens.any();
+  tell(Meter::input, uncached ? read.uncached_input_tokens : read.input_tokens);
   tell(Meter::output, read.output_tokens);
   // Beside those two Anthropic's plain one shows the tighter of them.
   if (!read.input_tokens.any() && !read.output_tokens.any()) tell(Meter::tokens, read.tokens);
@@ -103,8 +121,8 @@ void each_reading(const Upstream& upstream, const net::MessageHead& head, Each e
 void hear_head(Turn& turn, const Upstream& upstream, const net::MessageHead& head) {
   if (upstream.limit_headers == LimitHeaders::none) return;
   Said said(upstream);
-  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Span span) {
-    if (span == Span::window) said.add(meter, reading);
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Duration window) {
+    if (window <= upstream.limits.window) said.add(meter, reading, window);
   });
   if (!said.all().empty()) turn.hear(true, said.all());  // they count per model
 }
@@ -113,14 +131,13 @@ std::optional<milliseconds> wait_for_room(const Upstream& upstream, const net::M
                                           std::uint64_t tokens) {
   if (upstream.limit_headers == LimitHeaders::none) return std::nullopt;
   std::optional<milliseconds> wait;
-  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Span span) {
+  each_reading(upstream, head, [&](Meter meter, const MeterReading& reading, Duration window) {
     if (!reading.limit || *reading.limit == 0 || !reading.remaining) return;
     const std::uint64_t needed = std::min(meter == Meter::requests ? 1 : tokens, *reading.limit);
     if (*reading.remaining >= needed) return;
     const double part = static_cast<double>(needed - *reading.remaining) / static_cast<double>(*reading.limit);
-    const Duration length = span == Span::day ? Duration(std::chrono::hours(24)) : upstream.limits.window;
-    auto lacks = std::chrono::ceil<milliseconds>(std::chrono::duration<double, std::milli>(length) * part);
-    if (span == Span::day) lacks = std::min(lacks, *reading.reset);
+    auto lacks = std::chrono::ceil<milliseconds>(std::chrono::duration<double, std::milli>(window) * part);
+    if (window > upstream.limits.window && reading.reset) lacks = std::min(lacks, *reading.reset);
     wait = std::max(wait.value_or(milliseconds(0)), lacks);
   });
   return wait;

@@ -12,6 +12,7 @@
 #include "app/config.hpp"
 #include "app/shipped_providers.hpp"
 #include "app/units.hpp"
+#include "protocol/rate_limit_headers.hpp"
 #include "proxy/cause.hpp"
 
 namespace weir::app {
@@ -87,6 +88,33 @@ TEST(ReliabilityReference, NamesEveryClock) {
     expected.push_back(row + " |");
   }
   EXPECT_EQ(table_below("## Clocks"), expected);
+}
+
+// `a-{b,c}` as a-b and a-c.
+void unfold(const std::string& pattern, Lines& into) {
+  const auto open = pattern.find('{');
+  if (open == std::string::npos) return into.push_back(pattern);
+  const auto close = pattern.find('}', open);
+  std::istringstream words(pattern.substr(open + 1, close - open - 1));
+  for (std::string word; std::getline(words, word, ',');)
+    unfold(pattern.substr(0, open) + word + pattern.substr(close + 1), into);
+}
+
+TEST(ReliabilityReference, NamesEveryHeaderOfLimitsThatIsRead) {
+  Lines named;
+  for (const std::string& row : table_below("## Headers of limits")) {
+    const std::string cell = row.substr(0, row.find('|', 1));
+    for (std::size_t at = cell.find('`'); at != std::string::npos; at = cell.find('`', at + 1)) {
+      const std::size_t end = cell.find('`', at + 1);
+      unfold(cell.substr(at + 1, end - at - 1), named);
+      at = end;
+    }
+  }
+  const auto read = protocol::meter_header_names();
+  Lines expected(read.begin(), read.end());
+  std::sort(named.begin(), named.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(named, expected);
 }
 
 TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {

@@ -152,12 +152,68 @@ TEST(RateLimitHeaders, OfAzureAreUnknownWhereItSaysMinusOne) {
   EXPECT_EQ(read.retry_after, 3s) << "a malformed header is as if absent";
 }
 
-TEST(RateLimitHeaders, OfTogetherMayBeThoseOfASecondAndAreNotRead) {
-  const RateLimitHeaders read = parse_rate_limit_headers(
-      {{"x-ratelimit-limit", "10"}, {"x-ratelimit-remaining", "9"}, {"X-TokenLimit-Limit", "2000"}}, now);
-  EXPECT_FALSE(read.requests.any());
+TEST(RateLimitHeaders, OfTogetherAreThoseOfASecond) {
+  const RateLimitHeaders read = parse_rate_limit_headers({{"x-ratelimit-limit", "10"},
+                                                          {"x-ratelimit-remaining", "9"},
+                                                          {"x-ratelimit-reset", "1"},
+                                                          {"X-TokenLimit-Limit", "3000"},
+                                                          {"x-tokenlimit-remaining", "2500"}},
+                                                         now);
+  EXPECT_EQ(read.requests.limit, 10u);
+  EXPECT_EQ(read.requests.remaining, 9u);
+  EXPECT_EQ(read.requests.reset, 1s);
+  EXPECT_EQ(read.requests.window, 1s);
+  EXPECT_EQ(read.tokens.limit, 3000u);
+  EXPECT_EQ(read.tokens.remaining, 2500u);
+  EXPECT_EQ(read.tokens.window, 1s);
+}
+
+TEST(RateLimitHeaders, OfTogetherThatHoldAtPresentGoFirst) {
+  const RateLimitHeaders read = parse_rate_limit_headers({{"x-ratelimit-limit", "10"},
+                                                          {"x-ratelimit-limit-dynamic", "4"},
+                                                          {"x-ratelimit-remaining-dynamic", "3"},
+                                                          {"x-tokenlimit-limit", "3000"},
+                                                          {"x-tokenlimit-limit-dynamic", "2000"},
+                                                          {"x-tokenlimit-remaining-dynamic", "0"}},
+                                                         now);
+  EXPECT_EQ(read.requests.limit, 4u);
+  EXPECT_EQ(read.requests.remaining, 3u);
+  EXPECT_EQ(read.tokens.limit, 2000u);
+  EXPECT_EQ(read.tokens.remaining, 0u);
+}
+
+TEST(RateLimitHeaders, OfFireworksAreThoseOfASecondAndCountInputTwice) {
+  const RateLimitHeaders read = parse_rate_limit_headers({{"X-Ratelimit-Limit-Tokens-Prompt", "60000"},
+                                                          {"x-ratelimit-remaining-tokens-prompt", "59000"},
+                                                          {"x-ratelimit-limit-tokens-cache-adjusted-prompt", "15000"},
+                                                          {"x-ratelimit-remaining-tokens-cache-adjusted-prompt", "0"},
+                                                          {"x-ratelimit-limit-tokens-generated", "600"},
+                                                          {"x-ratelimit-remaining-tokens-generated", "599"},
+                                                          {"x-ratelimit-over-limit", "no"},
+                                                          {"fireworks-prompt-tokens", "1000"}},
+                                                         now);
+  EXPECT_EQ(read.input_tokens.limit, 60000u);
+  EXPECT_EQ(read.input_tokens.remaining, 59000u);
+  EXPECT_EQ(read.input_tokens.window, 1s);
+  EXPECT_EQ(read.uncached_input_tokens.limit, 15000u);
+  EXPECT_EQ(read.uncached_input_tokens.remaining, 0u);
+  EXPECT_EQ(read.uncached_input_tokens.window, 1s);
+  EXPECT_EQ(read.output_tokens.limit, 600u);
+  EXPECT_EQ(read.output_tokens.remaining, 599u);
+  EXPECT_EQ(read.output_tokens.window, 1s);
   EXPECT_FALSE(read.tokens.any());
-  EXPECT_TRUE(tells_of_a_meter("x-tokenlimit-remaining"));
+  EXPECT_FALSE(read.requests.any());
+}
+
+TEST(RateLimitHeaders, OfTwoWindowsAreNotMixed) {
+  const RateLimitHeaders read = parse_rate_limit_headers({{"x-ratelimit-limit-tokens", "60000"},
+                                                          {"x-ratelimit-remaining-tokens", "none"},
+                                                          {"x-tokenlimit-limit", "3000"},
+                                                          {"x-tokenlimit-remaining", "0"}},
+                                                         now);
+  EXPECT_EQ(read.tokens.limit, 60000u);
+  EXPECT_EQ(read.tokens.remaining, std::nullopt);
+  EXPECT_EQ(read.tokens.window, 0s);
 }
 
 TEST(RateLimitHeaders, OfMistralAndMoonshot) {
@@ -169,10 +225,23 @@ TEST(RateLimitHeaders, OfMistralAndMoonshot) {
   EXPECT_EQ(mistral.tokens.limit, 500000u);
   EXPECT_EQ(mistral.tokens.remaining, 499000u);
   EXPECT_EQ(mistral.tokens.reset, 31s);
+  const RateLimitHeaders newer = parse_rate_limit_headers({{"x-ratelimit-limit-req-minute", "50"},
+                                                           {"x-ratelimit-remaining-req-minute", "49"},
+                                                           {"x-ratelimit-limit-tokens-minute", "50000"},
+                                                           {"x-ratelimit-remaining-tokens-minute", "47300"},
+                                                           {"x-ratelimit-remaining-tokens-month", "12"}},
+                                                          now);
+  EXPECT_EQ(newer.requests.limit, 50u);
+  EXPECT_EQ(newer.requests.remaining, 49u);
+  EXPECT_EQ(newer.tokens.limit, 50000u);
+  EXPECT_EQ(newer.tokens.remaining, 47300u);
+  EXPECT_EQ(newer.tokens_of_month.remaining, 12u);
+  EXPECT_EQ(parse_rate_limit_headers({{"x-ratelimitbysize-remaining-month", "0"}}, now).tokens_of_month.remaining, 0u);
   const RateLimitHeaders moonshot =
       parse_rate_limit_headers({{"X-RateLimit-Limit", "3"}, {"X-RateLimit-Remaining", "2"}}, now);
   EXPECT_EQ(moonshot.requests.limit, 3u);
   EXPECT_EQ(moonshot.requests.remaining, 2u);
+  EXPECT_EQ(moonshot.requests.window, 0s);
 }
 
 TEST(RateLimitHeaders, OfNobodyAreNothing) {
@@ -183,9 +252,26 @@ TEST(RateLimitHeaders, OfNobodyAreNothing) {
   EXPECT_EQ(read.retry_after, std::nullopt);
 }
 
+// Every name that is read, with every value that is no count and no time.
+TEST(RateLimitHeaders, OfAnyNameAreAsIfAbsentWhereMalformed) {
+  const auto any = [](const RateLimitHeaders& read) {
+    return read.requests.any() || read.tokens.any() || read.input_tokens.any() || read.output_tokens.any() ||
+           read.project_tokens.any() || read.uncached_input_tokens.any() || read.tokens_of_month.any();
+  };
+  for (const std::string_view name : meter_header_names()) {
+    EXPECT_TRUE(tells_of_a_meter(name)) << name;
+    EXPECT_TRUE(any(parse_rate_limit_headers({{name, "7"}}, now))) << name;
+    const bool reset = name.find("reset") != std::string_view::npos;
+    for (const char* value : {"", " ", "many", "1,000", "0x10", "1e3", "nan", "inf", "7 7", "\xff"})
+      EXPECT_FALSE(any(parse_rate_limit_headers({{name, value}}, now))) << name << ": " << value;
+    for (const char* value : {"-1", "1000000000000000000", "99999999999999999999999999"})
+      EXPECT_EQ(any(parse_rate_limit_headers({{name, value}}, now)), reset) << name << ": " << value;
+  }
+}
+
 TEST(RateLimitHeaders, AreKnownByTheBeginningOfTheirNames) {
   for (const char* name : {"x-ratelimit-limit-tokens", "X-RateLimit-Limit", "anthropic-ratelimit-requests-limit",
-                           "ratelimitbysize-limit", "x-ratelimitbysize-limit-minute"})
+                           "ratelimitbysize-limit", "x-ratelimitbysize-limit-minute", "X-TokenLimit-Remaining"})
     EXPECT_TRUE(tells_of_a_meter(name)) << name;
   for (const char* name : {"x-request-id", "x-ratelimi", "x-ratelimit", "retry-after", "anthropic-organization-id", ""})
     EXPECT_FALSE(tells_of_a_meter(name)) << name;

@@ -75,6 +75,18 @@ TEST(LearnedHeaders, TightenALimitThatIsConfiguredTooLarge) {
   EXPECT_TRUE(has(seen(proxy, "/weir/budgets"), R"("name":"up/m","window_ms":60000,"meters":{"tpm":{"limit":5000,)"));
 }
 
+TEST(LearnedHeaders, OfTwoBucketsOfAMeterTheTighterHolds) {
+  for (const auto& [all, project] : {std::pair("9000", "5000"), std::pair("5000", "9000"), std::pair("5000", "0")}) {
+    ScriptedUpstream upstream;
+    upstream.expect_request().send(json_answer(
+        R"({"id":"x"})",
+        std::string("x-ratelimit-limit-project-tokens: ") + project + "\r\nx-ratelimit-limit-tokens: " + all + "\r\n"));
+    TestProxy proxy(settings_at(upstream.port()));
+    EXPECT_EQ(call(proxy).status(), 200);
+    EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), R"("meter":"tpm","limit":5000,)"));
+  }
+}
+
 TEST(LearnedHeaders, OfADayAreNotTakenForThoseOfAMinute) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(
@@ -84,6 +96,74 @@ TEST(LearnedHeaders, OfADayAreNotTakenForThoseOfAMinute) {
   TestProxy proxy(settings_at(upstream.port()));
   EXPECT_EQ(call(proxy).status(), 200);
   EXPECT_FALSE(has(seen(proxy, "/weir/upstreams"), "learned"));
+}
+
+// Together and Fireworks: what a second lets through, in the window of the account.
+TEST(LearnedHeaders, OfASecondTightenTheWindow) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(
+      json_answer(R"({"id":"x"})", "x-ratelimit-limit: 2\r\nx-ratelimit-remaining: 0\r\nx-tokenlimit-limit: 3000\r\n"));
+  proxy::Settings settings = settings_at(upstream.port());
+  settings.upstreams[0].limits.rpm = 500;
+  TestProxy proxy(settings);
+  EXPECT_EQ(call(proxy).status(), 200);
+  const std::string upstreams = seen(proxy, "/weir/upstreams");
+  EXPECT_TRUE(has(upstreams, R"("name":"up/m","meter":"rpm","limit":120,"source":"header")")) << upstreams;
+  EXPECT_TRUE(has(upstreams, R"("name":"up/m","meter":"tpm","limit":180000,"source":"header")")) << upstreams;
+}
+
+TEST(LearnedHeaders, OfASecondApartForInputAndOutput) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})",
+                                             "x-ratelimit-limit-tokens-prompt: 60000\r\n"
+                                             "x-ratelimit-limit-tokens-cache-adjusted-prompt: 15000\r\n"
+                                             "x-ratelimit-limit-tokens-generated: 600\r\n"));
+  proxy::Settings settings = settings_at(upstream.port());
+  settings.upstreams[0].charge = {proxy::ChargeRule::input_then_output, true};
+  TestProxy proxy(settings);
+  EXPECT_EQ(call(proxy).status(), 200);
+  const std::string upstreams = seen(proxy, "/weir/upstreams");
+  EXPECT_TRUE(has(upstreams, R"("meter":"input_tpm","limit":900000,"source":"header")")) << upstreams;
+  EXPECT_TRUE(has(upstreams, R"("meter":"output_tpm","limit":36000,"source":"header")")) << upstreams;
+}
+
+TEST(LearnedHeaders, OfASecondHoldCallsBack) {
+  ScriptedUpstream upstream;
+  const std::string said = json_answer(R"({"id":"x"})", "x-ratelimit-limit: 1\r\nx-tokenlimit-limit: 100000\r\n");
+  upstream.expect_request().send(said).expect_request().send(said);
+  proxy::Settings settings = settings_at(upstream.port());
+  settings.upstreams[0].limits.window = 1s;
+  TestProxy proxy(settings);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 1s);
+}
+
+TEST(LearnedHeaders, ThatMakeNoSenseAreNot) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})",
+                                             "x-tokenlimit-limit: -1\r\nx-ratelimit-limit: 1e9\r\n"
+                                             "x-ratelimit-limit-tokens-prompt: 0\r\n"
+                                             "x-ratelimit-limit-tokens-generated: 99999999999999999999\r\n"));
+  TestProxy proxy(settings_at(upstream.port()));
+  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_FALSE(has(seen(proxy, "/weir/upstreams"), "learned"));
+}
+
+// Mistral: no minute brings it back, so that nobody else is sent there for a while.
+TEST(LearnedHeaders, OfAMonthThatIsUsedUpOpenTheBreaker) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(
+      refusal("Rate limit exceeded", "x-ratelimitbysize-remaining-month: 0\r\nratelimitbysize-reset: 1\r\n"));
+  proxy::Settings settings = settings_at(upstream.port());
+  settings.upstreams[0].error_rules = {rule(proxy::Cause::minute_budget, "")};
+  settings.breaker_enabled = true;
+  TestProxy proxy(settings);
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 429);
+  EXPECT_EQ(call(proxy).status(), 429) << "without asking again";
+  EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), "up/m has no money or quota left")) << seen(proxy, "/weir/upstreams");
 }
 
 TEST(LearnedHeaders, OfAnUpstreamThatIsNotToBeBelievedAreNot) {

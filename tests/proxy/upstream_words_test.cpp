@@ -62,6 +62,36 @@ TEST_F(WaitForRoom, OfAMeterOfTheDayIsThePartOfADayUntilItIsFullAtTheMost) {
   EXPECT_EQ(wait_of("100"), 179560ms);
 }
 
+TEST_F(WaitForRoom, OfAMeterOfASecondIsThePartOfASecond) {
+  EXPECT_EQ(wait({{"x-tokenlimit-limit", "1000"}, {"x-tokenlimit-remaining", "40"}}), 60ms);
+  EXPECT_EQ(wait({{"x-tokenlimit-limit", "50"}, {"x-tokenlimit-remaining", "0"}}), 1s);
+  EXPECT_EQ(wait({{"x-ratelimit-limit", "10"}, {"x-ratelimit-remaining", "0"}, {"x-tokenlimit-limit", "1000"}}), 100ms);
+  EXPECT_EQ(wait({{"x-ratelimit-limit-tokens-generated", "400"}, {"x-ratelimit-remaining-tokens-generated", "0"}}),
+            250ms);
+}
+
+TEST_F(WaitForRoom, OfAMeterThatIsFullOnlyAfterItsSecondIsThatOfTheNextLongerWindow) {
+  EXPECT_EQ(wait({{"x-ratelimit-limit", "10"},
+                  {"x-ratelimit-remaining", "0"},
+                  {"x-ratelimit-reset", "30"},
+                  {"x-tokenlimit-limit", "1000"}}),
+            6s);
+}
+
+TEST_F(WaitForRoom, OfTheMonthIsNone) {
+  EXPECT_EQ(wait({{"x-ratelimitbysize-remaining-month", "0"}}), std::nullopt);
+}
+
+TEST_F(WaitForRoom, LooksAtUncachedInputWhereOnlyThatCounts) {
+  const std::vector<net::Field> head{{"x-ratelimit-limit-tokens-prompt", "4000"},
+                                     {"x-ratelimit-remaining-tokens-prompt", "4000"},
+                                     {"x-ratelimit-limit-tokens-cache-adjusted-prompt", "1000"},
+                                     {"x-ratelimit-remaining-tokens-cache-adjusted-prompt", "0"}};
+  EXPECT_EQ(wait(head), std::nullopt);
+  upstream.charge.cached_input_free = true;
+  EXPECT_EQ(wait(head), 100ms);
+}
+
 TEST_F(WaitForRoom, IsNotBelievedOfEverybody) {
   const std::vector<net::Field> short_of_requests{{"x-ratelimit-limit-requests", "60"},
                                                   {"x-ratelimit-remaining-requests", "0"}};
