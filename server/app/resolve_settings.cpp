@@ -169,10 +169,12 @@ class Resolver {
     return batch;
   }
 
-  // Token limits of an account whose provider counts no tokens are the operator's own wish: they count what is used.
+  // Token limits of an account whose provider counts no tokens are the operator's own wish, or will be learned: they
+  // count what is used.
   static Charge charge_of(const ProviderProfile& provider, const proxy::Limits& limits) {
     Charge charge = provider.charge;
-    const bool counts_tokens = limits.tpm || limits.tpd || limits.input_tpm || limits.output_tpm;
+    const bool counts_tokens = limits.tpm || limits.tpd || limits.input_tpm || limits.output_tpm ||
+                               provider.limit_headers != proxy::LimitHeaders::none;
     if (charge.rule == ChargeRule::none && counts_tokens) charge.rule = ChargeRule::input_then_output;
     return charge;
   }

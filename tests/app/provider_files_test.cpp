@@ -196,6 +196,17 @@ TEST(ProviderFiles, SayHowTokensAreCharged) {
   EXPECT_FALSE(shipped_provider("volcengine-ark")->charge.cached_input_free);
 }
 
+TEST(ProviderFiles, TokensCountWhereALimitOfThemMayBeLearned) {
+  const auto rule_at = [](const std::string& provider) {
+    return first_upstream(
+               load(with_config("upstreams: [{name: a, provider: " + provider + ", base_url: \"http://h/v1\"}]\n")))
+        .charge.rule;
+  };
+  EXPECT_EQ(rule_at("generic"), ChargeRule::input_then_output);
+  EXPECT_EQ(rule_at("vllm"), ChargeRule::none);
+  EXPECT_EQ(rule_at("deepseek"), ChargeRule::none);
+}
+
 std::optional<Cause> cause_of(const char* provider, int status, std::string_view code) {
   for (const ErrorRule& rule : shipped_provider(provider)->errors) {
     if (rule.status && *rule.status != status) continue;
