@@ -172,8 +172,8 @@ TEST(Defaults, TheShippedExampleHasEverySetting) {
     if (setting.ends_with("[]") || word == "*") continue;
     EXPECT_NE(text.find(word + ":"), std::string::npos) << setting;
   }
-  for (const char* provider :
-       {"anthropic", "azure-openai", "deepseek", "generic", "openai", "openrouter", "vllm", "weir", "volcengine-ark"})
+  for (const char* provider : {"anthropic", "azure-openai", "deepseek", "fireworks", "generic", "openai", "openrouter",
+                               "vllm", "weir", "volcengine-ark"})
     EXPECT_NE(text.find(provider), std::string::npos) << provider;
 }
 

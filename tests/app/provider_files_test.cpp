@@ -12,8 +12,8 @@
 namespace weir::app {
 namespace {
 
-constexpr const char* shipped_names[] = {"anthropic",  "azure-openai", "deepseek",       "generic", "openai",
-                                         "openrouter", "vllm",         "volcengine-ark", "weir"};
+constexpr const char* shipped_names[] = {"anthropic", "azure-openai", "deepseek", "fireworks",      "generic",
+                                         "openai",    "openrouter",   "vllm",     "volcengine-ark", "weir"};
 
 TEST(ProviderFiles, AllParseAndAreCalledAsTheirFile) {
   std::vector<std::string> names;
@@ -72,6 +72,8 @@ TEST(ProviderFiles, EachFamilyHasItsPlaceAtEachProvider) {
       {"anthropic", "- - - - /v1 /v1 /v1"},
       {"azure-openai", "/openai/v1 /openai/v1 /openai/v1 /openai/v1 - /openai/v1 /openai/v1"},
       {"deepseek", "/ /beta - / /anthropic/v1 / /"},
+      {"fireworks",
+       "/inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1"},
       {"generic", "/v1 /v1 /v1 /v1 /v1 /v1 /v1"},
       {"openai", "/v1 /v1 /v1 /v1 - /v1 /v1"},
       {"openrouter", "/api/v1 /api/v1 /api/v1 /api/v1 /api/v1 /api/v1 /api/v1"},
@@ -110,6 +112,8 @@ TEST(ProviderFiles, FamiliesLiveBelowTheBaseUrlOfTheAccount) {
        "/ark/api/v3 - /ark/api/v3 /ark/api/v3 /ark/api/coding/v1 /ark/api/v3 /ark/api/v3"},
       {"openai", "https://api.openai.com/v1", "/v1 /v1 /v1 /v1 - /v1 /v1"},
       {"openai", "http://[::1]:8000/openai/v1", "/openai/v1 /openai/v1 /openai/v1 /openai/v1 - /openai/v1 /openai/v1"},
+      {"fireworks", "https://api.fireworks.ai/inference/v1",
+       "/inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1 /inference/v1"},
       {"openrouter", "https://openrouter.ai/api/v1", "/api/v1 /api/v1 /api/v1 /api/v1 /api/v1 /api/v1 /api/v1"},
       {"azure-openai", "https://r.openai.azure.com/openai/v1/",
        "/openai/v1 /openai/v1 /openai/v1 /openai/v1 - /openai/v1 /openai/v1"},
@@ -144,17 +148,18 @@ TEST(ProviderFiles, BaseUrlsBecomeTheAddressAndTheHostHeader) {
 
 TEST(ProviderFiles, SayHowTheyWantToBeCalled) {
   const std::pair<const char*, proxy::AuthStyle> cases[] = {
-      {"anthropic", proxy::AuthStyle::x_api_key}, {"azure-openai", proxy::AuthStyle::api_key_header},
-      {"deepseek", proxy::AuthStyle::bearer},     {"generic", proxy::AuthStyle::bearer},
-      {"openai", proxy::AuthStyle::bearer},       {"openrouter", proxy::AuthStyle::bearer},
-      {"vllm", proxy::AuthStyle::bearer},         {"volcengine-ark", proxy::AuthStyle::bearer},
-      {"weir", proxy::AuthStyle::bearer}};
+      {"anthropic", proxy::AuthStyle::x_api_key},   {"azure-openai", proxy::AuthStyle::api_key_header},
+      {"deepseek", proxy::AuthStyle::bearer},       {"fireworks", proxy::AuthStyle::bearer},
+      {"generic", proxy::AuthStyle::bearer},        {"openai", proxy::AuthStyle::bearer},
+      {"openrouter", proxy::AuthStyle::bearer},     {"vllm", proxy::AuthStyle::bearer},
+      {"volcengine-ark", proxy::AuthStyle::bearer}, {"weir", proxy::AuthStyle::bearer}};
   for (const auto& [name, auth] : cases) EXPECT_EQ(shipped_provider(name)->auth, auth) << name;
   EXPECT_EQ(shipped_provider("anthropic")->headers,
             (std::vector<std::pair<std::string, std::string>>{{"anthropic-version", "2023-06-01"}}));
   for (const auto& provider : shipped_providers()) EXPECT_EQ(provider->queue_headers, provider->name == "weir");
   EXPECT_FALSE(shipped_provider("anthropic")->asks_usage);
-  for (const char* name : {"deepseek", "generic", "openai", "openrouter", "volcengine-ark", "vllm", "weir"})
+  for (const char* name :
+       {"deepseek", "fireworks", "generic", "openai", "openrouter", "volcengine-ark", "vllm", "weir"})
     EXPECT_TRUE(shipped_provider(name)->asks_usage) << name;
 }
 
@@ -186,6 +191,7 @@ TEST(ProviderFiles, SayHowTokensAreCharged) {
   const std::pair<const char*, ChargeRule> cases[] = {{"anthropic", ChargeRule::input_then_output},
                                                       {"azure-openai", ChargeRule::estimate_plus_max},
                                                       {"deepseek", ChargeRule::none},
+                                                      {"fireworks", ChargeRule::input_then_output},
                                                       {"generic", ChargeRule::none},
                                                       {"openai", ChargeRule::max_or_estimate},
                                                       {"openrouter", ChargeRule::actual},
@@ -193,6 +199,7 @@ TEST(ProviderFiles, SayHowTokensAreCharged) {
                                                       {"weir", ChargeRule::none}};
   for (const auto& [name, rule] : cases) EXPECT_EQ(shipped_provider(name)->charge.rule, rule) << name;
   EXPECT_TRUE(shipped_provider("anthropic")->charge.cached_input_free);
+  EXPECT_TRUE(shipped_provider("fireworks")->charge.cached_input_free);
   EXPECT_FALSE(shipped_provider("volcengine-ark")->charge.cached_input_free);
 }
 

@@ -203,6 +203,7 @@ TEST(ResolvedUpstreams, TheProviderFollowsFromTheHost) {
                                                        {"https://my-resource.openai.azure.com", "azure-openai"},
                                                        {"https://api.anthropic.com", "anthropic"},
                                                        {"https://openrouter.ai/api/v1", "openrouter"},
+                                                       {"https://api.fireworks.ai/inference/v1", "fireworks"},
                                                        {"http://localhost:11434/v1", "generic"},
                                                        {"https://evilapi.deepseek.com.example.com", "generic"},
                                                        {"https://notapi.openai.com.evil", "generic"}};
