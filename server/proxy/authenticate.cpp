@@ -51,36 +51,65 @@ bool matches_any(const Patterns& patterns, std::string_view text) {
                                          [&](const std::string& pattern) { return matches_pattern(pattern, text); });
 }
 
+// Empty when it is none.
+std::string_view bearer_token(std::string_view authorization) {
+  constexpr std::string_view scheme = "bearer ";
+  if (!net::equals_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
+  authorization.remove_prefix(scheme.size());
+  authorization.remove_prefix(std::min(authorization.find_first_not_of(' '), authorization.size()));
+  return authorization;
+}
+
 }  // namespace
 
 std::string_view credential_of(const net::MessageHead& head) {
-  constexpr std::string_view scheme = "bearer ";
-  std::string_view value = head.value_of("authorization");
-  if (value.size() > scheme.size() && net::equals_ignoring_case(value.substr(0, scheme.size()), scheme)) {
-    value.remove_prefix(scheme.size());
-    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
-    if (!value.empty()) return value;
-  }
+  if (const std::string_view token = bearer_token(head.value_of("authorization")); !token.empty()) return token;
   for (const std::string_view name : {"x-api-key", "api-key"}) {
     if (const std::string_view key = head.value_of(name); !key.empty()) return key;
   }
   return {};
 }
 
+const net::Field* provider_credential(const net::MessageHead& head) {
+  for (const std::string_view name : {"x-api-key", "api-key", "authorization"}) {
+    const net::Field* field = head.find(name);
+    if (field && !field->value.empty()) return field;
+  }
+  return nullptr;
+}
+
+std::string_view secret_in(const net::Field& credential) {
+  const std::string_view token = bearer_token(credential.value);
+  return token.empty() ? credential.value : token;
+}
+
+std::optional<Refusal> check_credentials(const net::MessageHead& head) {
+  for (const std::string_view name : credential_fields) {
+    const auto lines = std::count_if(head.fields.begin(), head.fields.end(), [&](const net::Field& field) {
+      return net::equals_ignoring_case(field.name, name);
+    });
+    if (lines > 1)
+      return refuse_head({net::HeadError::Kind::malformed, "the field " + std::string(name) + " stands in it twice"});
+  }
+  return std::nullopt;
+}
+
 std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const Snapshot& snapshot) {
   const ClientPolicy& policy = snapshot.settings->clients;
-  const std::string_view credential = credential_of(head);
   Client client;
   switch (policy.mode) {
     case ClientMode::open:
       client.name = "open";
       return client;
-    case ClientMode::pass_through:
-      client.name = credential.empty() ? "anonymous" : "key-" + short_hex(sha256(credential));
+    case ClientMode::pass_through: {
+      const net::Field* brought = provider_credential(head);
+      client.name = brought ? "key-" + short_hex(sha256(secret_in(*brought))) : "anonymous";
       return client;
+    }
     case ClientMode::keys:
       break;
   }
+  const std::string_view credential = credential_of(head);
   if (credential.empty())
     return refuse_key(head.value_of("authorization").empty() ? KeyFault::missing : KeyFault::without_bearer);
   const Hash hash = sha256(credential);

@@ -2,6 +2,7 @@
 // would spend a local key. Pure.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,8 +14,21 @@
 
 namespace weir::proxy {
 
-// `Authorization: Bearer`, `x-api-key` or `api-key`; empty: none.
+// The fields that a key may stand in.
+constexpr std::array<std::string_view, 3> credential_fields{"authorization", "x-api-key", "api-key"};
+
+// A key of weir's own: `Authorization: Bearer`, else `x-api-key`, else `api-key`; empty: none.
 std::string_view credential_of(const net::MessageHead& head);
+
+// The field with the key that a caller brings for the provider: `x-api-key`, else `api-key`, else `Authorization`. For
+// a library for OpenAI always sends a bearer token, made up where it has none, and the others are sent by who means
+// them.
+const net::Field* provider_credential(const net::MessageHead& head);
+// What is secret in such a field: all but "Bearer ".
+std::string_view secret_in(const net::Field& credential);
+
+// Credentials of which each stands in the head once: of two lines a provider could read another than weir does.
+std::optional<Refusal> check_credentials(const net::MessageHead& head);
 
 struct Client {
   const ClientKey* key = nullptr;  // keys mode; lives as long as the snapshot

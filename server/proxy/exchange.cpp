@@ -68,6 +68,7 @@ MaybeRefusal Exchange::check_head() {
   framing_ = std::get<net::BodyFraming>(framing);
   if (std::find(methods.begin(), methods.end(), head_.method) == methods.end())
     return unknown_method(head_.method, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  if (auto refusal = check_credentials(head_)) return refusal;
   if (auto refusal = check_forwardable(head_, session_.context().shared.via)) return refusal;
   if (const std::string_view upgrade = head_.value_of("upgrade"); net::list_contains(upgrade, "websocket"))
     return refuse_websocket();

@@ -20,7 +20,9 @@ void Exchange::note_try(int status, std::string_view cause, bool unanswered) {
 // What the upstream said of its trouble.
 void Exchange::note_words(const protocol::UpstreamError& error, Cause cause, int status) {
   record_.cause = name_of(cause);
-  const std::array<std::string_view, 2> secrets{credential_of(head_), destination_.upstream->api_key};
+  const net::Field* brought = provider_credential(head_);
+  const std::array<std::string_view, 3> secrets{credential_of(head_), brought ? secret_in(*brought) : "",
+                                                destination_.upstream->api_key};
   record_.detail = loggable_words(error, cause, status, secrets);
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "net/reason_phrase.hpp"
+#include "proxy/authenticate.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -33,7 +34,6 @@ constexpr std::array<std::string_view, 11> hop_by_hop{"connection",
 // delays events and cannot be looked into.
 constexpr std::array<std::string_view, 6> not_upstream{
     "host", "expect", "accept-encoding", "cookie", "x-litellm-max-queue-wait", "x-gateway-inference-fairness-id"};
-constexpr std::array<std::string_view, 3> credentials{"authorization", "x-api-key", "api-key"};
 constexpr std::array<std::string_view, 3> not_downstream{"set-cookie", "alt-svc", "x-request-id"};
 // All that can stand in the trailer section.
 constexpr std::string_view trailer_names =
@@ -114,19 +114,19 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
   add(out, "host", upstream.authority);
   const bool own_key = !upstream.api_key.empty();
   // The client's credential belongs to the upstream only in pass-through; a key of weir's own goes nowhere.
-  const bool forward_credentials = !own_key && mode == ClientMode::pass_through;
+  // One alone: the key whose budgets the call is charged to.
+  const net::Field* forwarded = !own_key && mode == ClientMode::pass_through ? provider_credential(client) : nullptr;
   const bool has_connection = client.find("connection") != nullptr;
   for (const net::Field& field : client.fields) {
     if (is_one_of(field.name, hop_by_hop) || is_one_of(field.name, not_upstream)) continue;
     if (starts_with_ignoring_case(field.name, "x-weir-") || equals_ignoring_case(field.name, "via")) continue;
-    if (!forward_credentials && is_one_of(field.name, credentials)) continue;
+    if (&field != forwarded && is_one_of(field.name, credential_fields)) continue;
     if (has_connection && named_by_connection(client, field.name)) continue;
     if (equals_ignoring_case(field.name, "x-request-id")) continue;
     // A provider that wants its own header gets the client's bearer token in it.
-    if (forward_credentials && upstream.auth == AuthStyle::api_key_header &&
-        equals_ignoring_case(field.name, "authorization") && !client.find("api-key") &&
+    if (&field == forwarded && upstream.auth == AuthStyle::api_key_header &&
         starts_with_ignoring_case(field.value, "bearer ")) {
-      add(out, "api-key", field.value.substr(7));
+      add(out, "api-key", secret_in(field));
       continue;
     }
     add(out, field.name, field.value);

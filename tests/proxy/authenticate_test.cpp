@@ -32,6 +32,35 @@ TEST(Credential, IsFoundInEveryForm) {
   EXPECT_EQ(credential_of(head_with({{"authorization", "Bearerk1"}})), "");
 }
 
+TEST(Credential, OfTheProviderIsTheFieldThatNobodySendsByHabit) {
+  const auto chosen = [](const Fields& fields) {
+    const net::RequestHead head = head_with(fields);
+    const net::Field* field = provider_credential(head);
+    return field ? std::string(field->name) + " " + std::string(secret_in(*field)) : "none";
+  };
+  EXPECT_EQ(chosen({}), "none");
+  EXPECT_EQ(chosen({{"authorization", ""}, {"x-api-key", ""}}), "none");
+  EXPECT_EQ(chosen({{"Authorization", "bEARER   k1"}}), "Authorization k1");
+  EXPECT_EQ(chosen({{"authorization", "Bearer any"}, {"x-api-key", "k2"}}), "x-api-key k2");
+  EXPECT_EQ(chosen({{"authorization", "Bearer any"}, {"Api-Key", "k3"}}), "Api-Key k3");
+  EXPECT_EQ(chosen({{"api-key", "k3"}, {"x-api-key", "k2"}}), "x-api-key k2");
+  EXPECT_EQ(chosen({{"x-api-key", ""}, {"authorization", "Bearer k1"}}), "authorization k1");
+  EXPECT_EQ(chosen({{"authorization", "Basic dTpw"}}), "authorization Basic dTpw");
+  EXPECT_EQ(chosen({{"authorization", "Bearer"}}), "authorization Bearer");
+}
+
+TEST(Credential, StandsInTheHeadOnce) {
+  EXPECT_FALSE(check_credentials(head_with({})));
+  EXPECT_FALSE(check_credentials(head_with({{"authorization", "Bearer a"}, {"x-api-key", "b"}, {"api-key", "c"}})));
+  for (const char* name : {"authorization", "x-api-key", "api-key"}) {
+    const auto refusal = check_credentials(head_with({{name, "a"}, {"x-other", "b"}, {name, "a"}}));
+    ASSERT_TRUE(refusal) << name;
+    EXPECT_EQ(refusal->status, 400);
+    EXPECT_EQ(refusal->code, "invalid_parameter");
+    EXPECT_NE(refusal->message.find(name), std::string::npos) << refusal->message;
+  }
+}
+
 TEST(Secrets, AreComparedAsAWhole) {
   EXPECT_TRUE(equal_secrets("", ""));
   EXPECT_TRUE(equal_secrets("abc", "abc"));
@@ -78,6 +107,8 @@ TEST_F(Authenticate, PassThroughNamesKeysByTheirHash) {
   EXPECT_EQ(as({}), "anonymous");
   EXPECT_EQ(as({{"authorization", "Bearer abc"}}), "key-ba7816bf");
   EXPECT_EQ(as({{"x-api-key", "abc"}}), "key-ba7816bf");
+  EXPECT_EQ(as({{"authorization", "Bearer any"}, {"x-api-key", "abc"}}), "key-ba7816bf");
+  EXPECT_EQ(as({{"authorization", "abc"}}), "key-ba7816bf") << "a lenient provider may take it so";
 }
 
 TEST_F(Authenticate, OpenTakesEverybody) {

@@ -175,6 +175,22 @@ TEST_F(ToUpstream, PassThroughSendsTheClientsOwnCredential) {
   EXPECT_TRUE(has(lines({{"x-api-key", "mine"}}), "x-api-key: mine"));
 }
 
+TEST_F(ToUpstream, PassThroughSendsNoOtherCredentialThanTheOneThatPays) {
+  mode = ClientMode::pass_through;
+  upstream.api_key = "";
+  for (const AuthStyle style : {AuthStyle::bearer, AuthStyle::api_key_header, AuthStyle::x_api_key}) {
+    upstream.auth = style;
+    for (const Fields& fields : {Fields{{"Authorization", "Bearer other"}, {"x-api-key", "pays"}},
+                                 Fields{{"api-key", "other"}, {"x-api-key", "pays"}},
+                                 Fields{{"api-key", "pays"}, {"Authorization", "Bearer other"}},
+                                 Fields{{"x-api-key", ""}, {"Authorization", "Bearer pays"}}}) {
+      lines(fields);
+      EXPECT_EQ(text.find("other"), std::string::npos) << text;
+      EXPECT_NE(text.find("pays"), std::string::npos) << text;
+    }
+  }
+}
+
 TEST_F(ToUpstream, PassThroughGivesAzureTheHeaderItWants) {
   mode = ClientMode::pass_through;
   upstream.api_key = "";
@@ -182,6 +198,7 @@ TEST_F(ToUpstream, PassThroughGivesAzureTheHeaderItWants) {
   auto out = lines({{"Authorization", "Bearer mine"}});
   EXPECT_TRUE(has(out, "api-key: mine"));
   EXPECT_EQ(count(out, "authorization"), 0u);
+  EXPECT_TRUE(has(lines({{"Authorization", "bearer   mine"}}), "api-key: mine"));
   out = lines({{"Authorization", "Bearer mine"}, {"api-key", "this one"}});
   EXPECT_TRUE(has(out, "api-key: this one"));
   EXPECT_EQ(count(out, "api-key"), 1u);

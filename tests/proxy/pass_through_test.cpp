@@ -111,6 +111,41 @@ TEST(PassThrough, EveryAccountHasTheModelsOwnLimitsToo) {
   EXPECT_EQ(code_of(answer), "weir_deadline");
 }
 
+// A key beside the one that is charged neither opens another budget nor reaches the provider.
+TEST(PassThrough, ASecondKeyGetsNobodyPastTheBudgetOfTheFirst) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"1"})")).expect_request().send(json_answer(R"({"id":"2"})"));
+  proxy::Settings settings = pass_through(upstream.port());
+  settings.queue.wait_max = std::chrono::milliseconds(0);
+  settings.upstreams[0].api_key = "";
+  settings.upstreams[0].limits.rpm = 2;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  for (int call = 0; call < 3; ++call) {
+    client.send(ask("Authorization: Bearer other-" + std::to_string(call) + "\r\nx-api-key: sk-alice\r\n"));
+    EXPECT_EQ(client.read_response().status(), call < 2 ? 200 : 429) << call;
+  }
+  for (const HttpMessage& sent : upstream.requests()) {
+    EXPECT_EQ(sent.field("x-api-key"), "sk-alice");
+    EXPECT_EQ(sent.field("authorization"), "");
+  }
+}
+
+TEST(PassThrough, AKeyThatStandsTwiceIsRefusedInTheShapeOfTheApi) {
+  ScriptedUpstream upstream;
+  TestProxy proxy(pass_through(upstream.port()));
+  for (const auto& [path, begins] :
+       {std::pair{"/v1/chat/completions", R"({"error":{)"}, std::pair{"/v1/messages", R"({"type":"error",)"}}) {
+    RawClient client(proxy.port());
+    client.send(post(path, R"({"model":"m","max_tokens":1,"messages":[]})", alice + bob));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 400) << path;
+    EXPECT_TRUE(answer.body.starts_with(begins)) << answer.body;
+    EXPECT_EQ(answer.field("x-weir-error"), "invalid_parameter");
+  }
+  EXPECT_TRUE(upstream.requests().empty());
+}
+
 TEST(PassThrough, AnswersTellTheBudgetOfTheCallersAccount) {
   ScriptedUpstream upstream;
   upstream.expect_request()
