@@ -21,17 +21,26 @@ void add_usage(std::string_view body, const protocol::RequestView& view, const U
   prepared.hide = view.asks_usage ? HideUsage::running : view.asks_running_usage ? HideUsage::total : HideUsage::all;
 }
 
+// Whether weir may not ask either: it adds nothing that the rule takes away or refuses, nor to a body that is no
+// longer one of a stream.
+bool keeps_from_asking(const ParameterRule& rule) {
+  const bool dropped = rule.action == ParameterAction::drop;
+  if (rule.name == "stream") return dropped;
+  return rule.name == "stream_options" && (dropped || rule.action == ParameterAction::reject);
+}
+
 }  // namespace
 
 std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const protocol::RequestView& view,
                                                  const Destination& destination, AskUsage ask) {
   PreparedBody prepared;
   const std::string_view model = destination.model.empty() ? std::string_view(view.model) : destination.model;
-  bool usage_dropped = false;
+  bool may_ask = true;
   if (destination.profile) {
     if (destination.profile->text_only && view.has_non_text_input) return text_only(model);
     std::vector<std::string_view> dropped;
     for (const ParameterRule& rule : destination.profile->parameters) {
+      if (keeps_from_asking(rule)) may_ask = false;
       if (!view.find(rule.name)) continue;
       switch (rule.action) {
         case ParameterAction::forward:
@@ -41,7 +50,6 @@ std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const pr
           break;
         case ParameterAction::drop:
           dropped.push_back(rule.name);
-          usage_dropped |= rule.name == "stream_options";
           break;
         case ParameterAction::reject:
           return unsupported_parameter(rule.name, model);
@@ -52,7 +60,7 @@ std::variant<PreparedBody, Refusal> prepare_body(std::string_view body, const pr
   if (!destination.model.empty() && destination.model != view.model) {
     prepared.splices.push_back(protocol::replace_model(view, destination.model));
   }
-  if (!usage_dropped) add_usage(body, view, *destination.upstream, ask, prepared);
+  if (may_ask) add_usage(body, view, *destination.upstream, ask, prepared);
   return prepared;
 }
 

@@ -156,6 +156,30 @@ TEST_F(ParameterRules, UsageIsNotAskedForWhereItsOptionIsDropped) {
   EXPECT_EQ(added, AskUsage::nothing);
 }
 
+TEST_F(ParameterRules, UsageIsNotAskedForWhereItsOptionIsDroppedOrRejectedThoughTheCallerIsSilent) {
+  const std::string silent = R"({"model":"m","stream":true})";
+  for (const Action action : {Action::drop, Action::reject}) {
+    profile.parameters = {{"stream_options", action}};
+    EXPECT_EQ(of(silent), silent);
+    EXPECT_EQ(added, AskUsage::nothing);
+    EXPECT_EQ(hide, HideUsage::nothing);
+  }
+  for (const Action action : {Action::forward, Action::ignore}) {
+    profile.parameters = {{"stream_options", action}};
+    EXPECT_EQ(of(silent), R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
+    EXPECT_EQ(added, AskUsage::total);
+  }
+}
+
+TEST_F(ParameterRules, UsageIsNotAskedForOfABodyThatNoLongerStreams) {
+  profile.parameters = {{"stream", Action::drop}};
+  EXPECT_EQ(of(R"({"model":"m","stream":true})"), R"({"model":"m"})");
+  EXPECT_EQ(added, AskUsage::nothing);
+  profile.parameters = {{"stream", Action::ignore}};
+  of(R"({"model":"m","stream":true})");
+  EXPECT_EQ(added, AskUsage::total);
+}
+
 TEST_F(ParameterRules, AllAtOnceStayValidJson) {
   model = "real";
   profile.parameters = {{"a", Action::drop}, {"z", Action::drop}, {"t", Action::ignore}};
