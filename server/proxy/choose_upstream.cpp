@@ -6,12 +6,27 @@
 namespace weir::proxy {
 namespace {
 
-std::vector<std::string> choices_of(const Snapshot& snapshot, const Client& client) {
+// The accounts that have the path, of those the client may use.
+std::vector<std::string> choices_of(const Snapshot& snapshot, const Client& client, const Route& route) {
   std::vector<std::string> names;
   for (const Upstream& upstream : snapshot.settings->upstreams) {
-    if (may_use_upstream(client, upstream.name)) names.push_back(upstream.name);
+    if (may_use_upstream(client, upstream.name) && !upstream_target(upstream, route).empty())
+      names.push_back(upstream.name);
   }
   return names;
+}
+
+bool may_use_any(const Snapshot& snapshot, const Client& client) {
+  const auto& upstreams = snapshot.settings->upstreams;
+  return std::any_of(upstreams.begin(), upstreams.end(),
+                     [&](const Upstream& upstream) { return may_use_upstream(client, upstream.name); });
+}
+
+// Whether the path is the provider's own as it stands.
+bool has_native(const Upstream& upstream, const Route& route) {
+  const bool may_be = !route.native_prefix.empty() || route.path == route.full_path;
+  return may_be && std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
+                               [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
 }
 
 // A name that only a key without a list of models, or with "*" on it, may use.
@@ -94,9 +109,12 @@ std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapsho
     const Upstream* upstream = snapshot.upstream_named(name);
     return upstream && may_use_upstream(client, name) ? upstream : nullptr;
   };
+  if (!may_use_any(snapshot, client)) return no_upstream("No upstream is configured for this key.");
+  const auto choices = choices_of(snapshot, client, route);
+  if (choices.empty()) return path_not_served(route.full_path);
   if (!wanted.empty()) {
     if (const Upstream* upstream = usable(wanted)) return Destinations{to(*upstream, {}, {})};
-    return unknown_upstream(wanted, choices_of(snapshot, client));
+    return unknown_upstream(wanted, choices);
   }
   // An id need not stand first: /fine_tuning/jobs/{id}, /vector_stores/{id}/files/{id}.
   for (std::string_view id = object_id(route.path); !id.empty(); id = next_segment(route.path, id)) {
@@ -105,41 +123,29 @@ std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapsho
     if (const Upstream* upstream = usable(*issuer)) return Destinations{to(*upstream, {}, {})};
   }
   // A provider's own path names its provider.
-  if (!route.native_prefix.empty() || route.path == "/user/balance") {
+  if (!route.native_prefix.empty() || route.is_of_one_provider()) {
     for (const Upstream& upstream : settings.upstreams) {
-      const bool native = std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
-                                      [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
-      if (native && may_use_upstream(client, upstream.name)) return Destinations{to(upstream, {}, {})};
+      if (has_native(upstream, route) && may_use_upstream(client, upstream.name))
+        return Destinations{to(upstream, {}, {})};
     }
   }
   if (client.key && !client.key->default_upstream.empty()) {
     if (const Upstream* upstream = usable(client.key->default_upstream)) return Destinations{to(*upstream, {}, {})};
   }
-  const auto choices = choices_of(snapshot, client);
   if (choices.size() == 1) return Destinations{to(*snapshot.upstream_named(choices.front()), {}, {})};
-  if (choices.empty()) return no_upstream("No upstream is configured for this key.");
   return choose_an_upstream(choices);
 }
 
 std::string upstream_target(const Upstream& upstream, const Route& route) {
   std::string target;
-  const bool native = !route.native_prefix.empty() &&
-                      std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
-                                  [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
-  if (native) {
+  if (has_native(upstream, route)) {
     target = route.full_path;
   } else {
     const auto family = static_cast<std::size_t>(route.canonical ? route.api : protocol::Api::other);
     const FamilyPath& path = upstream.families[family];
-    const bool rooted = std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
-                                    [&](const std::string& prefix) { return route.path.starts_with(prefix); });
-    if (rooted && route.path == route.full_path) {
-      target = route.path;  // /user/balance: the provider's own, without any prefix
-    } else {
-      if (!path.served) return {};
-      target = path.prefix;
-      target += route.path;
-    }
+    if (!path.served || route.is_of_one_provider()) return {};
+    target = path.prefix;
+    target += route.path;
   }
   if (!route.query.empty() || !upstream.query.empty()) {
     target += '?';

@@ -217,6 +217,12 @@ Refusal api_not_served(std::string_view path, std::string_view upstream) {
                         ", and weir does not translate between API shapes. Use an API it serves, or another model."));
 }
 
+Refusal path_not_served(std::string_view path) {
+  return final(make(404, "weir_api_not_served", invalid_request,
+                    "No upstream that this key may use serves " + in_quotes(path) +
+                        ", and weir does not translate between API shapes."));
+}
+
 Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices) {
   Refusal refusal = final(make(400, "invalid_parameter", invalid_request,
                                "x-weir-upstream names " + in_quotes(name) +

@@ -71,6 +71,7 @@ Refusal unknown_method(std::string_view method, std::string_view allowed);
 // `hint`: where to go instead (route_hints.hpp).
 Refusal unknown_route(std::string_view method, std::string_view path, std::string_view hint);
 Refusal api_not_served(std::string_view path, std::string_view upstream);
+Refusal path_not_served(std::string_view path);  // by any
 Refusal unknown_upstream(std::string_view name, const std::vector<std::string>& choices);
 Refusal choose_an_upstream(const std::vector<std::string>& choices);
 Refusal unsupported_parameter(std::string_view name, std::string_view model);

@@ -197,6 +197,10 @@ bool Route::only_counts() const {
   return api == Api::messages && path == count_tokens;
 }
 
+bool Route::is_of_one_provider() const {
+  return native_prefix.empty() ? under(full_path, "/user") : !has_bare_root(path);
+}
+
 Api Route::shape() const {
   return under(path, "/messages") ? Api::messages : api;
 }

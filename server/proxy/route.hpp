@@ -30,6 +30,8 @@ struct Route {
   bool reads_body() const { return api != protocol::Api::other && api != protocol::Api::models; }
   // The body of a call, but nothing of it is generated: Anthropic counts its tokens.
   bool only_counts() const;
+  // A path of one provider's own ("/user/balance", "/api/v3/contents/…"): others have nothing like it to be mapped to.
+  bool is_of_one_provider() const;
   // In which API's shape errors are told: all below /messages have that of Anthropic.
   protocol::Api shape() const;
 };

@@ -27,6 +27,7 @@ proxy::Upstream account_at(std::uint16_t port) {
   proxy::Upstream account = upstream_at(port);
   account.charge.rule = proxy::ChargeRule::input_then_output;
   account.limits.rpm = 1;
+  account.native_prefixes = {"/api/v3"};
   account.batch.emplace();
   account.batch->path = "/batch";
   account.batch->limits.tpd = 1'000'000;

@@ -135,6 +135,39 @@ TEST_F(ChooseUpstream, NamesTheChoices) {
   EXPECT_EQ(std::get<Refusal>(chosen).param, "x-weir-upstream");
 }
 
+TEST_F(ChooseUpstream, APathOfOneProviderIsForTheAccountsThatHaveIt) {
+  for (const char* path : {"/api/v3/contents/generations/tasks", "/user/balance", "/user/x", "/beta/x"}) {
+    const bool of_ark = std::string_view(path).starts_with("/api");
+    EXPECT_EQ(without_model(path), of_ark ? "ark" : "deepseek") << path;
+    key = {};
+    key.upstreams = {of_ark ? "deepseek" : "ark"};
+    client.key = &key;
+    EXPECT_EQ(without_model(path), "404 weir_api_not_served") << path;
+    key.upstreams.emplace_back(of_ark ? "ark" : "deepseek");
+    key.default_upstream = of_ark ? "deepseek" : "ark";
+    EXPECT_EQ(without_model(path), of_ark ? "ark" : "deepseek") << path;
+    const auto refused = choose_without_model(*snapshot, client, "GET", find_route("GET", path), "nobody", issued);
+    EXPECT_NE(std::get<Refusal>(refused).message.find(of_ark ? "one of: ark." : "one of: deepseek."), std::string::npos)
+        << std::get<Refusal>(refused).message;
+    client.key = nullptr;
+  }
+  EXPECT_EQ(without_model("/api/v3/files", "deepseek"), "deepseek") << "others have files, too";
+}
+
+TEST_F(ChooseUpstream, NamesNoChoiceThatCannotServeThePath) {
+  Settings settings = two_accounts();
+  settings.upstreams.push_back(test::upstream_at(3, "chats"));
+  settings.upstreams.back().families[static_cast<std::size_t>(protocol::Api::other)] = {};
+  snapshot = make_snapshot(std::make_shared<const Settings>(std::move(settings)), net::ProxyRules(), nullptr);
+  const auto chosen = choose_without_model(*snapshot, client, "GET", find_route("GET", "/v1/files"), "", issued);
+  EXPECT_NE(std::get<Refusal>(chosen).message.find("one of: ark, deepseek."), std::string::npos);
+  client.key = &key;
+  key.upstreams = {"ark", "chats"};
+  EXPECT_EQ(without_model("/v1/files"), "ark");
+  key.upstreams = {"chats"};
+  EXPECT_EQ(without_model("/v1/files"), "404 weir_api_not_served");
+}
+
 TEST_F(ChooseUpstream, MapsPathsToThoseOfTheProvider) {
   const Upstream& ark = snapshot->settings->upstreams[0];
   const Upstream& deepseek = snapshot->settings->upstreams[1];
@@ -152,6 +185,10 @@ TEST_F(ChooseUpstream, MapsPathsToThoseOfTheProvider) {
   EXPECT_EQ(target(deepseek, "POST", "/beta/completions?b=2"), "/beta/completions?b=2&a=1");
   EXPECT_EQ(target(deepseek, "POST", "/api/v3/chat/completions"), "/chat/completions?a=1");
   EXPECT_EQ(target(deepseek, "GET", "/user/balance"), "/user/balance?a=1");
+  EXPECT_EQ(target(ark, "GET", "/user/balance"), "");
+  EXPECT_EQ(target(deepseek, "POST", "/api/v3/bots/chat/completions"), "");
+  EXPECT_EQ(target(deepseek, "GET", "/api/v3/responses/resp_1"), "/responses/resp_1?a=1");
+  EXPECT_EQ(target(ark, "GET", "/beta/files/file_1"), "/api/v3/files/file_1");
 }
 
 TEST(Pattern, HasOnlyStars) {

@@ -65,6 +65,7 @@ std::vector<Row> rows() {
       {"route", unknown_route("GET", "/x", "the API is under /v1"), 404, "weir_unknown_route", bad, "not_found_error",
        false, "false"},
       {"api", api_not_served("/x", "up"), 404, "weir_api_not_served", bad, "not_found_error", false, "false"},
+      {"api of none", path_not_served("/x"), 404, "weir_api_not_served", bad, "not_found_error", false, "false"},
       {"upstream name", unknown_upstream("x", {"a", "b"}), 400, "invalid_parameter", bad, bad, false, "false"},
       {"choose", choose_an_upstream({"a", "b"}), 400, "invalid_parameter", bad, bad, false, "false"},
       {"parameter", unsupported_parameter("p", "m"), 400, "unsupported_parameter", bad, bad, false, "false"},
