@@ -292,8 +292,8 @@ std::string_view usable_request_id(const net::RequestHead& head) {
   constexpr std::size_t id_bytes_max = 128;
   const std::string_view id = head.value_of("x-request-id");
   const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.' || c == ':';
+    constexpr std::string_view quotes = "\"'`\\";
+    return c > ' ' && c <= '~' && quotes.find(c) == std::string_view::npos;
   });
   return plain && id.size() <= id_bytes_max ? id : std::string_view();
 }

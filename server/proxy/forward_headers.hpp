@@ -88,7 +88,8 @@ std::string_view upstream_request_id(const net::MessageHead& head, bool from_wei
 // fields the message depends on.
 std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::string_view via);
 
-// The client's x-request-id if it is usable, else empty.
+// The client's x-request-id if it is usable, else empty: printable ASCII without spaces, quotes and backslashes needs
+// no escape in a head, a line of the log or JSON.
 std::string_view usable_request_id(const net::RequestHead& head);
 
 }  // namespace weir::proxy

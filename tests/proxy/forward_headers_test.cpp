@@ -387,8 +387,12 @@ TEST(Forwardable, NotWhatHidesFieldsTheMessageNeeds) {
 
 TEST(RequestId, OfTheClientIsUsedWhenItIsPlain) {
   EXPECT_EQ(usable_request_id(request_with({{"X-Request-Id", "a-Z_0.9:x"}})), "a-Z_0.9:x");
+  for (const char* id : {"Root=1-67891233-abcdef012345678912345678", "a/b", "a+b=", "a@b", "{a}", "!", "~"})
+    EXPECT_EQ(usable_request_id(request_with({{"x-request-id", id}})), id);
+  EXPECT_EQ(usable_request_id(request_with({{"x-request-id", std::string(128, 'a').c_str()}})), std::string(128, 'a'));
   for (const std::string& id :
-       {std::string("a b"), std::string("a\"b"), std::string("\xc3\xa9"), std::string(129, 'a'), std::string()}) {
+       {std::string("a b"), std::string("a\tb"), std::string("a\x7f"), std::string("a'b"), std::string("a\\b"),
+        std::string("a`b"), std::string("a\"b"), std::string("\xc3\xa9"), std::string(129, 'a'), std::string()}) {
     EXPECT_EQ(usable_request_id(request_with({{"x-request-id", id}})), "") << id;
   }
 }
