@@ -57,6 +57,13 @@ void read_operator(Section& section, OperatorConfig& config) {
   section.secret("token", config.token);
 }
 
+void read_file_name(Section& section, std::string_view key, std::string& name, Place& place) {
+  if (auto value = section.scalar(key, "a text")) {
+    name = std::move(value->text);
+    place = value->place;
+  }
+}
+
 void read_clients(Section& section, ClientsConfig& config) {
   config.place = section.place();
   section.choice("mode", config.mode, client_mode_words());
@@ -91,8 +98,9 @@ void read_clients(Section& section, ClientsConfig& config) {
     config.origins.push_back(origin);
   }
   section.section("tls", [&](Section& tls) {
-    tls.text("certificate", config.tls.certificate);
-    tls.text("key", config.tls.key);
+    config.tls.place = tls.place();
+    read_file_name(tls, "certificate", config.tls.certificate, config.tls.certificate_place);
+    read_file_name(tls, "key", config.tls.key, config.tls.key_place);
     if (config.tls.certificate.empty() != config.tls.key.empty()) {
       tls.problem("", "'certificate' and 'key' are needed, both");
     }
@@ -164,7 +172,7 @@ void read_upstream(Section& section, UpstreamConfig& config) {
     batch.section("timeouts", [&](Section& timeouts) { read_upstream_timeouts(timeouts, own.timeouts); });
   });
   read_account_models(section, config.models);
-  section.text("ca_file", config.ca_file);
+  read_file_name(section, "ca_file", config.ca_file, config.ca_file_place);
   section.flag("verify_tls", config.verify_tls);
 }
 

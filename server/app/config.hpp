@@ -71,6 +71,7 @@ struct OperatorConfig {
 
 struct ClientTls {
   std::string certificate, key;  // PEM files; both or none
+  Place place, certificate_place, key_place;
 };
 
 struct ClientsConfig {
@@ -117,6 +118,7 @@ struct UpstreamConfig {
   std::optional<BatchConfig> batch;
   std::vector<AccountModelConfig> models;
   std::string ca_file;
+  Place ca_file_place;
   bool verify_tls = true;
   Place place;
 };

@@ -282,7 +282,7 @@ TEST_F(CommandLine, ServeWithACertificateThatIsNoneEndsWithTwoAsCheckDoes) {
   for (const char* command : {"serve", "check"}) {
     const Outcome outcome = run({command, "--config", path});
     EXPECT_EQ(outcome.status, 2) << command;
-    EXPECT_TRUE(outcome.err.starts_with(path + ":1:1: clients.tls: TLS: cannot use " + garbage)) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with(path + ":1:11: clients.tls: TLS: cannot use " + garbage)) << outcome.err;
   }
 }
 

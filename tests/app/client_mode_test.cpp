@@ -98,9 +98,17 @@ TEST(ChoosingTheMode, FilesOfTlsHaveToBeThere) {
       "clients: {tls: {certificate: /cert.pem, key: /key.pem}}\nupstreams:\n  - {name: a, provider: openai, ca_file: "
       "/ca.pem}\n");
   EXPECT_EQ(refusal(world),
-            "/etc/weir/weir.yaml:1:1: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
-            "/etc/weir/weir.yaml:1:1: clients.tls.key: the file '/key.pem' cannot be read\n"
-            "/etc/weir/weir.yaml:3:5: ca_file: the file '/ca.pem' cannot be read\n");
+            "/etc/weir/weir.yaml:1:30: clients.tls.certificate: the file '/cert.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:1:46: clients.tls.key: the file '/key.pem' cannot be read\n"
+            "/etc/weir/weir.yaml:3:42: upstreams[0].ca_file: the file '/ca.pem' cannot be read\n");
+}
+
+TEST(ChoosingTheMode, ACertificateWithoutItsKeyIsOneProblem) {
+  World world = with_config("clients: {tls: {certificate: /cert.pem}}\nupstreams: [{name: a, provider: openai}]\n");
+  for (const bool there : {false, true}) {
+    if (there) world.files["/cert.pem"] = "there";
+    EXPECT_EQ(refusal(world), "/etc/weir/weir.yaml:1:11: clients.tls: 'certificate' and 'key' are needed, both\n");
+  }
 }
 
 // A configuration of these files, which are there.
@@ -123,11 +131,11 @@ TEST(ChoosingTheMode, FilesOfTlsHaveToHoldWhatTheyAreNamedFor) {
     EXPECT_TRUE(text.starts_with(setting + ": TLS: cannot use " + file + " as the PEM file of " + what + ": ")) << text;
     return text;
   };
-  const std::string clients = "/etc/weir/weir.yaml:1:1: clients.tls";
+  const std::string clients = "/etc/weir/weir.yaml:1:11: clients.tls";
   begins(with_tls(garbage, own.key_file, authority.file()), clients, garbage, "the certificate");
   begins(with_tls(own.certificate_file, garbage, authority.file()), clients, garbage, "the certificate's key");
-  begins(with_tls(own.certificate_file, own.key_file, garbage), "/etc/weir/weir.yaml:3:5: ca_file", garbage,
-         "certificate authorities");
+  begins(with_tls(own.certificate_file, own.key_file, garbage), "/etc/weir/weir.yaml:3:42: upstreams[0].ca_file",
+         garbage, "certificate authorities");
   const std::string mismatch = begins(with_tls(own.certificate_file, other.key_file, authority.file()), clients,
                                       other.key_file, "the certificate's key");
   EXPECT_TRUE(mismatch.ends_with("key values mismatch\n")) << mismatch;
