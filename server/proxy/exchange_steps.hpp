@@ -97,6 +97,9 @@ class Exchange {
   // Its tries.
   net::Task<MaybeRefusal> call_upstream();
   net::Task<Tried> try_once();
+  bool may_be_sent_twice() const;
+  net::UpstreamPool::Choice choice_of_connection() const;
+  bool goes_again_at_once(const UpstreamCall& call, const net::Failure& failure);
   Tried take_failure(const net::Failure& failure);
   net::Task<Tried> relay_answer(UpstreamCall& call);
   void take_break(Tried& tried);
@@ -128,6 +131,7 @@ class Exchange {
   Heartbeat heartbeat_;
   Turn turn_;
   Recovery recovery_;
+  bool met_stale_connection_ = false;
   Route route_;
   Client client_;
   net::BodyFraming framing_;

@@ -100,18 +100,13 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
 net::Task<Exchange::Tried> Exchange::try_once() {
   const Upstream& upstream = *destination_.upstream;
   const net::Endpoint& endpoint = snapshot_->endpoints[snapshot_->index_of(upstream)];
-  // What cannot be sent twice never goes on a connection that may have gone stale. What must not be is not repeated
-  // when it was sent on one, since nobody can tell whether the upstream had begun with it.
-  const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
-  const bool once_only = view_.has_side_effects || !settings_.retry.after_send;
-  Choice choice = uploads ? Choice::fresh_only : once_only ? Choice::lately_used : Choice::any;
   for (;;) {
     // What was made of the body for the try before is gone.
     if (route_.reads_body() && body_pieces_.empty()) {
       if (MaybeRefusal refusal = prepare()) co_return Tried{false, std::move(refusal)};
     }
     UpstreamCall call(session_, endpoint, timeouts_of(destination_), heartbeat_);
-    Failure failure = co_await reach(call, choice);
+    Failure failure = co_await reach(call, choice_of_connection());
     Tried tried;
     if (call.refusal()) {
       tried.refusal = std::move(*call.refusal());
@@ -125,19 +120,43 @@ net::Task<Exchange::Tried> Exchange::try_once() {
       tried = co_await relay_answer(call);
       co_return tried;
     }
-    // A kept-alive connection that the upstream closed meanwhile: nothing was processed, so a fresh one is tried.
-    // One that breaks only later may have broken under the work, which may have been billed.
-    const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
-    const bool stale = failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset &&
-                       at_once && !(once_only && failure.request_sent);
-    if (!take_body_back() || !stale) {
+    if (!goes_again_at_once(call, failure)) {
       tried = take_failure(failure);
       co_return tried;
     }
-    turn_.unsent();
-    choice = Choice::fresh_only;
-    ++record_.attempts;
   }
+}
+
+// Nobody can tell whether an upstream has begun with what was sent.
+bool Exchange::may_be_sent_twice() const {
+  const bool harmless = route_.reads_body() ? !view_.has_side_effects : head_.method == "GET" || head_.method == "HEAD";
+  return harmless && settings_.retry.after_send;
+}
+
+// What cannot be sent twice never goes on a connection that may have gone stale, and a call meets one of those at most.
+// What must not be, or is not because no retry is left, hardly ever does.
+Choice Exchange::choice_of_connection() const {
+  const bool uploads = !route_.reads_body() && framing_.kind != net::BodyFraming::Kind::none;
+  if (uploads || met_stale_connection_) return Choice::fresh_only;
+  const bool another = session_.context().shared.retries.left(destination_.upstream->name) >= 1;
+  return another && may_be_sent_twice() ? Choice::any : Choice::lately_used;
+}
+
+// On a kept-alive connection that the upstream was closing meanwhile. One that breaks only later may have broken under
+// the work. A call that did not go out whole cannot have been processed; one that did is another try like any other,
+// but for the pause.
+bool Exchange::goes_again_at_once(const UpstreamCall& call, const Failure& failure) {
+  const bool body_is_here = take_body_back();
+  const bool at_once = Clock::now() - call.sent_at() < stale_after_send_max;
+  const bool stale =
+      failure.connection_reused && !failure.response_begun && failure.kind == Failure::Kind::reset && at_once;
+  if (!stale || !body_is_here) return false;
+  if (failure.request_sent && !(may_be_sent_twice() && recovery_.spend_another_try())) return false;
+  note_try(0, upstream_failed(failure, destination_.upstream->name).code, failure.request_sent);
+  turn_.unsent();
+  met_stale_connection_ = true;
+  ++record_.attempts;
+  return true;
 }
 
 // Up to the head of an answer. What is sent is made when it is, and held no longer: many calls wait long before, and

@@ -116,6 +116,13 @@ Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {
   return next(trouble, std::nullopt, 0);
 }
 
+bool Recovery::spend_another_try() {
+  if (in_vain_ + 1 >= settings_.retry.tries_max) return false;
+  if (!session_.context().shared.retries.take(upstream_)) return false;
+  ++in_vain_;
+  return true;
+}
+
 Recovery::Verdict Recovery::timed_out(const Symptom& symptom) {
   rest_if_failing(symptom);
   return repeatable_ && settings_.retry.enabled ? Verdict::pointless : Verdict::not_ours;

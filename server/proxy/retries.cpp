@@ -17,6 +17,11 @@ admission::NextTry Retries::next_try(const std::string& upstream, const admissio
   return admission::next_try(attempted, rules, budgets_[upstream], now, rng_);
 }
 
+bool Retries::take(const std::string& upstream) {
+  const std::lock_guard lock(mutex_);
+  return budgets_[upstream].take();
+}
+
 double Retries::left(std::string_view upstream) const {
   const std::lock_guard lock(mutex_);
   const auto found = budgets_.find(upstream);

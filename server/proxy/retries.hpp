@@ -17,6 +17,8 @@ class Retries {
   void note_first_try(const std::string& upstream);
   admission::NextTry next_try(const std::string& upstream, const admission::Attempted& attempted,
                               const admission::RetryRules& rules, admission::Instant now);
+  // One of the budget, whatever else the policy says; false: used up.
+  bool take(const std::string& upstream);
   // Failed calls of this upstream that may be repeated now.
   double left(std::string_view upstream) const;
 

@@ -2,6 +2,9 @@
 // the caller hears in the end.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <vector>
+
 #include "proxy/proxy_support.hpp"
 
 namespace weir::test {
@@ -372,6 +375,88 @@ TEST_F(Recovery, NorIsAnyCallWhereNothingMayBeSentTwice) {
   EXPECT_EQ(answer_to_call(proxy).status(), 502);
   EXPECT_EQ(calls(), 2u);
   EXPECT_EQ(upstream.connections(), 1u);
+}
+
+// The account that fails everything, with connections that break when they are used again.
+TEST_F(Recovery, WhatBreaksOnKeptConnectionsCountsAgainstTheRetryBudget) {
+  constexpr std::size_t asked = 40;
+  for (std::size_t i = 0; i < 3 * asked; ++i) {
+    ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
+    script.expect_request().send(failure).expect_request().reset();
+  }
+  upstream.abandon();
+  proxy::Settings made = settings();
+  made.breaker_enabled = false;
+  TestProxy proxy(made);
+  for (std::size_t i = 0; i < asked; ++i) EXPECT_GE(answer_to_call(proxy).status(), 500);
+  EXPECT_LE(calls(), asked + asked / 10 + 10);
+  EXPECT_GE(calls(), asked + 10);
+}
+
+TEST_F(Recovery, ACallMeetsOneConnectionThatBreaksWhenItIsUsedAgainAndTriesNoMoreThanOthers) {
+  constexpr std::size_t kept = 6;
+  for (std::size_t i = 0; i < kept; ++i) {
+    ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
+    script.expect_request().hold().send(good).expect_request().reset();
+  }
+  always(failure);
+  upstream.abandon();
+  TestProxy proxy(settings());
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (std::size_t i = 0; i < kept; ++i) {
+    clients.push_back(std::make_unique<RawClient>(proxy.port()));
+    clients.back()->send(post("/v1/chat/completions", ask));
+  }
+  ASSERT_TRUE(upstream.wait_requests(kept));
+  for (std::size_t i = 0; i < kept; ++i) upstream.release();
+  for (const auto& client : clients) EXPECT_EQ(client->read_response().status(), 200);
+  ASSERT_TRUE(proxy.wait_idle_upstreams(kept));
+  const HttpMessage answer = answer_to_call(proxy);
+  EXPECT_EQ(answer.status(), 500);
+  EXPECT_EQ(answer.field("x-weir-attempts"), "4");
+  EXPECT_EQ(calls(), kept + 4);
+  ASSERT_TRUE(wait_for([&] { return proxy.records().size() == kept + 1; }));
+  const auto tries = proxy.records().back().tries;
+  ASSERT_EQ(tries.size(), 4u);
+  EXPECT_TRUE(tries[0].unanswered);
+  EXPECT_EQ(tries[0].cause, "weir_upstream_reset");
+  EXPECT_FALSE(tries[1].unanswered);
+  const std::string metrics = metrics_of(proxy);
+  EXPECT_NE(metrics.find("weir_upstream_retries_total{upstream=\"up\"} 3\n"), std::string::npos);
+  EXPECT_NE(metrics.find("weir_upstream_possible_double_charges_total{upstream=\"up\"} 1\n"), std::string::npos);
+}
+
+// Closed behind each answer, without a word: the end is there before the next call is.
+TEST_F(Recovery, WithoutARetryLeftAKeptConnectionIsLookedAtFirst) {
+  TestProxy proxy(settings());
+  for (int i = 0; i < 30; ++i) {
+    ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
+    script.expect_request().send(good).close();
+    EXPECT_EQ(answer_to_call(proxy).status(), 200) << i;
+    ASSERT_TRUE(upstream.wait_done());
+  }
+}
+
+TEST_F(Recovery, ACallUnreadThatChangesSomethingIsNotSentAgainWhenAKeptConnectionBreaks) {
+  const auto cancel = [](std::string_view method) {
+    return std::string(method) + " /v1/batches/b/cancel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+  };
+  upstream.expect_request().send(good).expect_request().reset();
+  upstream.next_connection().expect_request().send(good).expect_request().reset();
+  upstream.next_connection().expect_request().send(good);
+  TestProxy proxy(settings());
+  RawClient client(proxy.port());
+  client.send(get("/v1/files"));
+  EXPECT_EQ(client.read_response().status(), 200);
+  ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  client.send(cancel("POST"));
+  EXPECT_EQ(client.read_response().status(), 502);
+  EXPECT_EQ(calls(), 2u);
+  client.send(get("/v1/files"));
+  EXPECT_EQ(client.read_response().status(), 200);
+  ASSERT_TRUE(proxy.wait_idle_upstreams(1));
+  client.send(get("/v1/files"));
+  EXPECT_EQ(client.read_response().field("x-weir-attempts"), "2");
 }
 
 TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
