@@ -188,6 +188,8 @@ class Scheduler {
   std::vector<LearnedView> learned(BudgetId budget, Instant now) const;
   bool all_breakers_closed() const;
   const Breaker& breaker(BudgetId budget) const { return budgets_[budget].breaker; }
+  // By observe(); an instant that has passed: it is not left alone.
+  Instant left_alone_until(BudgetId budget) const;
   // When a submission could start, were it made now and stood behind all others of its account.
   Instant predicted_start(const Submission& submission, Instant now);
   const BudgetLimits& limits_of(BudgetId budget) const;

@@ -33,6 +33,11 @@ bool Scheduler::all_breakers_closed() const {
                      [&](const Place& each) { return each.breaker.state(now_) == Breaker::State::closed; });
 }
 
+Instant Scheduler::left_alone_until(BudgetId budget) const {
+  const Place& at = budgets_[budget];
+  return std::max(at.paused_until, at.breaker.open_until());
+}
+
 Instant Scheduler::predicted_start(const Submission& submission, Instant now) {
   now_ = std::max(now_, now);
   Call call;

@@ -52,6 +52,17 @@ void AccountHealth::note_rest(const std::string& upstream, Instant until) {
   if (found != states_.end()) found->second.rests_until = std::max(found->second.rests_until, until);
 }
 
+void AccountHealth::note_asked(const std::string& upstream, const Symptom& symptom, Duration asked, Instant until,
+                               Instant now) {
+  const std::lock_guard lock(mutex_);
+  State& state = touch(upstream, symptom, now);
+  state.refusals = std::max(state.refusals, 1u);
+  state.rests_until = std::max(state.rests_until, until);
+  if (until < state.asked_until) return;  // it was on its way before
+  state.asked = asked;
+  state.asked_until = until;
+}
+
 std::optional<Instant> AccountHealth::note_failure(const std::string& upstream, const Symptom& symptom,
                                                    const RetrySettings& retry, Instant now) {
   const std::lock_guard lock(mutex_);

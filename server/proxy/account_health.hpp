@@ -37,6 +37,9 @@ class AccountHealth {
     // Whose end is that of a rest for the reason named: a refusal's rest is waited for as long as any other wait.
     net::Instant failing_until = net::Instant::min();
     net::Instant no_money_until = net::Instant::min();
+    // How long a pause it asked for when it turned a call away, and until when that keeps it alone: not as long.
+    Duration asked{0};
+    net::Instant asked_until = net::Instant::min();
     Symptom last;
     net::Instant last_at = net::Instant::min();
   };
@@ -49,6 +52,9 @@ class AccountHealth {
   unsigned note_refusal(const std::string& upstream, const Symptom& symptom, net::Instant now);
   // The account is left alone until then.
   void note_rest(const std::string& upstream, net::Instant until);
+  // And so it is since it asked for a pause, be it of a model's share of an account.
+  void note_asked(const std::string& upstream, const Symptom& symptom, Duration asked, net::Instant until,
+                  net::Instant now);
   // Failed; returns until when it should rest, if it has failed too often by now.
   std::optional<net::Instant> note_failure(const std::string& upstream, const Symptom& symptom,
                                            const RetrySettings& retry, net::Instant now);

@@ -4,8 +4,6 @@
 #include <array>
 #include <charconv>
 
-#include "proxy/why.hpp"
-
 namespace weir::proxy {
 namespace {
 
@@ -16,6 +14,9 @@ using admission::Refusal::deadline;
 using admission::Refusal::oversize;
 using admission::Refusal::queue_full;
 using std::chrono::milliseconds;
+
+// openai-python does not come back after a longer wait; openai-node and openai-go would sleep for hours.
+constexpr std::chrono::seconds sdk_sleeps_max{120};
 
 std::string limit_of(const AdmissionFacts& facts, Meter meter) {
   return facts.budget ? limit_in_words(*facts.budget, meter) : "the queue";
@@ -50,14 +51,17 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       refusal.message = "weir's queue is full (" + std::to_string(facts.waiting) + " requests wait, " +
                         (rejection.reason == queue_full ? "queue.requests_max" : "queue.bytes_max") +
                         "): the first of them " +
-                        why_waiting({facts.budget, rejection.meter, facts.taken, 0, {}, room_in}) + ".";
+                        why_waiting({facts.budget, rejection.meter, facts.taken, 0, {}, room_in, facts.pause}) + ".";
       if (!room_in) room_in = milliseconds(1000);
       break;
     case deadline:
       refusal.code = "weir_deadline";
       refusal.message =
           "The request may wait " + seconds_in_words(facts.wait_bound) + ", which is too short: it " +
-          why_waiting({facts.budget, rejection.meter, facts.taken, rejection.requests_ahead, {}, room_in}) + ".";
+          why_waiting(
+              {facts.budget, rejection.meter, facts.taken, rejection.requests_ahead, {}, room_in, facts.pause}) +
+          ".";
+      retry = !facts.pause || !room_in || *room_in <= sdk_sleeps_max;
       break;
     case day:
       refusal.code = "weir_budget_day";

@@ -6,6 +6,7 @@
 
 #include "admission/scheduler.hpp"
 #include "proxy/error_response.hpp"
+#include "proxy/why.hpp"
 
 namespace weir::proxy {
 
@@ -20,6 +21,7 @@ struct AdmissionFacts {
   admission::Tokens asked = 0;                      // of its meter, by the call
   std::chrono::milliseconds wait_bound{0};          // how long it was allowed to wait
   std::size_t waiting = 0;
+  std::optional<UpstreamPause> pause;  // the reason, and not the meter
 };
 
 Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionFacts& facts, admission::Instant now);

@@ -57,6 +57,7 @@ std::string place_members(admission::Scheduler& scheduler, const admission::Wait
     why.budget = &scheduler.limits_of(view.blocked_on);
     const admission::MeterView meter = scheduler.view(view.blocked_on, view.meter, now);
     why.taken = meter.used + meter.reserved;
+    if (view.starts_at <= scheduler.left_alone_until(view.blocked_on)) why.pause.emplace();
   }
   why.meter = view.meter;
   why.ahead = view.position - 1;

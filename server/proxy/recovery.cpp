@@ -13,6 +13,10 @@ using net::Instant;
 // After a refusal without another try and without a hint.
 constexpr Duration pause_unless_said{1000};
 
+// By default no call waits for longer. Providers whose minutes are used up ask for minutes at most; a longer hint is
+// often a proxy's or one that was meant for somebody else, and what it is about may be over sooner: one call finds out.
+constexpr std::chrono::minutes asked_pause_max{10};
+
 AccountHealth& health_of(Session& session) {
   return session.context().shared.health;
 }
@@ -57,9 +61,17 @@ std::optional<Refusal> Recovery::no_use() const {
   return refusal;
 }
 
+bool Recovery::asks_for_long(const std::string& name, Instant now) const {
+  const auto state = health_of(session_).state(name);
+  return state && now < state->asked_until && state->asked > asked_pause_max;
+}
+
 Instant Recovery::patience_ends(Instant now) const {
   const auto state = health_of(session_).state(account_);
-  return state && now < state->failing_until ? now + settings_.breaker_wait_max : Instant::max();
+  const bool failing = state && now < state->failing_until;
+  // A call that was told so itself waits as long as it was told, if it may.
+  const bool long_pause = refusals_ == 0 && (asks_for_long(account_, now) || asks_for_long(model_, now));
+  return failing || long_pause ? now + settings_.breaker_wait_max : Instant::max();
 }
 
 std::optional<Refusal> Recovery::why_not() const {
@@ -101,13 +113,19 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
   const Verdict verdict = next(Trouble::refused, diagnosis.hint, in_a_row);
   // It holds for all who want to go there, not for this call alone, which may be going elsewhere.
   const bool hinted_too_late = diagnosis.hint && now + *diagnosis.hint > not_before_;
-  const Instant until =
+  const Instant wanted =
       verdict == Verdict::again && !hinted_too_late ? not_before_ : now + diagnosis.hint.value_or(pause_unless_said);
+  const Instant until = std::min(wanted, now + asked_pause_max);
   // Too many at once: the cap has come down, so that nobody knocks in vain afterwards. Unless nothing at all is served.
   const bool capped = diagnosis.cause == Cause::concurrency && settings_.learn.enabled;
-  if (settings_.retry.enabled || settings_.breaker_enabled)
+  const bool pauses = settings_.retry.enabled || settings_.breaker_enabled;
+  if (pauses)
     turn_.pause(until, diagnosis.of_model, capped ? Turn::Afterwards::all_if_it_serves : Turn::Afterwards::one_first);
   health.note_rest(account_, until);
+  if (pauses && diagnosis.hint) {
+    const bool of_model = diagnosis.of_model && !model_.empty();
+    health.note_asked(of_model ? model_ : account_, symptom, *diagnosis.hint, until, now);
+  }
   return verdict;
 }
 

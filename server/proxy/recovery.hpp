@@ -36,7 +36,8 @@ class Recovery {
   bool without_money(const BudgetNames& names) const;
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
-  // An account that fails call after call is not waited for as long as one that is merely busy.
+  // An account that fails call after call, or has asked for a long pause, is not waited for as long as one that is
+  // merely busy.
   net::Instant patience_ends(net::Instant now) const;
   // The queue gave the call up: what to say if the account itself is the reason.
   std::optional<Refusal> why_not() const;
@@ -59,6 +60,7 @@ class Recovery {
 
  private:
   bool said_no_money(const std::string& name) const;
+  bool asks_for_long(const std::string& name, net::Instant now) const;
   Verdict next(admission::Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account);
   void rest_if_failing(const Symptom& symptom);
 

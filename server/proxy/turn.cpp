@@ -108,8 +108,20 @@ void Turn::pause(net::Instant until, bool of_model, Afterwards afterwards) {
   gate.observe(report);
 }
 
+// By the upstream, for the account or its model.
+Duration Turn::asked_pause(net::Instant now) const {
+  Duration asked{0};
+  for (const std::string* name : {&request_.names.account, &request_.names.model}) {
+    const auto state = session_.context().shared.health.state(*name);
+    if (state && now < state->asked_until) asked = std::max(asked, state->asked);
+  }
+  return asked;
+}
+
 Refusal Turn::refusal(net::Instant now) {
   const admission::Rejection& rejection = admission_.rejection();
+  // What fills the queue may wait for another account.
+  const Duration asked = rejection.reason == admission::Refusal::deadline ? asked_pause(now) : Duration(0);
   return session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     AdmissionFacts facts;
     if (rejection.budget != admission::no_budget) {
@@ -119,6 +131,7 @@ Refusal Turn::refusal(net::Instant now) {
       const bool own = facts.budget->scope == admission::Scope::key || facts.budget->scope == admission::Scope::team;
       const admission::Cost& cost = own ? request_.own : request_.upstream;
       const bool part = rejection.meter == Meter::input || rejection.meter == Meter::output;
+      if (rejection.room_at <= scheduler.left_alone_until(rejection.budget)) facts.pause = UpstreamPause{asked};
       facts.asked = !part ? cost.tokens : rejection.meter == Meter::input ? cost.input : cost.output;
     }
     facts.wait_bound = request_.wait_bound;

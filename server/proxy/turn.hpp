@@ -110,6 +110,7 @@ class Turn {
   static admission::Scope scope(bool of_model) {
     return of_model ? admission::Scope::model : admission::Scope::account;
   }
+  Duration asked_pause(net::Instant now) const;
   Refusal refusal(net::Instant now);
 
   Session& session_;

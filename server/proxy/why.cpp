@@ -62,7 +62,11 @@ std::string limit_in_words(const admission::BudgetLimits& budget, Meter meter) {
 
 std::string why_waiting(const WhyWaiting& why) {
   std::string text = "waits for its turn";
-  if (why.budget) {
+  if (why.budget && why.pause) {
+    text = "waits out a pause of " + owner(*why.budget);
+    if (why.pause->asked.count() > 0)
+      text += " (the upstream asked for one of " + seconds_in_words(why.pause->asked) + ")";
+  } else if (why.budget) {
     text = "waits for " + in_words(why.meter, why.budget->window) + " of " + owner(*why.budget);
     if (const auto limit = why.budget->limit(why.meter)) {
       text += why.taken ? " (" + std::to_string(*why.taken) + " of " + std::to_string(*limit) + " taken)"

@@ -10,6 +10,11 @@
 
 namespace weir::proxy {
 
+// Of an upstream that is left alone: what its calls wait for, and no meter.
+struct UpstreamPause {
+  std::chrono::milliseconds asked{0};  // how long it asked for; 0: it did not say
+};
+
 struct WhyWaiting {
   const admission::BudgetLimits* budget = nullptr;  // what has no room; nullptr: it is not its turn yet
   admission::Meter meter = admission::Meter::requests;
@@ -17,6 +22,7 @@ struct WhyWaiting {
   admission::Tokens ahead = 0;             // requests
   std::string_view next;                   // whose request is the first of them; empty: not known
   std::optional<std::chrono::milliseconds> starts_in;
+  std::optional<UpstreamPause> pause = {};
 };
 
 // "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken) behind 12 others, the next of 'bob';

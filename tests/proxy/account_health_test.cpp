@@ -41,6 +41,18 @@ TEST(AccountHealth, ARefusalAfterAFailureDoesNotMakeItAFailingAccount) {
   EXPECT_EQ(health.state("up")->failing_until, net::Instant::min());
 }
 
+TEST(AccountHealth, APauseThatWasAskedForIsARestUntilSomebodyLooks) {
+  AccountHealth health;
+  health.note_asked("up/m", symptom, 24h, start + 10min, start);
+  health.note_asked("up/m", symptom, 2s, start + 3s, start + 1s);
+  const auto state = health.state("up/m");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->refusals, 1u);
+  EXPECT_EQ(state->rests_until, start + 10min);
+  EXPECT_EQ(state->asked, 24h);
+  EXPECT_EQ(state->asked_until, start + 10min);
+}
+
 TEST(AccountHealth, ASuccessForgetsEverything) {
   AccountHealth health;
   RetrySettings retry;

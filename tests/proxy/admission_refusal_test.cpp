@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 
 namespace weir::proxy {
 namespace {
@@ -88,6 +89,25 @@ TEST(AdmissionRefusal, HasACodeOfItsOwnAndTrueHints) {
     EXPECT_EQ(field(refusal, "x-should-retry"), row.should_retry) << row.code;
     for (const char* word : {"quota", "billing", "credit", "will reset at"})
       EXPECT_EQ(refusal.message.find(word), std::string::npos) << refusal.message;
+  }
+}
+
+TEST(AdmissionRefusal, OfALongPauseOfTheUpstreamSaysNotToComeBack) {
+  admission::BudgetLimits budget;
+  budget.scope = admission::Scope::account;
+  budget.name = "ark-1";
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  facts.wait_bound = 30s;
+  for (const auto& [pause, wait, word] :
+       {std::tuple(true, 120s, "true"), std::tuple(true, 121s, "false"), std::tuple(false, 121s, "true")}) {
+    facts.pause.reset();
+    if (pause) facts.pause = UpstreamPause{100'000s};
+    const Refusal refusal =
+        refuse_admission({admission::Refusal::deadline, 0, Meter::requests, now + wait, 0}, facts, now);
+    EXPECT_EQ(refusal.code, "weir_deadline");
+    EXPECT_EQ(field(refusal, "x-should-retry"), word) << pause << " " << wait.count();
+    EXPECT_EQ(refusal.message.find("requests per minute") == std::string::npos, pause) << refusal.message;
   }
 }
 

@@ -60,6 +60,12 @@ std::string metrics_of(TestProxy& proxy) {
   return operators.read_response().body;
 }
 
+std::string upstreams_of(TestProxy& proxy) {
+  RawClient operators(proxy.operators_port());
+  operators.send(get("/weir/upstreams"));
+  return operators.read_response().body;
+}
+
 TEST_F(Recovery, TheBodyOfAnotherTryIsChangedInTheSamePlaces) {
   upstream.expect_request().send(failure);
   upstream.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
@@ -309,6 +315,49 @@ TEST_F(Recovery, AnAccountThatFailedOnceAndThenTurnsAwayIsWaitedForAsLongAsItSay
   TestProxy proxy(made);
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   EXPECT_EQ(calls(), 3u);
+}
+
+TEST_F(Recovery, AHintOfADayKeepsTheAccountAloneForTenMinutesAtMost) {
+  for (const char* hint : {"retry-after: 100000\r\n", "retry-after: Thu, 31 Dec 2099 23:59:59 GMT\r\n"}) {
+    always(refusal(hint));
+    proxy::Settings made = settings();
+    made.breaker_wait_max = proxy::Duration(20);
+    TestProxy proxy(made);
+    const std::size_t before = calls();
+    EXPECT_EQ(answer_to_call(proxy).status(), 429);
+    const HttpMessage told = answer_to_call(proxy);
+    EXPECT_EQ(told.status(), 429);
+    EXPECT_EQ(code_of(told), "weir_deadline");
+    EXPECT_EQ(told.field("x-should-retry"), "false");
+    const int wait = std::stoi(told.field("retry-after"));
+    EXPECT_GT(wait, 590);
+    EXPECT_LE(wait, 600);
+    EXPECT_NE(
+        told.body.find("which is too short: it waits out a pause of the upstream 'up' (the upstream asked for one of "),
+        std::string::npos)
+        << told.body;
+    EXPECT_EQ(calls(), before + 1);
+    const std::string accounts = upstreams_of(proxy);
+    const std::string_view rest = R"("rests_for_ms":)";
+    ASSERT_NE(accounts.find(rest), std::string::npos) << accounts;
+    EXPECT_LE(std::stoi(accounts.substr(accounts.find(rest) + rest.size())), 600'000);
+  }
+}
+
+TEST_F(Recovery, AHintOfADayForOneModelStopsNoOther) {
+  upstream.expect_request().send(refusal("retry-after: 100000\r\n")).expect_request().send(good);
+  proxy::Settings made = settings();
+  made.breaker_wait_max = proxy::Duration(20);
+  made.upstreams[0].error_rules[1].scope = "model";
+  TestProxy proxy(made);
+  EXPECT_EQ(answer_to_call(proxy).status(), 429);
+  EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"another","messages":[]})").status(), 200);
+  const HttpMessage told = answer_to_call(proxy);
+  EXPECT_EQ(told.field("x-should-retry"), "false");
+  EXPECT_NE(told.body.find("waits out a pause of the model 'up/m' (the upstream asked for one of 86400 s)"),
+            std::string::npos)
+      << told.body;
+  EXPECT_EQ(calls(), 2u);
 }
 
 TEST_F(Recovery, WithoutRetriesAndBreakersNobodyIsHeldBack) {

@@ -32,6 +32,16 @@ TEST(Why, SaysThatOthersComeFirst) {
             "waits for its turn behind 1 other; it can start in about 1 s");
 }
 
+TEST(Why, NamesAPauseOfTheUpstreamAndNoMeter) {
+  const auto limits = account();
+  EXPECT_EQ(why_waiting({&limits, admission::Meter::requests, 0, 0, "", 9s, UpstreamPause{}}),
+            "waits out a pause of the upstream 'ark-1'; it can start in about 9 s");
+  EXPECT_EQ(
+      why_waiting({&limits, admission::Meter::requests, 0, 3, "", 600s, UpstreamPause{100'000s}}),
+      "waits out a pause of the upstream 'ark-1' (the upstream asked for one of 100000 s) behind 3 others; it can "
+      "start in about 600 s");
+}
+
 TEST(Why, OwnsUpToNotKnowing) {
   EXPECT_EQ(why_waiting({nullptr, admission::Meter::tokens, {}, 0, "", {}}),
             "waits for its turn; it can start at a time that nobody knows yet");
