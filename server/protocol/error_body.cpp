@@ -112,9 +112,11 @@ bool read_json(std::string_view body, UpstreamError& out) {
   dom::object object;
   if (root.get(object) != simdjson::SUCCESS) return false;
 
-  dom::object inner;
-  if (nested(object, "response", inner)) object = inner;  // a response.failed event, or a failed Response
-  if (nested(object, "error", inner) || nested(object, "errors", inner)) {
+  dom::object inner, choice;
+  if (nested(object, "response", inner)) object = inner;     // a response.failed event, or a failed Response
+  const bool in_choice = nested(object, "choices", choice);  // OpenRouter, once the work had begun
+  if (nested(object, "error", inner) || nested(object, "errors", inner) ||
+      (in_choice && nested(choice, "error", inner))) {
     read_error_object(inner, out);
     out.more = members_beside_the_usual(inner);
     return true;

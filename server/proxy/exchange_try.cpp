@@ -257,7 +257,7 @@ void Exchange::take_break(Tried& tried) {
 Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
   const protocol::UpstreamError error = error_of(relay, answer_head);
   const bool failed = answer_head.status >= 400 || relay.is_events() ||
-                      protocol::beginning_of(relay.held_error()) == protocol::Beginning::error;
+                      protocol::beginning_of(relay.held_error(), route_.api) == protocol::Beginning::error;
   if (!failed) {
     // The answer to another try would be like it.
     record_.cause = name_of(Cause::fault);

@@ -1,8 +1,8 @@
 // An upstream's answer to the client, with back-pressure: event streams through the filter, JSON and everything else as
 // raw bytes. Reads into the worker's buffer and writes from it; what is kept per stream does not grow with its length.
 // Late commit: head and events wait until the first content (text, reasoning, refusal, tool call, audio, finish reason;
-// the first bytes of a JSON answer), so that a call that dies before it can be tried again as if nothing had happened.
-// Only heartbeats go out before, and they promise nothing but that an answer comes.
+// what shows that a JSON answer is no error), so that a call that dies before it can be tried again as if nothing had
+// happened. Only heartbeats go out before, and they promise nothing but that an answer comes.
 #pragma once
 
 #include <cstdint>

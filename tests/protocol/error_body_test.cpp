@@ -80,6 +80,8 @@ TEST(ErrorBody, IsReadInEveryDialect) {
       {"OpenRouter",
        R"({"error":{"code":429,"message":"m","metadata":{"limit_source":"upstream","raw":"x"}},"user_id":"u"})",
        "429||m|||upstream"},
+      {"OpenRouter, of a choice",
+       R"({"id":"g","choices":[{"finish_reason":"error","error":{"code":502,"message":"m"}}]})", "502||m|||"},
       {"xAI", R"({"error":"Too many requests"})", "||Too many requests|||"},
       {"xAI, with a code", R"({"code":"c","error":"m"})", "c||m|||"},
       {"Zhipu", R"({"error":{"code":"1302","message":"m"}})", "1302||m|||"},

@@ -204,7 +204,7 @@ const State states[] = {
      }},
     {"InTheMiddleOfJson",
      [](Scene& scene) {
-       scene.upstream.expect_request().send(json_head + R"({"id":"begun)").expect_end();
+       scene.upstream.expect_request().send(json_head + R"({"choices":[{"id":"begun)").expect_end();
        scene.start();
        scene.send(ask);
        scene.client->read_until("begun");

@@ -211,12 +211,13 @@ TEST_P(CutAtEveryByte, NeverLooksWhole) {
 }
 
 const std::string json_type = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+const std::string with_content = R"({"id":"c1","choices":[{"index":0,"message":{"content":"a"}}]})";
 INSTANTIATE_TEST_SUITE_P(
     Rows, CutAtEveryByte,
-    ::testing::Values(Answer{"JsonOfKnownLength", json_answer(json), ask},
+    ::testing::Values(Answer{"JsonOfKnownLength", json_answer(with_content), ask},
                       Answer{"JsonInChunks",
-                             json_type + "Transfer-Encoding: chunked\r\n\r\n" + chunk(json.substr(0, 9)) +
-                                 chunk(json.substr(9)) + last_chunk(),
+                             json_type + "Transfer-Encoding: chunked\r\n\r\n" + chunk(with_content.substr(0, 9)) +
+                                 chunk(with_content.substr(9)) + last_chunk(),
                              ask},
                       Answer{"Stream", stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) + last_chunk(),
                              ask_stream}),

@@ -238,7 +238,7 @@ TEST(Stall, OfTheWholeCallHasALimitOfItsOwn) {
 TEST(Stall, OfAJsonAnswerBreaksItsFraming) {
   ScriptedUpstream upstream;
   upstream.expect_request()
-      .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\":")
+      .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"choices\":[{")
       .expect_end();
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
   settings.upstreams[0].timeouts.byte_gap = 50ms;

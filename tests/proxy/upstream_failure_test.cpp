@@ -305,14 +305,15 @@ TEST_P(CutJson, BreaksTheFraming) {
 }
 
 const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+const std::string begun_json = "{\"id\":\"x\",\"choices\":[{\"mess";
 INSTANTIATE_TEST_SUITE_P(
     Rows, CutJson,
-    ::testing::Values(Broken{"OfKnownLength", json_head + "Content-Length: 100\r\n\r\n{\"id\":", "close"},
-                      Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"), "close"},
-                      Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"id\":"),
+    ::testing::Values(Broken{"OfKnownLength", json_head + "Content-Length: 100\r\n\r\n" + begun_json, "close"},
+                      Broken{"Chunked", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk(begun_json), "close"},
+                      Broken{"ChunkedReset", json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk(begun_json),
                              "reset"},
-                      Broken{"CloseDelimited", json_head + "\r\n{\"id\":\"x\",\"choices\":[{\"mess", "close"},
-                      Broken{"CloseDelimitedReset", json_head + "\r\n{\"id\":", "reset"}),
+                      Broken{"CloseDelimited", json_head + "\r\n" + begun_json, "close"},
+                      Broken{"CloseDelimitedReset", json_head + "\r\n" + begun_json, "reset"}),
     [](const auto& row) { return row.param.name; });
 
 // Status and hint tell more than how it ended.
