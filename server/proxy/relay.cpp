@@ -145,6 +145,11 @@ bool Relay::must_speak() const {
   return options_.kind == AnswerKind::json && options_.api != protocol::Api::other;
 }
 
+// A last word with nothing before it that it could be the end of: [DONE] behind keep-alives.
+bool Relay::ended_with_nothing() const {
+  return options_.kind == AnswerKind::events && filter_.ended() && !opened_ && !early_error_;
+}
+
 // A body may be whole and the stream in it not: whoever relays one and loses its upstream may end it well, as nginx
 // does with one of HTTP/1.0.
 bool Relay::ended_early() const {
@@ -247,6 +252,7 @@ net::Task<MaybeRefusal> Relay::run() {
       }
     }
     if (complete_) break;  // more of it than is needed
+    if (ended_with_nothing()) co_return no_content();
     if (decoder_.complete()) {
       if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) {
         if (must_speak()) co_return no_content();

@@ -98,6 +98,7 @@ class Relay {
   void end_without_upstream();
   net::Task<MaybeRefusal> fail(MaybeRefusal refusal);
   bool must_speak() const;
+  bool ended_with_nothing() const;
   bool ended_early() const;
   Refusal no_content() const;
   Refusal no_last_word() const;

@@ -90,7 +90,7 @@ void Relay::relay_events(std::string_view data) {
     early_error_ = says_only_an_error();
     std::size_t size = held_.size();
     for (const std::string_view slice : out) size += slice.size();
-    const bool speaks = filter_.content_seen() || (filter_.terminal_seen() && !early_error_);
+    const bool speaks = filter_.content_seen() || (filter_.ended() && filter_.usage() && !early_error_);
     if (speaks || size > held_bytes_max) {
       open();
     } else {

@@ -80,6 +80,13 @@ const Trouble absorbed[] = {
      Then::hangs},
     {"JsonThatBreaksBeforeItsContent", Form::whole, json_head + chunk(R"({"id":"c1","object":"chat.comp)"),
      Then::resets},
+    {"KeepAlivesThenDone", Form::stream,
+     stream_head() + repeated(chunk(": keep-alive\n\n"), 3) + chunk("data: [DONE]\n\n") + last_chunk()},
+    {"DoneAndNoEnd", Form::stream, stream_head() + chunk("data: [DONE]\n\n"), Then::hangs},
+    {"ARoleThenDone", Form::stream,
+     stream_head() +
+         chunk("data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n") +
+         chunk("data: [DONE]\n\n") + last_chunk()},
     {"HintInMilliseconds", Form::whole, refusal("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
     {"HintInFractionsOfSeconds", Form::whole, refusal("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
     {"HintAsADateThatHasPassed", Form::whole,
@@ -164,6 +171,33 @@ TEST_F(UpstreamWithoutTrouble, MaySaySoInFrontOfItsAnswer) {
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.body, R"({"error":false,"id":"c1"})");
   EXPECT_EQ(answer.field("x-weir-attempts"), "1");
+}
+
+TEST_F(UpstreamWithoutTrouble, MayHaveNoContentButUsage) {
+  const std::string events =
+      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0}}\n\ndata: [DONE]\n\n";
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(events) + last_chunk());
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions",
+                   R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]})"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.body, events);
+  EXPECT_EQ(answer.field("x-weir-attempts"), "1");
+}
+
+TEST_F(UpstreamWithoutTrouble, IsNotOneThatOnlySaysDone) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(": keep-alive\n\ndata: [DONE]\n\n") + last_chunk());
+  proxy::Settings without_retries = settings(upstream.port());
+  without_retries.retry.enabled = false;
+  TestProxy proxy(without_retries);
+  RawClient client(proxy.port());
+  client.send(call(Form::stream));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 502);
+  EXPECT_EQ(code_of(answer), "weir_upstream_truncated");
 }
 
 class UpstreamInTwoReads : public UpstreamInTrouble {};
