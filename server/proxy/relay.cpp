@@ -15,8 +15,8 @@ using net::IoStep;
 // Behind the last word (or an error) only the end of the body is to come. It keeps the upstream's connection usable,
 // and is worth a moment, no more: the client waits for it, or has left already (openai-python does).
 constexpr std::chrono::milliseconds read_out_max{500};
-// Between two bytes of an error, which comes in one go: its status is known, and somebody waits for another try.
-constexpr std::chrono::seconds error_gap_max{3};
+// An error comes in one go: its status is known, and somebody waits for another try.
+constexpr std::chrono::seconds error_time_max{3};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
 // Often enough for a forecast over a window of seconds.
 constexpr std::chrono::milliseconds progress_every{250};
@@ -42,7 +42,7 @@ Relay::Relay(Session& session, UpstreamCall& call, Downstream& downstream, Heart
       decoder_(call.framing()),
       filter_(filter_options(options_)),
       started_(call.sent_at()) {
-  last_byte_ = last_content_ = last_progress_ = Clock::now();
+  last_byte_ = last_content_ = last_progress_ = error_begun_ = Clock::now();
 }
 
 std::optional<protocol::Usage> Relay::usage() const {
@@ -61,16 +61,16 @@ void Relay::report_progress(Instant now) {
   turn_.progress(tokens);
 }
 
-std::chrono::milliseconds Relay::byte_gap() const {
-  const std::chrono::milliseconds limit = options_.timeouts->byte_gap;
-  return may_be_held() ? std::min<std::chrono::milliseconds>(limit, error_gap_max) : limit;
+Instant Relay::byte_deadline() const {
+  const Instant next_byte = last_byte_ + options_.timeouts->byte_gap;
+  return may_be_held() ? std::min(next_byte, error_begun_ + error_time_max) : next_byte;
 }
 
 MaybeRefusal Relay::check_clocks(Instant now) {
   if (end_deadline() != Instant::max()) return std::nullopt;  // it has said all
   const UpstreamTimeouts& limits = *options_.timeouts;
-  if (now >= started_ + limits.total) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
-  if (now >= last_byte_ + byte_gap()) return upstream_too_slow(TimeLimit::stall, byte_gap(), options_.upstream);
+  if (now >= over_at()) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
+  if (now >= byte_deadline()) return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
   if (now < content_deadline()) return std::nullopt;
   if (!first_content_at_) return upstream_too_slow(TimeLimit::first_content, limits.first_content, options_.upstream);
   return upstream_too_slow(TimeLimit::stall, limits.content_gap, options_.upstream);
@@ -96,9 +96,8 @@ Instant Relay::end_deadline() const {
 }
 
 Instant Relay::next_deadline() const {
-  const UpstreamTimeouts& limits = *options_.timeouts;
   Instant next = end_deadline();
-  if (next == Instant::max()) next = std::min({started_ + limits.total, last_byte_ + byte_gap(), content_deadline()});
+  if (next == Instant::max()) next = std::min({over_at(), byte_deadline(), content_deadline()});
   return std::min(next, heartbeat_.next());
 }
 
@@ -190,6 +189,8 @@ void Relay::tell(const Refusal& refusal) {
 
 net::Task<MaybeRefusal> Relay::fail(MaybeRefusal refusal) {
   if (may_be_held()) {
+    if (Clock::now() >= over_at())
+      co_return upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
     cut_short();
     co_return std::nullopt;
   }

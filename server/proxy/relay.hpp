@@ -81,7 +81,8 @@ class Relay {
   void relay_json(std::string_view data);
   void note_content(net::Instant now);
   void note_answer();
-  std::chrono::milliseconds byte_gap() const;  // the longest that there may be, now
+  net::Instant over_at() const { return started_ + options_.timeouts->total; }
+  net::Instant byte_deadline() const;
   MaybeRefusal check_clocks(net::Instant now);
   net::Instant content_deadline() const;
   net::Instant end_deadline() const;
@@ -129,6 +130,7 @@ class Relay {
   std::string held_;              // what waits for the first content; bounded
   std::uint64_t words_seen_ = 0;  // contents, the first error, the end
   net::Instant started_, last_byte_, last_content_, last_progress_;
+  net::Instant error_begun_;  // an error's first byte, or its head
   std::optional<net::Instant> first_content_at_;
   observe::ContentGaps content_gaps_;
 };

@@ -192,6 +192,7 @@ void Relay::relay_json(std::string_view data) {
     if (!held_.empty()) held_.append(data);
     const std::string_view seen = held_.empty() ? data : std::string_view(held_);
     const auto beginning = protocol::beginning_of(seen, options_.api);
+    if (!early_error_) error_begun_ = last_byte_;
     early_error_ = beginning == protocol::Beginning::error;
     const bool nothing = decoder_.complete() && !body_begun_;
     const bool undecided = beginning == protocol::Beginning::unknown && !decoder_.complete();

@@ -200,6 +200,46 @@ TEST_F(UpstreamWithoutTrouble, IsNotOneThatOnlySaysDone) {
   EXPECT_EQ(code_of(answer), "weir_upstream_truncated");
 }
 
+class UpstreamThatDrips : public UpstreamInTrouble {
+ protected:
+  static constexpr const char* head =
+      "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+  static void drip(ScriptedUpstream& upstream, int times) {
+    upstream.abandon();
+    auto& script = upstream.expect_request().send(head);
+    for (int i = 0; i < times; ++i) script.send(" ").pause(100ms);
+    script.expect_end();
+  }
+};
+
+TEST_F(UpstreamThatDrips, AnErrorHasTheTimeOfTheCallAndNoOtherTry) {
+  ScriptedUpstream upstream;
+  drip(upstream, 6);
+  proxy::Settings limited = settings(upstream.port());
+  limited.upstreams[0].timeouts.total = 300ms;
+  TestProxy proxy(limited);
+  RawClient client(proxy.port());
+  client.send(call(Form::whole));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 504);
+  EXPECT_EQ(code_of(answer), "weir_total_timeout");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "1");
+}
+
+TEST_F(UpstreamThatDrips, AnErrorIsNotWaitedForToTheEnd) {
+  ScriptedUpstream upstream;
+  drip(upstream, 60);
+  upstream.next_connection().expect_request().send(json_answer(body));
+  TestProxy proxy(settings(upstream.port()));
+  RawClient client(proxy.port());
+  const auto since = std::chrono::steady_clock::now();
+  client.send(call(Form::whole));
+  const HttpMessage answer = client.read_response();
+  EXPECT_LT(std::chrono::steady_clock::now() - since, 5s) << "it drips for longer";
+  EXPECT_EQ(answer.body, body);
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+}
+
 class UpstreamInTwoReads : public UpstreamInTrouble {};
 
 TEST_F(UpstreamInTwoReads, SaysAnErrorAndDone) {
