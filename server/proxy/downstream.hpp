@@ -38,8 +38,7 @@ class Downstream {
   void finish() { send({}, End::complete); }
   bool finished() const { return finished_; }
 
-  // Waits until the client has taken what was sent.
-  net::Task<void> drain() { return session_.drain(); }
+  // The client has not taken all that was sent.
   bool must_drain() const { return session_.client().has_unflushed(); }
 
   // Ends the connection so that the client sees a broken answer, never a complete one.

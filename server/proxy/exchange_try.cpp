@@ -222,7 +222,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     tried = take_error(relay, answer_head, body_is_here);
     note_try(answer_head.status, record_.cause);
     if (!relay.complete()) tried.refusal = co_await relay.run();
-    if (session_.client().has_unflushed() && !session_.gone()) co_await downstream_.drain();
+    if (session_.client().has_unflushed() && !session_.gone()) co_await relay.drain_to_the_end();
   } else if (refusal) {
     note_try(answer_head.status, refusal->code, answer_head.status < 400);
     const bool early = !relay.opened() && !session_.gone();

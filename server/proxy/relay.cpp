@@ -17,6 +17,8 @@ using net::IoStep;
 constexpr std::chrono::milliseconds read_out_max{500};
 // An error comes in one go: its status is known, and somebody waits for another try.
 constexpr std::chrono::seconds error_time_max{3};
+// When the time of a call is over, what its client has not taken yet still has so long.
+constexpr std::chrono::seconds last_words_max{2};
 constexpr int reads_in_a_row_max = 16;  // a megabyte
 // Often enough for a forecast over a window of seconds.
 constexpr std::chrono::milliseconds progress_every{250};
@@ -89,10 +91,9 @@ Instant Relay::content_deadline() const {
 Instant Relay::end_deadline() const {
   if (options_.kind != AnswerKind::events || filter_.mid_event()) return Instant::max();
   const UpstreamTimeouts& limits = *options_.timeouts;
-  const Instant all_over = started_ + limits.total;
-  if (filter_.ended() || !filter_.error_event().empty()) return std::min(last_content_ + read_out_max, all_over);
+  if (filter_.ended() || !filter_.error_event().empty()) return std::min(last_content_ + read_out_max, over_at());
   if (!filter_.terminal_seen()) return Instant::max();
-  return std::min({last_content_ + limits.content_gap, last_byte_ + limits.byte_gap, all_over});
+  return std::min({last_content_ + limits.content_gap, last_byte_ + limits.byte_gap, over_at()});
 }
 
 Instant Relay::next_deadline() const {
@@ -195,8 +196,12 @@ net::Task<MaybeRefusal> Relay::fail(MaybeRefusal refusal) {
     co_return std::nullopt;
   }
   tell(*refusal);
-  if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
+  if (downstream_.must_drain() && !session_.gone()) co_await drain_to_the_end();
   co_return refusal;
+}
+
+net::Task<void> Relay::drain_to_the_end() {
+  return session_.drain_or_drop(std::max(over_at(), Clock::now() + last_words_max));
 }
 
 // The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
@@ -271,13 +276,16 @@ net::Task<MaybeRefusal> Relay::run() {
       co_return co_await fail(std::move(refusal));
     }
     if (downstream_.must_drain()) {
-      co_await downstream_.drain();
+      co_await session_.drain(over_at());
       // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the
       // upstream.
       drained = false;
       // But the whole of a call has its limit, whoever is slow.
-      const bool too_long = Clock::now() >= started_ + options_.timeouts->total;
-      if (too_long && !session_.gone() && end_deadline() == Instant::max()) {
+      if (Clock::now() >= over_at() && !session_.gone()) {
+        if (end_deadline() != Instant::max()) {
+          end_without_upstream();
+          break;
+        }
         MaybeRefusal refusal = upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
         co_return co_await fail(std::move(refusal));
       }
@@ -316,7 +324,7 @@ net::Task<MaybeRefusal> Relay::run() {
     co_await read_out();
     complete_ = true;
   }
-  if (downstream_.must_drain() && !session_.gone()) co_await downstream_.drain();
+  if (downstream_.must_drain() && !session_.gone()) co_await drain_to_the_end();
   session_.disarm();
   co_return std::nullopt;
 }

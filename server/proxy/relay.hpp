@@ -63,6 +63,9 @@ class Relay {
   bool is_events() const { return options_.kind == AnswerKind::events; }
   void release(bool pointless);
 
+  // Waits until the client has all that was said; who does not take it in time is dropped.
+  net::Task<void> drain_to_the_end();
+
   const protocol::StreamFilter& filter() const { return filter_; }
   // As reported, so far: of a stream that was cut off it need not be the last word.
   std::optional<protocol::Usage> usage() const;

@@ -18,6 +18,8 @@ using net::IoStep;
 constexpr std::size_t pipelined_bytes_max = 64 * 1024;
 // A client that takes nothing for so long while there is something to write is dropped: its buffers are ours.
 constexpr std::chrono::seconds client_stall_max{60};
+// Nor may one take an answer of weir's own byte by byte for ever.
+constexpr std::chrono::minutes own_answer_max{10};
 // After an early answer the client may still be sending; closing at once would reset the connection and could destroy
 // the answer on its way. So it is read on for a moment.
 constexpr std::chrono::milliseconds linger_max{2000};
@@ -104,27 +106,36 @@ net::Task<void> Session::let_others_run() {
   co_await signal_.wait(turn);
 }
 
-net::Task<void> Session::drain() {
+net::Task<void> Session::drain(net::Instant until) {
   std::uint64_t seen = client_.bytes_written();
-  arm(Clock::now() + client_stall_max);
+  net::Instant stalls_at = Clock::now() + client_stall_max;
+  arm(std::min(stalls_at, until));
   while (client_.has_unflushed() && !gone()) {
     const IoStep step = client_.flush();
     if (step.status == IoStep::Status::done) break;
     if (step.status != IoStep::Status::would_block) break;
     if (client_.bytes_written() != seen) {
       seen = client_.bytes_written();
-      arm(Clock::now() + client_stall_max);
+      stalls_at = Clock::now() + client_stall_max;
+      arm(std::min(stalls_at, until));
     }
     client_.wire().wait_writable(bell(client_out));
-    const net::Signal::Bits rang = co_await wait(client_out | time);
-    if ((rang & time) != 0) client_left_ = true;
+    co_await wait(client_out | time);
+    const net::Instant now = Clock::now();
+    if (now >= until) break;
+    if (now >= stalls_at) client_left_ = true;
   }
   disarm();
 }
 
+net::Task<void> Session::drain_or_drop(net::Instant until) {
+  co_await drain(until);
+  if (client_.has_unflushed() && Clock::now() >= until) client_left_ = true;
+}
+
 net::Task<void> Session::write_all(std::string_view bytes) {
   client_.write(bytes);
-  if (client_.has_unflushed()) co_await drain();
+  if (client_.has_unflushed()) co_await drain_or_drop(Clock::now() + own_answer_max);
 }
 
 net::Task<Session::HeadRead> Session::read_head() {

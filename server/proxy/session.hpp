@@ -76,7 +76,10 @@ class Session {
 
   // Writes and waits until the client has taken all of it (or left, or does not drain).
   net::Task<void> write_all(std::string_view bytes);
-  net::Task<void> drain();
+  // Waits until the client has taken all that was written, or has left, or until then. Who takes nothing for a minute
+  // is dropped.
+  net::Task<void> drain(net::Instant until);
+  net::Task<void> drain_or_drop(net::Instant until);  // the same, and who has not taken it all by then is dropped
 
   bool keep_alive() const { return keep_alive_; }
   void close_after_this() { keep_alive_ = false; }

@@ -328,6 +328,25 @@ TEST(BackPressure, DoesNotLiftTheLimitOfTheWholeCall) {
   EXPECT_TRUE(upstream.wait_done());
 }
 
+TEST(BackPressure, DoesNotLiftItForAClientThatReadsALittleNowAndThen) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head()).send_until_gone(chunk(chat_event(std::string(20'000, 'b'))));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.upstreams[0].timeouts.total = 300ms;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port(), "127.0.0.1", 4096);
+  client.send(post("/v1/chat/completions", ask));
+  const auto since = net::Clock::now();
+  while (proxy.records().empty() && net::Clock::now() < since + 10s) {
+    ASSERT_EQ(client.read_exactly(1000).size(), 1000u);
+    std::this_thread::sleep_for(20ms);
+  }
+  ASSERT_EQ(proxy.records().size(), 1u) << "the call goes on";
+  EXPECT_EQ(proxy.record().error, "weir_total_timeout");
+  EXPECT_TRUE(upstream.wait_done());
+  EXPECT_TRUE(proxy.wait_sessions(0));
+}
+
 // The time a client takes to read is not a silence of the upstream.
 TEST(BackPressure, IsNotTakenForAStallOfTheUpstream) {
   std::string large;
