@@ -15,6 +15,8 @@ using net::IoStep;
 // Behind the last word (or an error) only the end of the body is to come. It keeps the upstream's connection usable,
 // and is worth a moment, no more: the client waits for it, or has left already (openai-python does).
 constexpr std::chrono::milliseconds read_out_max{500};
+// The same, where the client has left.
+constexpr std::chrono::milliseconds read_out_alone_max{80};
 // An error comes in one go: its status is known, and somebody waits for another try.
 constexpr std::chrono::seconds error_time_max{3};
 // When the time of a call is over, what its client has not taken yet still has so long.
@@ -206,7 +208,7 @@ net::Task<void> Relay::drain_to_the_end() {
 
 // The client left after the last word: the rest of the upstream's body is read for the sake of its connection.
 net::Task<void> Relay::read_out() {
-  session_.arm(Clock::now() + read_out_max);
+  session_.arm(Clock::now() + read_out_alone_max);
   net::Connection& upstream = call_.connection();
   while (!decoder_.complete() && !decoder_.wrong()) {
     std::span<char> raw;

@@ -292,6 +292,22 @@ TEST(ClientLeavesStalledUpload, ByResetAndItsCallIsClosed) {
   EXPECT_TRUE(scene.upstream.wait_done());
 }
 
+// Behind the finish reason the end of the body is awaited for the sake of the connection: for a moment.
+TEST(ClientLeavesAfterItsFinish, AndItsCallIsClosedSoon) {
+  Scene scene(Layer::tcp);
+  scene.upstream.expect_request()
+      .send(stream_head() + chunk("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"))
+      .expect_end();
+  scene.start();
+  scene.send(ask_stream);
+  scene.client->read_until("stop");
+  const auto left = net::Clock::now();
+  scene.client->end();
+  EXPECT_TRUE(scene.upstream.wait_done());
+  EXPECT_LT(net::Clock::now() - left, 400ms);
+  EXPECT_EQ(scene.proxy->record().outcome, "ok");
+}
+
 // A client that pipelines goes on being served: only its end is looked for behind its bytes.
 TEST(ClientLeavesNot, WhenItPipelinesMoreThanIsTakenIn) {
   ScriptedUpstream upstream;
