@@ -13,6 +13,9 @@ using net::IoStep;
 // A body is slow when it takes longer than its limit plus a second for each of so many bytes: a large upload over a
 // thin line passes, a byte now and then does not.
 constexpr std::size_t slowest_bytes_per_second = 64 * 1024;
+// When shutdown begins what is on its way still arrives. A body that does not is no call yet: its sender can go
+// elsewhere at once, while waiting would take the time of the calls that run.
+constexpr std::chrono::seconds shutdown_grace{1};
 
 }  // namespace
 
@@ -47,7 +50,8 @@ void ClientBody::begin_wait() {
   waiting_since_ = Clock::now();
   const std::chrono::milliseconds allowed =
       limit_ + std::chrono::milliseconds(bytes_read_ * 1000 / slowest_bytes_per_second);
-  session_.arm(waiting_since_ + allowed - waited_);
+  const net::Instant slow_at = waiting_since_ + allowed - waited_;
+  session_.arm(shutdown_ends_at_ ? std::min(slow_at, *shutdown_ends_at_) : slow_at);
   session_.client().wire().wait_readable(session_.bell(Session::client_in));
 }
 
@@ -87,10 +91,12 @@ net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
       if (step.status == IoStep::Status::would_block) {
         begin_wait();
         const net::Signal::Bits rang =
-            co_await session_.signal().wait(Session::client_in | Session::time | Session::insist);
+            co_await session_.signal().wait(Session::client_in | Session::time | Session::stop | Session::insist);
         end_wait();
         if ((rang & Session::insist) != 0) session_.take_note(Session::insist);
         if (session_.gone()) co_return std::nullopt;
+        if ((rang & Session::stop) != 0) shutdown_ends_at_ = Clock::now() + shutdown_grace;
+        if (shutdown_ends_at_ && Clock::now() >= *shutdown_ends_at_) co_return shutting_down();
         if ((rang & Session::time) != 0) co_return refuse_slow("body", limit_);
         continue;
       }

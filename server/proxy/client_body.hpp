@@ -62,7 +62,8 @@ class ClientBody {
   std::chrono::milliseconds limit_;
   net::Clock::duration waited_{};  // for the client; time that an upstream took is not the client's
   net::Instant waiting_since_;
-  std::string piece_;  // a chunk's worth of a chunked upload
+  std::optional<net::Instant> shutdown_ends_at_;  // no longer than so, since shutdown has begun
+  std::string piece_;                             // a chunk's worth of a chunked upload
 };
 
 }  // namespace weir::proxy

@@ -145,6 +145,7 @@ net::Task<Session::HeadRead> Session::read_head() {
   const net::HeadLimits limits{sizes.header_bytes_max, sizes.header_count_max};
   bool begun = !client_.unread().empty();
   bool answered = head_read_at_ != net::Instant();  // a request before this one, on this connection
+  bool stops = false;
   int empty_lines = 0, reads = 0;
   at_once_ = begun && answered ? at_once_ + 1 : 0;
   if (at_once_ >= requests_at_once) {
@@ -187,13 +188,15 @@ net::Task<Session::HeadRead> Session::read_head() {
       if (++reads % reads_at_once == 0) co_await let_others_run();
       const IoStep step = client_.read_more();
       if (step.status == IoStep::Status::done) continue;
-      if (step.status != IoStep::Status::would_block) co_return HeadRead::closed;
+      if (step.status != IoStep::Status::would_block || stops) co_return HeadRead::closed;
     }
     client_.wire().wait_readable(bell(client_in));
     const net::Signal::Bits rang = co_await signal_.wait(client_in | time | stop | insist);
     answered = false;
     if (rang & insist) co_return HeadRead::closed;
-    if ((rang & stop) != 0 && !begun) co_return HeadRead::closed;
+    // A head that is not here by now will not be waited for; one that has come is answered.
+    stops = (rang & stop) != 0;
+    if (stops) continue;
     if ((rang & time) != 0) {
       if (begun) {
         co_await refuse_slow_head(timeouts.header);
