@@ -16,6 +16,7 @@ namespace weir::protocol {
 struct Observed {
   std::string output;
   bool content = false, terminal = false, mid_event = false;
+  bool said_all = false;  // before the end of the body
   std::optional<std::uint64_t> input, cached, out_tokens, reasoning;
   std::string error;
   std::uint64_t events = 0, contents = 0, keepalives = 0;
@@ -53,6 +54,7 @@ inline Observed run_filter(const FilterOptions& options, std::string_view bytes,
   };
   for (const std::size_t cut : cuts) feed_to(cut);
   feed_to(bytes.size());
+  seen.said_all = filter.ended();
   if (ending == Ending::clean) {
     filter.finish(out);
     gather();

@@ -92,14 +92,16 @@ inline std::string write(const Event& event) {
   return text + "\n";
 }
 
-// What a client must receive of `bytes` when nothing is rewritten. `ended`: the upstream finished its body.
-inline std::string relay(std::string_view bytes, bool ended) {
+// What a client must receive of `bytes`, each event of it as `written`. `closes`: the upstream finished its body, and
+// what is unfinished is an event.
+template <typename Written = std::string(const Event&)>
+std::string relay(std::string_view bytes, bool closes, const Written& written = write) {
   const Stream stream = read(bytes);
   std::string out;
   for (const Event& event : stream.blocks) {
-    if (!is_keepalive(event)) out += write(event);
+    if (!is_keepalive(event)) out += written(event);
   }
-  if (ended && !stream.unfinished.lines.empty() && !is_keepalive(stream.unfinished)) out += write(stream.unfinished);
+  if (closes && !stream.unfinished.lines.empty() && !is_keepalive(stream.unfinished)) out += written(stream.unfinished);
   return out;
 }
 
