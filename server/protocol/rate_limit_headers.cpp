@@ -282,6 +282,7 @@ std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
 
 std::vector<std::string_view> meter_header_names() {
   std::vector<std::string_view> all;
+  all.reserve(names.size());
   for (const Name& each : names) all.push_back(each.name);
   return all;
 }
