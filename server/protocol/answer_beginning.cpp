@@ -40,15 +40,17 @@ class Front {
   explicit Front(std::string_view text) : text_(text) { skip_space(); }
 
   bool over() const { return text_.empty(); }
+  // All that is left, as a value that has not ended: what begins here.
+  Value rest() const { return {text_, false}; }
   bool take(char token) {
     if (!text_.starts_with(token)) return false;
     text_.remove_prefix(1);
     skip_space();
     return true;
   }
+  bool nests() const { return text_.starts_with('{') || text_.starts_with('['); }
   Value take_value() {
-    const bool nests = text_.starts_with('{') || text_.starts_with('[');
-    const std::size_t size = nests ? size_of_nest() : text_.starts_with('"') ? size_of_string(0) : size_of_scalar();
+    const std::size_t size = nests() ? size_of_nest() : text_.starts_with('"') ? size_of_string(0) : size_of_scalar();
     const Value value{text_.substr(0, size), size <= text_.size()};
     text_.remove_prefix(value.text.size());
     skip_space();
@@ -63,28 +65,32 @@ class Front {
   }
   // Up to behind its closing quote.
   std::size_t size_of_string(std::size_t at) const {
-    for (++at; (at = text_.find_first_of("\\\"", at)) != unended; at += 2) {
+    for (++at; at < text_.size(); ++at) {
       if (text_[at] == '"') return at + 1;
+      if (text_[at] == '\\') ++at;
     }
     return unended;
   }
   std::size_t size_of_nest() const {
     std::size_t depth = 0;
-    for (std::size_t at = 0; (at = text_.find_first_of("\"{}[]", at)) != unended;) {
-      if (text_[at] == '"') {
+    for (std::size_t at = 0; at < text_.size();) {
+      const char c = text_[at];
+      if (c == '"') {
         at = size_of_string(at);
-        if (at == unended) break;
         continue;
       }
-      const bool opens = text_[at] == '{' || text_[at] == '[';
-      depth = opens ? depth + 1 : depth - 1;
       ++at;
-      if (depth == 0) return at;
+      if (c == '{' || c == '[') ++depth;
+      if ((c == '}' || c == ']') && --depth == 0) return at;
     }
     return unended;
   }
   // It ends with what stands behind it.
-  std::size_t size_of_scalar() const { return text_.find_first_of(",]} \n\r\t"); }
+  std::size_t size_of_scalar() const {
+    const auto end = std::find_if(text_.begin(), text_.end(),
+                                  [](char c) { return c == ',' || c == ']' || c == '}' || json::is_space(c); });
+    return end == text_.end() ? unended : static_cast<std::size_t>(end - text_.begin());
+  }
 
   std::string_view text_;
 };
@@ -100,18 +106,17 @@ class Members {
     const Value key = front_.take_value();
     if (!key.ended || !front_.take(':') || front_.over()) return false;
     key_ = key.text;
-    value_ = front_.take_value();
     return true;
   }
+  // Once for each member.
+  Value take_value() { return front_.take_value(); }
   // With its quotes.
   std::string_view key() const { return key_; }
-  const Value& value() const { return value_; }
 
  private:
   Front& front_;
   bool first_ = true;
   std::string_view key_;
-  Value value_;
 };
 
 // The end of an object is no error, but that of one that is cut or broken.
@@ -124,24 +129,30 @@ bool has_content(const Value& message) {
   Front front(message.text);
   if (!front.take('{')) return false;
   for (Members members(front); members.next();) {
-    if (members.key() != "\"role\"" && says_something(members.value()) == Beginning::error) return true;
+    const Value value = members.take_value();
+    if (members.key() != "\"role\"" && says_something(value) == Beginning::error) return true;
   }
   return false;
 }
 
-// OpenRouter tells it so when the model fails after the work has begun. `choices`: an array.
+// OpenRouter tells it so when the model fails after the work has begun. `choices`: an array, and what follows.
 bool first_choice_failed(const Value& choices) {
+  if (choices.text.find("\"error\"") == std::string_view::npos) return false;
   Front front(choices.text);
   bool failed = false;
   if (!front.take('[') || !front.take('{')) return false;
   for (Members members(front); members.next();) {
-    const Value& value = members.value();
+    const Value value = members.take_value();
     if (!value.ended) return false;
     if (members.key() == "\"error\"") failed = says_something(value) == Beginning::error;
     if (members.key() == "\"message\"" && has_content(value)) return false;
     if (members.key() == "\"text\"" && says_something(value) == Beginning::error) return false;
   }
   return failed && front.take('}');
+}
+
+bool is_of_answers(std::string_view key) {
+  return is_one_of(key, {"\"choices\"", "\"content\"", "\"data\"", "\"output\""});
 }
 
 // What one member tells; unknown: nothing, or not yet.
@@ -153,7 +164,7 @@ Beginning by_member(std::string_view key, const Value& value) {
     if (value.is("\"error\"")) return Beginning::error;
     return value.is("\"response\"") || value.is("\"message\"") ? Beginning::answer : Beginning::unknown;
   }
-  if (!is_one_of(key, {"\"choices\"", "\"content\"", "\"data\"", "\"output\""})) return Beginning::unknown;
+  if (!is_of_answers(key)) return Beginning::unknown;
   if (says_something(value) != Beginning::error) return Beginning::unknown;
   return key == "\"choices\"" && first_choice_failed(value) ? Beginning::error : Beginning::answer;
 }
@@ -166,12 +177,17 @@ bool is_looked_through(Api api) {
 Beginning of_object(Front& front, Api api) {
   bool flat_error = false;
   for (Members members(front); members.next();) {
-    const Beginning told = by_member(members.key(), members.value());
+    // Nearly every answer ends the search with the first bytes of its content, however long that is.
+    if (is_of_answers(members.key()) && front.nests()) {
+      const Beginning told = by_member(members.key(), front.rest());
+      if (told != Beginning::unknown) return told;
+    }
+    const Value value = members.take_value();
+    const Beginning told = by_member(members.key(), value);
     if (told != Beginning::unknown) return told;
-    if (!members.value().ended) return Beginning::unknown;
+    if (!value.ended) return Beginning::unknown;
     if (!is_looked_through(api)) return Beginning::answer;
-    const std::string_view text = members.value().text;
-    flat_error |= members.key() == "\"message\"" && text.starts_with('"') && text != "\"\"";
+    flat_error |= members.key() == "\"message\"" && value.text.starts_with('"') && value.text != "\"\"";
   }
   return at_end(front, flat_error);
 }
