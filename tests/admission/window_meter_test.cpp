@@ -675,6 +675,15 @@ TEST(WindowMeter, PredictsBehindWhatIsOwed) {
   EXPECT_EQ(meter.empty_at(), meter.log().leaves_after(paid(2)));
 }
 
+TEST(WindowMeter, ALongerWindowPutsOffWhatIsOwed) {
+  WindowMeter meter(limited(600));
+  ASSERT_FALSE(send(meter, 2'000, start));  // 600 now, and 600, 600, 200 in the windows to come
+  WindowLimit longer = limited(600);
+  longer.window = 120s;
+  meter.configure(longer, start + 1s);
+  EXPECT_EQ(meter.empty_at(), meter.log().leaves_after(start + 3 * 120s));
+}
+
 // Beside a queue that is let through in fact.
 TEST(WindowMeter, PredictsWhenEachOfAQueueGoes) {
   std::mt19937_64 random(1);
