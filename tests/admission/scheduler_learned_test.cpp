@@ -16,6 +16,13 @@ class Learns : public ::testing::Test {
     said.limit = limit;
     hear(name, said);
   }
+  void say_use(const std::string& name, std::optional<Tokens> limit, Tokens used, Scope scope = Scope::account) {
+    SaidOfMeter said;
+    said.meter = Meter::tokens;
+    said.limit = limit;
+    said.used = used;
+    hear(name, said, scope);
+  }
   void turn_away(const std::string& name, std::optional<Tokens> allowed = {}, Scope scope = Scope::account) {
     desk.now += 20ms;
     Crowding crowding;
@@ -96,13 +103,9 @@ TEST_F(Learns, AnUnlimitedModelIsTightened) {
 TEST_F(Learns, WhatOthersUsedOfTheAccountIsChargedHereToo) {
   desk.submit("a", {.tokens = 100});
   desk.pass();
-  SaidOfMeter said;
-  said.meter = Meter::tokens;
-  said.used = 700;
-  hear("a", said);
+  say_use("a", {}, 700);
   EXPECT_EQ(desk.used(), 700);
-  said.used = 100;  // it knows of less: nothing is taken back
-  hear("a", said);
+  say_use("a", {}, 100);  // it knows of less: nothing is taken back
   EXPECT_EQ(desk.used(), 700);
 }
 
@@ -110,11 +113,7 @@ TEST_F(Learns, WhatOthersUsedOfTheAccountIsChargedHereToo) {
 TEST_F(Learns, WhatOthersUsedComesBackEvenly) {
   desk.submit("a", {.tokens = 10});
   desk.pass();
-  SaidOfMeter said;
-  said.meter = Meter::tokens;
-  said.limit = 1'000;
-  said.used = 1'000;
-  hear("a", said);
+  say_use("a", 1'000, 1'000);
   EXPECT_EQ(desk.used(), 1'000);
   desk.submit("b", {.tokens = 10});
   EXPECT_EQ(desk.pass(), "");
@@ -130,14 +129,9 @@ TEST_F(Learns, WhatOthersUsedComesBackEvenly) {
 TEST_F(Learns, OfALargerAccountOnlyTheRoomThatIsMissingCounts) {
   desk.submit("a", {.tokens = 100});
   desk.pass();
-  SaidOfMeter said;
-  said.meter = Meter::tokens;
-  said.limit = 5'000;
-  said.used = 4'000;  // 1,000 are left, more than ours
-  hear("a", said);
+  say_use("a", 5'000, 4'000);  // 1,000 are left, more than ours
   EXPECT_EQ(desk.used(), 100);
-  said.used = 4'600;
-  hear("a", said);
+  say_use("a", 5'000, 4'600);
   EXPECT_EQ(desk.used(), 600) << "400 are left";
   desk.submit("b", {.tokens = 500});
   EXPECT_EQ(desk.pass_when_woken(), "b");
@@ -147,22 +141,15 @@ TEST_F(Learns, OfALargerAccountOnlyTheRoomThatIsMissingCounts) {
 TEST_F(Learns, WhatOthersUsedOfAModelWithoutALimitIsTheAccounts) {
   desk.submit("a", {.model = "m", .tokens = 100});
   desk.pass();
-  SaidOfMeter said;
-  said.meter = Meter::tokens;
-  said.limit = 1'000;
-  said.used = 700;
-  hear("a", said, Scope::model);
+  say_use("a", 1'000, 700, Scope::model);
   EXPECT_EQ(desk.used(), 700);
 }
 
 TEST_F(Learns, ACountThatIsOldIsNotBelieved) {
   desk.submit("a", {.tokens = 100});
   desk.pass();
-  SaidOfMeter said;
-  said.meter = Meter::tokens;
-  said.used = 700;
   desk.now += 5s;
-  hear("a", said);
+  say_use("a", {}, 700);
   EXPECT_EQ(desk.used(), 100);
 }
 

@@ -26,6 +26,14 @@ void expect_it_ends_with_an_answer(RawClient& client, TestProxy& proxy) {
   EXPECT_EQ(proxy.record().outcome, "shutdown");
 }
 
+// The body has begun to be read when this returns.
+void send_half_a_body(RawClient& client) {
+  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - ask.size()));
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send(ask.substr(0, 3));
+}
+
 TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
   ScriptedUpstream upstream;
   upstream.expect_request()
@@ -102,10 +110,7 @@ TEST(Shutdown, AnswersABodyThatDoesNotComeSoon) {
   ScriptedUpstream upstream;
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
-  client.send(request.substr(0, request.size() - ask.size()));
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
-  client.send(ask.substr(0, 3));
+  send_half_a_body(client);
   proxy.stop();
   expect_shutting_down(client.read_response());
   client.close();
@@ -161,10 +166,7 @@ TEST(Shutdown, InsistingAnswersARequestWhoseBodyIsStillComing) {
   ScriptedUpstream upstream;
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
-  client.send(request.substr(0, request.size() - ask.size()));
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
-  client.send(ask.substr(0, 3));
+  send_half_a_body(client);
   proxy.stop();
   proxy.insist();
   expect_it_ends_with_an_answer(client, proxy);
