@@ -11,6 +11,8 @@ Scheduler::Scheduler(Limits limits, Instant now) {
   reconfigure(std::move(limits), now);
 }
 
+Scheduler::Place::Place(BudgetId i, BudgetLimits limits) : id(i), budget(std::move(limits)) {}
+
 BudgetId Scheduler::budget(Scope scope, std::string_view name) {
   Names& names = names_of(scope);
   if (const auto found = names.find(name); found != names.end()) return found->second;

@@ -228,7 +228,7 @@ class Scheduler {
   };
   // A budget, and who waits for it.
   struct Place {
-    Place(BudgetId i, BudgetLimits limits) : id(i), budget(std::move(limits)) {}
+    Place(BudgetId i, BudgetLimits limits);
     BudgetId id;
     BudgetId like = no_budget;        // made before it
     BudgetId of_account = no_budget;  // of a model that only calls name

@@ -7,9 +7,13 @@
 
 namespace weir::net {
 
-Worker::Worker() : wheel_([this](Instant at) { schedule(at); }), scratch_(new char[scratch_size]) {}
+Worker::Worker() : tick_(io_), wheel_([this](Instant at) { schedule(at); }), scratch_(new char[scratch_size]) {}
 
 Worker::~Worker() = default;
+
+void Worker::run() {
+  io_.run();
+}
 
 void Worker::post(std::function<void()> job) {
   boost::asio::post(io_, std::move(job));

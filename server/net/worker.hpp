@@ -42,7 +42,7 @@ class Worker {
   // From any thread: runs `job` on this worker.
   void post(std::function<void()> job);
 
-  void run() { io_.run(); }
+  void run();
 
  private:
   void schedule(Instant at);
@@ -50,7 +50,7 @@ class Worker {
 
   // Its sockets are used by this thread only, so they need no locks; post() from others still has one.
   boost::asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
-  boost::asio::steady_timer tick_{io_};
+  boost::asio::steady_timer tick_;
   TimerWheel wheel_;
   std::unique_ptr<char[]> scratch_;
   Connection* borrower_ = nullptr;  // of the scratch buffer

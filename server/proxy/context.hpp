@@ -36,18 +36,13 @@ struct WorkerContext;
 
 // Shared by all workers. Everything in it is safe to use from any thread.
 struct Shared {
-  explicit Shared(observe::Log& l) : log(l) {}
+  explicit Shared(observe::Log& l);
+  ~Shared();
   observe::Log& log;
   observe::Metrics metrics;
   observe::History history{std::chrono::system_clock::now()};
   observe::CallerHistory callers;
-  void note(const observe::ExchangeRecord& record) {
-    const auto now = std::chrono::system_clock::now();
-    log.exchange(record);
-    metrics.exchange(record);
-    history.exchange(record, now);
-    callers.exchange(record, now);
-  }
+  void note(const observe::ExchangeRecord& record);
   IssuedIds issued;
   AdmissionGate gate;
   // When callers that were refused had first come: their place in line when their SDK comes back, within the longest
@@ -85,8 +80,8 @@ struct WorkerContext {
   std::vector<std::string_view> slices;  // scratch of the relay: what crosses
   std::vector<std::string_view> pieces;  // scratch of a write
 
-  WorkerContext(net::Worker& w, Shared& s, SnapshotPtr first)
-      : worker(w), shared(s), snapshot(std::move(first)), pool(w) {}
+  WorkerContext(net::Worker& w, Shared& s, SnapshotPtr first);
+  ~WorkerContext();
 };
 
 }  // namespace weir::proxy

@@ -14,6 +14,7 @@
 #include "app/config_support.hpp"
 #include "app/environment.hpp"
 #include "app/key_maker.hpp"
+#include "support/loopback_port.hpp"
 #include "support/scripted_upstream.hpp"
 
 namespace weir::app {

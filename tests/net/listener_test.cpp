@@ -5,6 +5,7 @@
 
 #include <ostream>
 
+#include "support/loopback_port.hpp"
 #include "support/raw_client.hpp"
 #include "support/run_worker.hpp"
 #include "support/scripted_upstream.hpp"

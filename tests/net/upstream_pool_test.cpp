@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/pool_bench.hpp"
+#include "support/loopback_port.hpp"
 #include "support/memory_wire.hpp"
 #include "support/scripted_upstream.hpp"
 

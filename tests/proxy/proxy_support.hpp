@@ -12,6 +12,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <openssl/types.h>
 
 #include <cstdint>
 #include <functional>
@@ -21,7 +22,6 @@
 #include <string_view>
 #include <vector>
 
-#include "net/socket_wire.hpp"
 #include "observe/exchange_log.hpp"
 #include "proxy/settings.hpp"
 #include "support/raw_client.hpp"
@@ -60,7 +60,7 @@ std::string code_of(const HttpMessage& message);
 
 class TestProxy {
  public:
-  explicit TestProxy(proxy::Settings settings, net::SslContextPtr client_tls = nullptr);
+  explicit TestProxy(proxy::Settings settings, std::shared_ptr<SSL_CTX> client_tls = nullptr);
   ~TestProxy();  // stops; what is still under way is ended
   TestProxy(const TestProxy&) = delete;
   TestProxy& operator=(const TestProxy&) = delete;

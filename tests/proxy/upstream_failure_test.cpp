@@ -4,6 +4,7 @@
 #include "net/socket_wire.hpp"
 #include "proxy/proxy_support.hpp"
 #include "support/certificates.hpp"
+#include "support/loopback_port.hpp"
 
 namespace weir::test {
 namespace {

@@ -21,8 +21,8 @@ namespace weir::test {
 class RawClient {
  public:
   // `receive_buffer`: small (4096, say) to make the server feel back-pressure early.
-  explicit RawClient(std::uint16_t port, const std::string& address = "127.0.0.1", int receive_buffer = 0)
-      : socket_(BlockingSocket::connect(port, address, receive_buffer)), reader_(socket_) {}
+  explicit RawClient(std::uint16_t port, const std::string& address = "127.0.0.1", int receive_buffer = 0);
+  ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
@@ -31,9 +31,7 @@ class RawClient {
 
   void send(std::string_view bytes) { socket_.send(bytes); }
   // One system call per piece of this size, so that the server is likely to read it in pieces.
-  void send_in_pieces(std::string_view bytes, std::size_t size) {
-    for (; !bytes.empty(); bytes.remove_prefix(std::min(size, bytes.size()))) socket_.send(bytes.substr(0, size));
-  }
+  void send_in_pieces(std::string_view bytes, std::size_t size);
 
   HttpMessage read_response(std::string_view to_method = "GET") { return reader_.read_response(to_method); }
   // The head alone, for streams: read on with read_until.
@@ -41,19 +39,13 @@ class RawClient {
   std::string read_until(std::string_view marker) { return reader_.read_until(marker); }
   std::string read_exactly(std::size_t bytes) { return reader_.read_exactly(bytes); }
   std::string read_to_end() { return reader_.read_to_end(); }
-  std::string request(std::string_view bytes) {
-    send(bytes);
-    return read_to_end();
-  }
+  std::string request(std::string_view bytes);
 
   // The server has closed, in good order and without another byte; waits for it.
-  bool sees_end() { return reader_.read_to_end().empty() && !reader_.broken(); }
-  bool sees_reset() {
-    reader_.read_to_end();
-    return reader_.broken();
-  }
+  bool sees_end();
+  bool sees_reset();
   // Nothing arrives for this long. Only for "stays silent" checks, kept short.
-  bool silent_for(std::chrono::milliseconds time) { return reader_.unread().empty() && !socket_.readable(time); }
+  bool silent_for(std::chrono::milliseconds time);
 
   void end() { socket_.shutdown_write(); }
   void reset() { socket_.reset(); }
