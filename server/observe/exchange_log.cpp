@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 
 #include "observe/batching_sink.hpp"
 #include "observe/json_text.hpp"
+#include "observe/text_writer.hpp"
 
 namespace weir::observe {
 namespace {
@@ -26,24 +26,30 @@ bool needs_quotes(std::string_view text) {
 // Writes `name=value` or `"name":value`, skipping what is empty.
 class LineWriter {
  public:
-  LineWriter(LogFormat format, std::string& line) : json_(format == LogFormat::json), line_(line) {}
+  // Goes on behind `line`.
+  LineWriter(LogFormat format, std::string line)
+      : json_(format == LogFormat::json), line_(line_bytes, std::move(line)) {}
+
+  std::string take() { return line_.take(); }
 
   void text(std::string_view name, std::string_view value) {
     if (value.empty()) return;
     begin(name);
-    if (json_ || needs_quotes(value)) {
-      append_json_string(line_, value);
+    if (json_ && is_plain_json(value)) {
+      line_.write("\"", value, "\"");
+    } else if (json_ || needs_quotes(value)) {
+      line_.with_string([&](std::string& out) { append_json_string(out, value); });
     } else {
-      line_ += value;
+      line_ << value;
     }
   }
   void yes(std::string_view name) {
     begin(name);
-    line_ += "true";
+    line_ << "true";
   }
   void number(std::string_view name, std::uint64_t value) {
     begin(name);
-    digits(value);
+    line_ << value;
   }
   void number(std::string_view name, const std::optional<std::uint64_t>& value) {
     if (value) number(name, *value);
@@ -52,34 +58,25 @@ class LineWriter {
     if (!value) return;
     begin(name);
     const auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, value->count()));
-    digits(micros / 1000);
-    std::array<char, 4> fraction{'.'};
-    for (std::uint64_t i = 3, rest = micros % 1000; i > 0; --i, rest /= 10)
-      fraction[i] = static_cast<char>('0' + rest % 10);
-    line_.append(fraction.data(), fraction.size());
+    line_ << micros / 1000 << '.';
+    line_.digits(micros % 1000, 3);
   }
 
  private:
-  // Names are words of ours: short, and nothing in them needs an escape.
+  static constexpr std::size_t line_bytes = 512;
+
+  // Names are words of ours: nothing in them needs an escape.
   void begin(std::string_view name) {
-    std::array<char, 32> text;
-    char* at = text.data();
-    if (!first_) *at++ = json_ ? ',' : ' ';
+    if (json_) {
+      line_.write(first_ ? std::string_view("\"") : ",\"", name, "\":");
+    } else {
+      line_.write(first_ ? std::string_view() : " ", name, "=");
+    }
     first_ = false;
-    if (json_) *at++ = '"';
-    at = std::copy(name.begin(), name.end(), at);
-    if (json_) *at++ = '"';
-    *at++ = json_ ? ':' : '=';
-    line_.append(text.data(), at);
-  }
-  void digits(std::uint64_t value) {
-    std::array<char, 20> text;
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-    line_.append(text.data(), end);
   }
   bool json_;
   bool first_ = true;
-  std::string& line_;
+  TextWriter line_;
 };
 
 // Tries that may have been billed and were followed by another.
@@ -90,7 +87,7 @@ std::uint64_t possible_double_charges(const std::vector<UpstreamTry>& tries) {
 }
 
 void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat format) {
-  LineWriter line(format, out);
+  LineWriter line(format, std::move(out));
   line.text("request_id", record.request_id);
   line.text("key", record.client);
   line.text("address", record.address);
@@ -123,6 +120,7 @@ void append_exchange(std::string& out, const ExchangeRecord& record, LogFormat f
   line.number("reasoning_tokens", record.reasoning_tokens);
   line.text("upstream_request_id", record.upstream_request_id);
   line.text("trace_id", record.trace_id);
+  out = line.take();
 }
 
 // The second a line is written in, as text; made once a second and thread.
@@ -178,8 +176,9 @@ std::string event_text(LogFormat format, std::string_view level, std::string_vie
   std::string text(level);
   if (format == LogFormat::text) return text.append(" ").append(message);
   text = R"("level":")" + text + R"(","event":"server",)";
-  LineWriter(format, text).text("message", message);
-  return text;
+  LineWriter line(format, std::move(text));
+  line.text("message", message);
+  return line.take();
 }
 
 std::string tell_dropped(LogFormat format, std::size_t lines) {

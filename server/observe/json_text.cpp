@@ -1,6 +1,5 @@
 #include "observe/json_text.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -11,9 +10,18 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-// Stands for itself in a JSON string.
-bool is_plain(char c) {
-  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+// Whether a character stands for itself in a JSON string.
+constexpr std::array<bool, 256> make_plain() {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}
+constexpr auto plain_characters = make_plain();
+
+std::size_t plain_size(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && plain_characters[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
 }
 
 // How many bytes the character at the start of `text` has; 0: they are not UTF-8.
@@ -34,13 +42,17 @@ std::size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
+bool is_plain_json(std::string_view text) {
+  return plain_size(text) == text.size();
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
     // Nearly all there is needs no look at each character.
-    const auto plain = std::find_if(text.begin(), text.end(), [](char c) { return !is_plain(c); });
-    out.append(text.begin(), plain);
-    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    const std::size_t plain = plain_size(text);
+    out.append(text, 0, plain);
+    text.remove_prefix(plain);
     if (text.empty()) break;
     const char c = text.front();
     const std::size_t length = utf8_length(text);

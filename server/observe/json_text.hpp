@@ -6,6 +6,8 @@
 
 namespace weir::observe {
 
+// Nothing in it is escaped or replaced.
+bool is_plain_json(std::string_view text);
 // With quotes. Control characters are escaped, bytes that are not UTF-8 replaced: it stays one line of valid JSON.
 void append_json_string(std::string& out, std::string_view text);
 // The name of a member and its colon, with a comma before it unless it is the first. REQUIRES: `out` ends within an

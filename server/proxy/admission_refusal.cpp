@@ -1,8 +1,8 @@
 #include "proxy/admission_refusal.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+
+#include "observe/text_writer.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -13,6 +13,7 @@ using admission::Refusal::day;
 using admission::Refusal::deadline;
 using admission::Refusal::oversize;
 using admission::Refusal::queue_full;
+using observe::TextWriter;
 using std::chrono::milliseconds;
 
 // openai-python does not come back after a longer wait; openai-node and openai-go would sleep for hours.
@@ -83,43 +84,56 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
   return refusal;
 }
 
-std::string openai_duration(std::chrono::nanoseconds duration) {
-  const auto all = std::chrono::ceil<milliseconds>(duration).count();
-  if (all < 1000) return std::to_string(all) + "ms";
-  const auto hours = all / 3'600'000, minutes = all / 60'000 % 60, rest = all % 60'000;
-  std::string text;
-  if (hours > 0) text += std::to_string(hours) + "h";
-  if (hours > 0 || minutes > 0) text += std::to_string(minutes) + "m";
-  text += std::to_string(rest / 1000);
-  if (rest % 1000 != 0) {
-    std::string fraction = std::to_string(rest % 1000);
-    fraction.insert(0, 3 - fraction.size(), '0');
-    text += "." + fraction.substr(0, fraction.find_last_not_of('0') + 1);
+namespace {
+
+// "1h2m3.45s"
+void add_openai_duration(TextWriter& out, std::chrono::nanoseconds duration) {
+  const auto all =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::ceil<milliseconds>(duration).count()));
+  if (all < 1000) {
+    out << all << "ms";
+    return;
   }
-  return text + "s";
+  const std::uint64_t hours = all / 3'600'000, minutes = all / 60'000 % 60, rest = all % 60'000;
+  if (hours > 0) out << hours << 'h';
+  if (hours > 0 || minutes > 0) out << minutes << 'm';
+  out << rest / 1000;
+  if (std::uint64_t fraction = rest % 1000; fraction != 0) {
+    std::size_t digits = 3;
+    for (; fraction % 10 == 0; fraction /= 10) --digits;
+    out << '.';
+    out.digits(fraction, digits);
+  }
+  out << 's';
+}
+
+void add_rate_limits(TextWriter& out, std::string_view what, const std::optional<admission::MeterView>& view) {
+  if (!view || !view->limit) return;
+  const auto number = [](admission::Tokens tokens) {
+    return static_cast<std::uint64_t>(std::max<admission::Tokens>(0, tokens));
+  };
+  out.write("x-ratelimit-limit-", what, ": ") << number(*view->limit);
+  const admission::Tokens left = *view->limit - view->used - view->reserved;
+  out.write("\r\nx-ratelimit-remaining-", what, ": ") << number(left);
+  out.write("\r\nx-ratelimit-reset-", what, ": ");
+  add_openai_duration(out, view->full_in);
+  out << "\r\n";
+}
+
+}  // namespace
+
+std::string openai_duration(std::chrono::nanoseconds duration) {
+  TextWriter out(32);
+  add_openai_duration(out, duration);
+  return out.take();
 }
 
 std::string rate_limit_lines(const std::optional<admission::MeterView>& requests,
                              const std::optional<admission::MeterView>& tokens) {
-  std::string lines;
-  lines.reserve(256);
-  const auto line = [&](std::string_view name, std::string_view what, std::string_view value) {
-    lines.append(name).append(what).append(": ").append(value).append("\r\n");
-  };
-  const auto number = [&](std::string_view name, std::string_view what, admission::Tokens value) {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    line(name, what, {digits.data(), end});
-  };
-  const auto add = [&](std::string_view what, const std::optional<admission::MeterView>& view) {
-    if (!view || !view->limit) return;
-    number("x-ratelimit-limit-", what, *view->limit);
-    number("x-ratelimit-remaining-", what, std::max<admission::Tokens>(0, *view->limit - view->used - view->reserved));
-    line("x-ratelimit-reset-", what, openai_duration(view->full_in));
-  };
-  add("requests", requests);
-  add("tokens", tokens);
-  return lines;
+  TextWriter out(256);
+  add_rate_limits(out, "requests", requests);
+  add_rate_limits(out, "tokens", tokens);
+  return out.take();
 }
 
 }  // namespace weir::proxy

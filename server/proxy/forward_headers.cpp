@@ -5,12 +5,14 @@
 #include <charconv>
 
 #include "net/reason_phrase.hpp"
+#include "observe/text_writer.hpp"
 #include "proxy/authenticate.hpp"
 
 namespace weir::proxy {
 namespace {
 
 using net::equals_ignoring_case;
+using observe::TextWriter;
 
 template <std::size_t N>
 bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
@@ -46,34 +48,46 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && equals_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
-void add(std::string& out, std::string_view name, std::string_view value) {
-  out += name;
-  out += ": ";
-  out += value;
-  out += "\r\n";
+void add(TextWriter& out, std::string_view name, std::string_view value) {
+  out.write(name, ": ", value, "\r\n");
 }
 
-void add_framing(std::string& out, const net::BodyFraming& body) {
-  if (body.kind == net::BodyFraming::Kind::chunked) add(out, "transfer-encoding", "chunked");
-  if (body.kind == net::BodyFraming::Kind::length) add(out, "content-length", std::to_string(body.length));
+void add_framing(TextWriter& out, const net::BodyFraming& body) {
+  if (body.kind == net::BodyFraming::Kind::chunked) out << "transfer-encoding: chunked\r\n";
+  if (body.kind == net::BodyFraming::Kind::length) out << "content-length: " << body.length << "\r\n";
 }
 
-void add_credential(std::string& out, const Upstream& upstream) {
+void add_credential(TextWriter& out, const Upstream& upstream) {
   switch (upstream.auth) {
     case AuthStyle::bearer:
-      out += "authorization: Bearer ";
+      out << "authorization: Bearer ";
       break;
     case AuthStyle::api_key_header:
-      out += "api-key: ";
+      out << "api-key: ";
       break;
     case AuthStyle::x_api_key:
-      out += "x-api-key: ";
+      out << "x-api-key: ";
       break;
     case AuthStyle::none:
       return;
   }
-  out += upstream.api_key;
-  out += "\r\n";
+  out.write(upstream.api_key, "\r\n");
+}
+
+void add_cors(TextWriter& out, std::string_view origin) {
+  if (origin.empty()) return;
+  add(out, "access-control-allow-origin", origin);
+  add(out, "access-control-expose-headers", "*");
+  add(out, "vary", "origin");
+}
+
+// The client's, and weir behind it.
+void add_via(TextWriter& out, const net::RequestHead& client, std::string_view via) {
+  out << "via: ";
+  for (const net::Field& field : client.fields) {
+    if (equals_ignoring_case(field.name, "via") && !field.value.empty()) out << field.value << ", ";
+  }
+  out.write("1.1 ", via, "\r\n");
 }
 
 // "1.500"
@@ -84,13 +98,13 @@ std::string seconds_text(Duration duration) {
 }
 
 // What weir knows of the call beside the upstream's answer.
-void add_call(std::string& out, const DownstreamResponse& response, const net::ResponseHead& upstream) {
+void add_call(TextWriter& out, const DownstreamResponse& response, const net::ResponseHead& upstream) {
   add(out, "x-weir-upstream", response.upstream);
   const std::string_view id = upstream_request_id(upstream, response.from_weir);
   if (!id.empty()) add(out, "x-weir-upstream-request-id", id);
-  add(out, "x-weir-attempts", std::to_string(response.attempts));
+  out << "x-weir-attempts: " << std::uint64_t{response.attempts} << "\r\n";
   if (!response.ignored_params.empty()) add(out, "x-weir-ignored-params", response.ignored_params);
-  out += response.budget_lines;
+  out << response.budget_lines;
 }
 
 bool named_by_connection(const net::MessageHead& head, std::string_view name) {
@@ -101,16 +115,10 @@ bool named_by_connection(const net::MessageHead& head, std::string_view name) {
 
 std::string write_upstream_head(const UpstreamRequest& request, const net::RequestHead& client,
                                 const Upstream& upstream, ClientMode mode) {
-  std::string out;
-  out.reserve(1024);
-  out += request.method;
-  out += ' ';
-  if (request.absolute_form) {
-    out += "http://";
-    out += upstream.authority;
-  }
-  out += request.target;
-  out += " HTTP/1.1\r\n";
+  TextWriter out(1024);
+  out.write(request.method, " ");
+  if (request.absolute_form) out.write("http://", upstream.authority);
+  out.write(request.target, " HTTP/1.1\r\n");
   add(out, "host", upstream.authority);
   const bool own_key = !upstream.api_key.empty();
   // The client's credential belongs to the upstream only in pass-through; a key of weir's own goes nowhere.
@@ -143,27 +151,21 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
     add(out, "x-weir-max-wait", seconds_text(std::max(Duration::zero(), request.caller->wait_left)));
   }
   if (!request.proxy_authorization.empty()) add(out, "proxy-authorization", request.proxy_authorization);
-  std::string via;
-  for (const net::Field& field : client.fields) {
-    if (equals_ignoring_case(field.name, "via") && !field.value.empty()) via.append(field.value).append(", ");
-  }
-  add(out, "via", via.append("1.1 ").append(request.via));
+  add_via(out, client, request.via);
   add_framing(out, request.body);
   // A body of no bytes is still announced where a method expects one.
   if (request.body.kind == net::BodyFraming::Kind::none &&
       (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
     add(out, "content-length", "0");
   }
-  out += "\r\n";
-  return out;
+  out << "\r\n";
+  return out.take();
 }
 
 std::string write_downstream_head(const DownstreamResponse& response, const net::ResponseHead& upstream) {
-  std::string out;
-  out.reserve(512);  // it is kept until the first content
-  out += "HTTP/1.1 " + std::to_string(upstream.status) + " ";
-  out += net::reason_phrase(upstream.status);
-  out += "\r\n";
+  TextWriter out(512);  // it is kept until the first content
+  out << "HTTP/1.1 " << static_cast<std::uint64_t>(upstream.status) << ' ' << net::reason_phrase(upstream.status)
+      << "\r\n";
   const bool has_connection = upstream.find("connection") != nullptr;
   bool has_cache_control = false, has_type = false;
   for (const net::Field& field : upstream.fields) {
@@ -191,7 +193,7 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
   }
   add(out, "x-request-id", response.request_id);
   add_call(out, response, upstream);
-  out += cors_fields(response.cors_origin);
+  add_cors(out, response.cors_origin);
   if (!response.keep_alive) add(out, "connection", "close");
   add_framing(out, response.body);
   const bool no_body_by_status = upstream.status < 200 || upstream.status == 204 || upstream.status == 304;
@@ -199,17 +201,15 @@ std::string write_downstream_head(const DownstreamResponse& response, const net:
     const std::string_view told = response.to_head ? upstream.value_of("content-length") : std::string_view("0");
     if (!told.empty()) add(out, "content-length", told);
   }
-  out += "\r\n";
-  return out;
+  out << "\r\n";
+  return out.take();
 }
 
 std::string cors_fields(std::string_view origin) {
-  std::string out;
-  if (origin.empty()) return out;
-  add(out, "access-control-allow-origin", origin);
-  add(out, "access-control-expose-headers", "*");
-  add(out, "vary", "origin");
-  return out;
+  if (origin.empty()) return {};
+  TextWriter out(128);
+  add_cors(out, origin);
+  return out.take();
 }
 
 void say_pointless(std::string& head) {
@@ -227,26 +227,27 @@ void say_pointless(std::string& head) {
 }
 
 std::string write_waiting_head(const WaitingResponse& response) {
-  std::string out = "HTTP/1.1 200 OK\r\n";
+  TextWriter out(512);
+  out << "HTTP/1.1 200 OK\r\n";
   add(out, "content-type", response.content_type);
   add(out, "x-request-id", response.request_id);
   add(out, "x-weir-queue-state", "waiting");
-  out += cors_fields(response.cors_origin);
+  add_cors(out, response.cors_origin);
   if (!response.keep_alive) add(out, "connection", "close");
   if (response.chunked) add(out, "transfer-encoding", "chunked");
   if (response.chunked && response.trailers) add(out, "trailer", trailer_names);
-  out += "\r\n";
-  return out;
+  out << "\r\n";
+  return out.take();
 }
 
 std::string write_trailers(const DownstreamResponse& response, const net::ResponseHead& upstream) {
-  std::string out;
+  TextWriter out(256);
   add_call(out, response, upstream);
-  if (response.has_own_limits) return out;
   for (const net::Field& field : upstream.fields) {
-    if (starts_with_ignoring_case(field.name, "x-ratelimit-")) add(out, field.name, field.value);
+    if (!response.has_own_limits && starts_with_ignoring_case(field.name, "x-ratelimit-"))
+      add(out, field.name, field.value);
   }
-  return out;
+  return out.take();
 }
 
 bool wants_trailers(const net::RequestHead& head) {
@@ -279,6 +280,7 @@ std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::stri
       if (begins && ends) return refuse_loop();
     }
   }
+  if (!head.find("connection")) return std::nullopt;
   for (const std::string_view needed : {"host", "authorization", "content-length", "content-type"}) {
     if (head.connection_says(needed)) {
       return refuse_head(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "observe/text_writer.hpp"
 #include "proxy/admission_refusal.hpp"
 #include "proxy/heartbeat.hpp"
 
@@ -55,7 +56,7 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
           made.not_before = not_before;
           made.again = had_place_;
           // With no time to wait it may still go at once.
-          made.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
+          made.deadline = std::max(deadline(), began + std::chrono::milliseconds(1));
           return made;
         });
     had_place_ |= admission_.state() != Admission::State::rejected;
@@ -141,31 +142,34 @@ Refusal Turn::refusal(net::Instant now) {
 }
 
 std::string Turn::header_lines(Duration elsewhere) {
-  std::string lines;
-  lines.reserve(384);  // all of them, without a second allocation
-  lines.append("x-weir-queue-ms: ").append(std::to_string((queued_ + elsewhere).count())).append("\r\n");
-  if (const std::uint64_t tokens = reserved(); tokens > 0)
-    lines.append("x-weir-reserved-tokens: ").append(std::to_string(tokens)).append("\r\n");
-  lines += own_limit_lines();
-  has_own_limits_ = lines.find("x-ratelimit-") != std::string::npos;
-  return lines;
+  const std::string own = own_limit_lines();
+  has_own_limits_ = !own.empty();
+  observe::TextWriter lines(384);  // all of them
+  lines << "x-weir-queue-ms: " << static_cast<std::uint64_t>((queued_ + elsewhere).count()) << "\r\n";
+  if (const std::uint64_t tokens = reserved(); tokens > 0) lines << "x-weir-reserved-tokens: " << tokens << "\r\n";
+  lines << own;
+  return lines.take();
 }
 
 std::string Turn::own_limit_lines() {
-  return session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
+  std::optional<admission::MeterView> requests, tokens;
+  session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     const auto now = Clock::now();
     const BudgetIds& budgets = ids(scheduler);
     const admission::BudgetId brought = request_.names.account_like.empty() ? admission::no_budget : budgets.account;
-    const auto view = [&](Meter meter) {
+    const auto look_at = [&](Meter meter, std::optional<admission::MeterView>& into) {
       for (const admission::BudgetId budget : {budgets.key, budgets.team, brought}) {
         if (budget == admission::no_budget) continue;
         const admission::MeterView seen = scheduler.view(budget, meter, now);
-        if (seen.limit) return std::optional(seen);
+        if (!seen.limit) continue;
+        into = seen;
+        return;
       }
-      return std::optional<admission::MeterView>();
     };
-    return rate_limit_lines(view(Meter::requests), view(Meter::tokens));
+    look_at(Meter::requests, requests);
+    look_at(Meter::tokens, tokens);
   });
+  return rate_limit_lines(requests, tokens);
 }
 
 }  // namespace weir::proxy
