@@ -37,6 +37,9 @@ Expectation expectation_of(const Cost& cost, const OutputPace& pace, Tokens prod
   return expectation;
 }
 
+// A call that is sent so soon after its admission keeps what was planned for it then: forecasts are not that exact.
+constexpr std::chrono::milliseconds plan_good_for{1};
+
 // What an upstream says is not to be trusted with the books: more of the input cached than there was would be paid for
 // by others.
 Usage plausible(Usage usage) {
@@ -87,13 +90,15 @@ void Scheduler::sent(Ticket ticket, Instant now) {
   now_ = std::max(now_, now);
   Call& call = call_of(ticket);
   assert(call.state == Call::State::admitted);
-  unplan(call);
+  const bool plan_anew = now - call.admitted_at > plan_good_for;
+  if (plan_anew) unplan(call);
   call.state = Call::State::sent;
   call.sent_at = now;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
     each.budget.advance(now);
     each.budget.send(cost, now);
   });
+  if (!plan_anew) return;
   forecast(call, now);
   plan(call, now);
 }

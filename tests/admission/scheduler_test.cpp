@@ -139,6 +139,24 @@ TEST(Scheduler, ChargesFromTheSendingHoweverLongTheConnectingTook) {
   EXPECT_LT(desk.now, start + 65s + 100ms);
 }
 
+TEST(Scheduler, ExpectsAsMuchHoweverLongTheConnectingTook) {
+  for (const Duration connecting : {Duration(0), Duration(1ms), Duration(1ms + 1ns), Duration(20s)}) {
+    Desk desk(tokens_of(1'000));
+    desk.submit("a", {.tokens = 10, .later = LaterCharge::as_produced, .output = 320, .pace = {1s, 32, 0}});
+    desk.dispatch();
+    desk.now += connecting;
+    desk.send("a");
+    EXPECT_EQ(desk.reserved(), 320);
+    desk.now += 5s;
+    desk.scheduler.progress(desk.tickets.at("a"), 100, desk.now);
+    desk.check();
+    EXPECT_EQ(desk.used(), 110);
+    EXPECT_EQ(desk.reserved(), 320) << "the rest is expected to be as long as the whole was";
+    desk.settle("a");
+    EXPECT_EQ(desk.reserved(), 0);
+  }
+}
+
 // --- What is charged when ---
 
 TEST(Scheduler, WhatDidNotArriveCountsFromWhenItIsSentAgain) {
