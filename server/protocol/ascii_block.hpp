@@ -51,15 +51,15 @@ inline AsciiBlock look_at_each(const char* sixteen, unsigned kind, std::size_t l
 inline AsciiBlock look_at(const char* sixteen, unsigned kind, std::size_t length, std::uint8_t* places) {
   const auto all = [](std::size_t value) { return _mm_set1_epi8(static_cast<char>(value)); };
   const auto first_place = [](unsigned of) { return of * AsciiBlock::places_per_kind; };
-  const auto between = [&](__m128i bytes, char first, char last) {
-    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8(static_cast<char>(first - 1))),
-                         _mm_cmplt_epi8(bytes, _mm_set1_epi8(static_cast<char>(last + 1))));
+  const auto between = [&](__m128i bytes, unsigned first, unsigned last) {
+    const __m128i above = _mm_sub_epi8(bytes, all(first));  // of no sign: what stands before is far above
+    return _mm_cmpeq_epi8(_mm_min_epu8(above, all(last - first)), above);
   };
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen));
   const __m128i letter = between(_mm_or_si128(bytes, all(0x20)), 'a', 'z');
   const __m128i digit = between(bytes, '0', '9');
   const __m128i space = _mm_cmpeq_epi8(bytes, all(' '));
-  const __m128i line = _mm_or_si128(_mm_cmplt_epi8(bytes, all(' ')), _mm_cmpeq_epi8(bytes, all(0x7F)));
+  const __m128i line = _mm_cmplt_epi8(_mm_add_epi8(bytes, all(1)), all(' ' + 1));  // 0x7F turns into the least
 
   // The first place of each byte's kind. A mark is what nothing else is: its bits are turned into the others'.
   static_assert(kind_letter == 0);

@@ -110,23 +110,26 @@ class TokenSum::Pass {
   }
 
   void add_stretch(std::string_view plain) {
+    if (plain.empty()) return;
     const auto* const bytes = reinterpret_cast<const unsigned char*>(plain.data());
     const std::size_t count = plain.size();
-    unsigned previous = previous_;
-    std::int64_t pairs = 0, places = 0;  // letters, digits and marks, each in its lane
+    const unsigned first = ascii_classes[bytes[0]];
+    // Letters, digits and marks, each in its lane.
+    std::int64_t pairs = in_lane(weights_.pairs[first * char_class_count + previous_], kind_of_class[first]);
+    std::int64_t places = weights_.ascii_places[places_[0]];
+    std::size_t row = ascii_rows[bytes[0]];
     const auto add_one = [&](std::size_t i) {
-      const unsigned c = ascii_classes[bytes[i]];
-      pairs += weights_.ascii_pairs[c * char_class_count + previous];
+      pairs += weights_.ascii_pairs[row + bytes[i]];
       places += weights_.ascii_places[places_[i]];
-      previous = c;
+      row = ascii_rows[bytes[i]];
     };
-    std::size_t i = 0;
+    std::size_t i = 1;
     for (; i + 8 <= count; i += 8) {
 #pragma GCC unroll 8
       for (std::size_t k = 0; k < 8; ++k) add_one(i + k);
     }
     for (; i < count; ++i) add_one(i);
-    previous_ = previous;
+    previous_ = ascii_classes[bytes[count - 1]];
     std::int64_t lanes = pairs + places;
     constexpr int unused_bits = 64 - lane_bits;
     for (const TokenClass group : lane_groups) {

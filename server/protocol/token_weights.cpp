@@ -49,15 +49,23 @@ Weights mean_of_families() {
   return mean;
 }
 
-std::int64_t in_lane(int weight, std::size_t ascii_kind) {
-  return std::int64_t{weight} * (std::int64_t{1} << (lane_bits * lane_of(ascii_kind)));
+std::array<std::uint16_t, ascii_count> make_rows() {
+  std::array<std::uint16_t, ascii_count> rows{};
+  for (std::size_t byte = 0; byte < ascii_count; ++byte) {
+    const std::uint8_t c = ascii_classes[byte];
+    if (c != class_special) rows[byte] = static_cast<std::uint16_t>(c * ascii_count);
+  }
+  return rows;
 }
 
 TokenWeights ready_to_add(const Weights& weights) {
   TokenWeights ready;
   for (std::size_t i = 0; i < weights.pairs.size(); ++i) ready.pairs[i] = static_cast<std::int16_t>(weights.pairs[i]);
-  for (std::size_t i = 0; i < ready.ascii_pairs.size(); ++i)
-    ready.ascii_pairs[i] = in_lane(weights.pairs[i], kind_of_class[i / char_class_count]);
+  for (std::size_t i = 0; i < ready.ascii_pairs.size(); ++i) {
+    const std::size_t before = i / ascii_count, c = ascii_classes[i % ascii_count];
+    if (c != class_special)
+      ready.ascii_pairs[i] = in_lane(weights.pairs[c * char_class_count + before], kind_of_class[c]);
+  }
   for (std::size_t kind = 0; kind < char_kind_count; ++kind) {
     for (std::size_t i = 0; i < run_positions; ++i)
       ready.places[kind][i] = static_cast<std::int16_t>(weights.places[kind][i]);
@@ -70,6 +78,8 @@ TokenWeights ready_to_add(const Weights& weights) {
 }
 
 }  // namespace
+
+const std::array<std::uint16_t, ascii_count> ascii_rows = make_rows();
 
 const TokenWeights& weights_of(TokenizerFamily family) {
   static const auto all = [] {

@@ -18,6 +18,9 @@ constexpr std::size_t run_position(std::size_t place) {
   return place < run_positions ? place : 13 + (place - 13) % 3;
 }
 
+constexpr std::size_t ascii_count = 128;
+extern const std::array<std::uint16_t, ascii_count> ascii_rows;
+
 // Thousandths of a token, ready to be added up.
 struct TokenWeights {
   // By class and the class before it: pairs[c * 64 + previous].
@@ -25,17 +28,18 @@ struct TokenWeights {
   // By kind and the place in a run of that kind.
   std::array<std::array<std::int16_t, run_positions>, char_kind_count> places{};
 
-  // The same for ASCII, each shifted to the lane of its kind (lane_of), so that one addition serves all lanes; places
-  // as an AsciiBlock has them.
-  std::array<std::int64_t, ascii_class_count * char_class_count> ascii_pairs{};
+  // The same for ASCII, each shifted to the lane of its kind (in_lane), so that one addition serves all lanes. Pairs by
+  // the bytes themselves: ascii_pairs[ascii_rows[before] + byte]; places as an AsciiBlock has them.
+  std::array<std::int64_t, ascii_class_count * ascii_count> ascii_pairs{};
   std::array<std::int64_t, AsciiBlock::place_count> ascii_places{};
 };
 
 // Three sums in one integer: letters, digits and all other ASCII. They hold what so many characters cost at most.
 constexpr int lane_bits = 21;
 constexpr int lane_chars_max = 120;
-constexpr int lane_of(std::size_t ascii_kind) {
-  return ascii_kind == kind_letter ? 0 : ascii_kind == kind_digit ? 1 : 2;
+constexpr std::int64_t in_lane(int weight, std::size_t ascii_kind) {
+  const int lane = ascii_kind == kind_letter ? 0 : ascii_kind == kind_digit ? 1 : 2;
+  return std::int64_t{weight} * (std::int64_t{1} << (lane_bits * lane));
 }
 
 const TokenWeights& weights_of(TokenizerFamily family);
