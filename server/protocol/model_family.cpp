@@ -1,6 +1,7 @@
 #include "protocol/model_family.hpp"
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -46,12 +47,22 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 
+// A bit for each letter; words whose first one is not in a name need not be looked for.
+std::uint32_t bit_of(char letter) {
+  return 1U << (static_cast<unsigned char>(letter) & 31U);
+}
+
 }  // namespace
 
 TokenizerFamily family_of_model(std::string_view model) {
   std::string name;
-  for (const char c : model.substr(0, 128)) name += lower(c);
+  std::uint32_t letters = 0;
+  for (const char c : model.substr(0, 128)) {
+    name += lower(c);
+    letters |= bit_of(name.back());
+  }
   for (const auto& [word, family] : words) {
+    if ((letters & bit_of(word.front())) == 0) continue;
     // Two letters alone are too little within a name: they begin it, or a part of it.
     const std::size_t at = name.find(word);
     const bool is_short = word.size() == 3;

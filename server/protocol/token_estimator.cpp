@@ -176,6 +176,7 @@ Prior prior_of(TokenizerFamily family) {
 
 // What is known of a model at this moment.
 struct Known {
+  TokenizerFamily family = TokenizerFamily::generic;
   Factors factors = EstimateCorrections::neutral();
   double margin = 1, requested_margin = 1;
 };
@@ -210,23 +211,28 @@ void apply(const Known& known, const TokenFeatures& text, const TokenFeatures& t
 
 struct TokenEstimator::Impl {
   struct Model {
-    explicit Model(Prior prior) : corrections(prior) {}
+    explicit Model(TokenizerFamily its_family) : family(its_family), corrections(prior_of(its_family)) {}
+    TokenizerFamily family;
     EstimateCorrections corrections;
     double margin = 1, requested_margin = 1;  // of the corrections, looked up more often than they change
     std::uint64_t used = 0;
   };
 
-  Known known(std::string_view model, TokenizerFamily family) {
+  Known known(std::string_view model) {
+    if (const auto learned = learned_of(model)) return *learned;
     Known result;
+    result.family = family_of_model(model);
     result.margin = result.requested_margin =
-        family == TokenizerFamily::generic ? unknown_family_margin : known_family_margin;
+        result.family == TokenizerFamily::generic ? unknown_family_margin : known_family_margin;
+    return result;
+  }
+
+  std::optional<Known> learned_of(std::string_view model) {
     const std::lock_guard lock(mutex);
     const auto found = models.find(std::string(model.substr(0, model_name_max)));
-    if (found == models.end()) return result;
-    result.factors = found->second.corrections.factors();
-    result.margin = found->second.margin;
-    result.requested_margin = found->second.requested_margin;
-    return result;
+    if (found == models.end()) return std::nullopt;
+    const Model& learned = found->second;
+    return Known{learned.family, learned.corrections.factors(), learned.margin, learned.requested_margin};
   }
 
   template <typename Learn>
@@ -236,7 +242,7 @@ struct TokenEstimator::Impl {
     auto found = models.find(name);
     if (found == models.end()) {
       if (models.size() >= models_max) forget_idlest();
-      found = models.try_emplace(name, prior_of(family_of_model(name))).first;
+      found = models.try_emplace(name, family_of_model(name)).first;
     }
     found->second.used = ++uses;
     learn(found->second.corrections);
@@ -260,7 +266,8 @@ TokenEstimator::TokenEstimator() : impl_(std::make_unique<Impl>()) {}
 TokenEstimator::~TokenEstimator() = default;
 
 PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView& view, std::string_view model) const {
-  const TokenizerFamily family = family_of_model(model);
+  const Known known = impl_->known(model);
+  const TokenizerFamily family = known.family;
   const bool rule_for_tools = family == TokenizerFamily::o200k || family == TokenizerFamily::cl100k;
   const ToolText style = rule_for_tools ? ToolText::words : ToolText::json;
 
@@ -287,19 +294,19 @@ PromptEstimate TokenEstimator::estimate(std::string_view body, const RequestView
   PromptEstimate result;
   result.token_ids = counts.token_ids;
   result.sampled = !reader.sampling().all();
-  apply(impl_->known(model, family), text, tools, image_tokens, result);
+  apply(known, text, tools, image_tokens, result);
   return result;
 }
 
 PromptEstimate TokenEstimator::estimate_text(std::string_view utf8, std::string_view model) const {
-  const TokenizerFamily family = family_of_model(model);
-  Reader reader(utf8.size(), model, weights_of(family));
+  const Known known = impl_->known(model);
+  Reader reader(utf8.size(), model, weights_of(known.family));
   reader.json(utf8, TextUse::text);
   TokenFeatures text{};
   reader.text_sum().add_to(text, reader.sampling().scale());
   PromptEstimate result;
   result.sampled = !reader.sampling().all();
-  apply(impl_->known(model, family), text, {}, 0, result);
+  apply(known, text, {}, 0, result);
   return result;
 }
 
@@ -318,7 +325,7 @@ void TokenEstimator::learn_requested(std::string_view model, const PromptEstimat
 }
 
 double TokenEstimator::margin(std::string_view model) const {
-  return impl_->known(model, family_of_model(model)).margin;
+  return impl_->known(model).margin;
 }
 
 }  // namespace weir::protocol
