@@ -1,15 +1,16 @@
 #include "protocol/answer_beginning.hpp"
 
 #include <algorithm>
-#include <initializer_list>
+#include <functional>
 
 #include "protocol/json_scan.hpp"
 
 namespace weir::protocol {
 namespace {
 
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
+template <typename... Names>
+bool is_one_of(std::string_view text, const Names&... names) {
+  return ((text == std::string_view(names)) || ...);
 }
 
 // A value, as far as it is there.
@@ -24,14 +25,14 @@ struct Value {
 // something.
 Beginning says_something(const Value& value) {
   const std::string_view text = value.text;
-  if (value.ended && is_one_of(text, {"null", "false", "\"\""})) return Beginning::answer;
+  if (value.ended && is_one_of(text, "null", "false", "\"\"")) return Beginning::answer;
   if (!text.starts_with('{') && !text.starts_with('[')) {
     const bool begins_a_text = text.size() > 1 && text.front() == '"';
     return value.ended || begins_a_text ? Beginning::error : Beginning::unknown;
   }
   const std::string_view inside = json::trim(text.substr(1));
   if (inside.empty()) return Beginning::unknown;
-  return is_one_of(inside.substr(0, 1), {"}", "]"}) ? Beginning::answer : Beginning::error;
+  return is_one_of(inside.substr(0, 1), "}", "]") ? Beginning::answer : Beginning::error;
 }
 
 // Takes one token after another off the front of a text that may break off anywhere.
@@ -65,9 +66,10 @@ class Front {
   }
   // Up to behind its closing quote.
   std::size_t size_of_string(std::size_t at) const {
-    for (++at; at < text_.size(); ++at) {
-      if (text_[at] == '"') return at + 1;
-      if (text_[at] == '\\') ++at;
+    for (std::size_t quote = text_.find('"', at + 1); quote != unended; quote = text_.find('"', quote + 1)) {
+      std::size_t escapes = 0;
+      while (text_[quote - 1 - escapes] == '\\') ++escapes;
+      if (escapes % 2 == 0) return quote + 1;
     }
     return unended;
   }
@@ -135,9 +137,13 @@ bool has_content(const Value& message) {
   return false;
 }
 
+// Skips most of a text, where looking for the quote first would stop at every string.
+constexpr std::string_view quoted_error = "\"error\"";
+const std::boyer_moore_horspool_searcher error_name(quoted_error.begin(), quoted_error.end());
+
 // OpenRouter tells it so when the model fails after the work has begun. `choices`: an array, and what follows.
 bool first_choice_failed(const Value& choices) {
-  if (choices.text.find("\"error\"") == std::string_view::npos) return false;
+  if (std::search(choices.text.begin(), choices.text.end(), error_name) == choices.text.end()) return false;
   Front front(choices.text);
   bool failed = false;
   if (!front.take('[') || !front.take('{')) return false;
@@ -152,7 +158,7 @@ bool first_choice_failed(const Value& choices) {
 }
 
 bool is_of_answers(std::string_view key) {
-  return is_one_of(key, {"\"choices\"", "\"content\"", "\"data\"", "\"output\""});
+  return is_one_of(key, "\"choices\"", "\"content\"", "\"data\"", "\"output\"");
 }
 
 // What one member tells; unknown: nothing, or not yet.
@@ -160,7 +166,7 @@ Beginning by_member(std::string_view key, const Value& value) {
   if (key == "\"error\"") {
     return says_something(value) == Beginning::error ? Beginning::error : Beginning::unknown;
   }
-  if (is_one_of(key, {"\"type\"", "\"object\""})) {
+  if (is_one_of(key, "\"type\"", "\"object\"")) {
     if (value.is("\"error\"")) return Beginning::error;
     return value.is("\"response\"") || value.is("\"message\"") ? Beginning::answer : Beginning::unknown;
   }
