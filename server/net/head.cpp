@@ -120,7 +120,7 @@ FramingFields framing_fields(const MessageHead& head) {
 }  // namespace
 
 bool same_letters(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return x == y || lower(x) == lower(y); });
 }
 
 bool list_contains(std::string_view list, std::string_view token) {
@@ -189,7 +189,8 @@ void mend_response_head(std::string& head) {
   constexpr std::size_t status_ends = std::string_view("HTTP/1.1 200").size();
   if (head.find("\r\n") == status_ends) head.insert(status_ends, 1, ' ');
   for (std::size_t line = head.find("\r\n") + 2; line + 2 < head.size(); line = head.find("\r\n", line) + 2) {
-    const std::size_t colon = head.find_first_of(":\r", line);
+    std::size_t colon = line;
+    while (head[colon] != ':' && head[colon] != '\r') ++colon;
     std::size_t name_ends = colon;
     while (name_ends > line && (head[name_ends - 1] == ' ' || head[name_ends - 1] == '\t')) --name_ends;
     if (head[colon] == ':') head.erase(name_ends, colon - name_ends);

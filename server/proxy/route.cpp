@@ -82,7 +82,7 @@ std::string_view take_segment(std::string_view& rest) {
 
 // A path that climbs leaves the upstream's base path, with the account's key in hand: "/v1/files/../../admin".
 bool climbs(std::string_view path) {
-  if (path.find_first_of(".%") == std::string_view::npos) return false;
+  if (path.find('.') == std::string_view::npos && path.find('%') == std::string_view::npos) return false;
   const std::string decoded = spelled_out(path);
   for (std::string_view rest = decoded; !rest.empty();) {
     const std::string_view segment = take_segment(rest);
