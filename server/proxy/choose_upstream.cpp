@@ -10,8 +10,7 @@ namespace {
 std::vector<std::string> choices_of(const Snapshot& snapshot, const Client& client, const Route& route) {
   std::vector<std::string> names;
   for (const Upstream& upstream : snapshot.settings->upstreams) {
-    if (may_use_upstream(client, upstream.name) && !upstream_target(upstream, route).empty())
-      names.push_back(upstream.name);
+    if (may_use_upstream(client, upstream.name) && serves(upstream, route)) names.push_back(upstream.name);
   }
   return names;
 }
@@ -27,6 +26,13 @@ bool has_native(const Upstream& upstream, const Route& route) {
   const bool may_be = !route.native_prefix.empty() || route.path == route.full_path;
   return may_be && std::any_of(upstream.native_prefixes.begin(), upstream.native_prefixes.end(),
                                [&](const std::string& prefix) { return route.full_path.starts_with(prefix); });
+}
+
+// Where the provider has the path's family; nullptr: nowhere.
+const FamilyPath* family_path(const Upstream& upstream, const Route& route) {
+  const auto family = static_cast<std::size_t>(route.canonical ? route.api : protocol::Api::other);
+  const FamilyPath& path = upstream.families[family];
+  return path.served && !route.is_of_one_provider() ? &path : nullptr;
 }
 
 // A name that only a key without a list of models, or with "*" on it, may use.
@@ -136,16 +142,19 @@ std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapsho
   return choose_an_upstream(choices);
 }
 
+bool serves(const Upstream& upstream, const Route& route) {
+  return has_native(upstream, route) || family_path(upstream, route);
+}
+
 std::string upstream_target(const Upstream& upstream, const Route& route) {
   std::string target;
   if (has_native(upstream, route)) {
     target = route.full_path;
-  } else {
-    const auto family = static_cast<std::size_t>(route.canonical ? route.api : protocol::Api::other);
-    const FamilyPath& path = upstream.families[family];
-    if (!path.served || route.is_of_one_provider()) return {};
-    target = path.prefix;
+  } else if (const FamilyPath* path = family_path(upstream, route)) {
+    target = path->prefix;
     target += route.path;
+  } else {
+    return {};
   }
   if (!route.query.empty() || !upstream.query.empty()) {
     target += '?';

@@ -33,6 +33,8 @@ std::variant<Destinations, Refusal> choose_without_model(const Snapshot& snapsho
                                                          std::string_view method, const Route& route,
                                                          std::string_view wanted, const IssuedIds& issued);
 
+// Whether the provider has the route's path.
+bool serves(const Upstream& upstream, const Route& route);
 // The target to ask the upstream for; empty: the provider does not serve this.
 std::string upstream_target(const Upstream& upstream, const Route& route);
 

@@ -38,8 +38,7 @@ net::Task<MaybeRefusal> Exchange::choose_and_prepare() {
   if (auto* refusal = std::get_if<Refusal>(&chosen)) co_return std::move(*refusal);
   destinations_ = std::move(std::get<Destinations>(chosen));
   record_.upstream = destinations_.front().upstream->name;
-  std::erase_if(destinations_,
-                [&](const Destination& each) { return upstream_target(*each.upstream, route_).empty(); });
+  std::erase_if(destinations_, [&](const Destination& each) { return !serves(*each.upstream, route_); });
   if (destinations_.empty()) co_return api_not_served(route_.full_path, record_.upstream);
   for (Destination& each : destinations_) each.batch = batch_service_of(*each.upstream, route_.path);
   arrived_ = first_arrival();

@@ -172,7 +172,9 @@ TEST_F(ChooseUpstream, MapsPathsToThoseOfTheProvider) {
   const Upstream& ark = snapshot->settings->upstreams[0];
   const Upstream& deepseek = snapshot->settings->upstreams[1];
   const auto target = [](const Upstream& upstream, const char* method, const char* path) {
-    return upstream_target(upstream, find_route(method, path));
+    const std::string found = upstream_target(upstream, find_route(method, path));
+    EXPECT_EQ(serves(upstream, find_route(method, path)), !found.empty()) << path;
+    return found;
   };
   EXPECT_EQ(target(ark, "POST", "/v1/chat/completions"), "/api/v3/chat/completions");
   EXPECT_EQ(target(ark, "POST", "/chat/completions?b=2"), "/api/v3/chat/completions?b=2");
