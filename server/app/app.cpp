@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -51,6 +52,17 @@ std::string hex(std::uint64_t value, int digits) {
 std::uint64_t random_bits() {
   thread_local std::mt19937_64 generator{(std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}()};
   return generator();
+}
+
+// req_0123456789abcdef01234567
+std::string mint_id() {
+  std::array<char, 28> id{'r', 'e', 'q', '_'};
+  std::uint64_t bits = 0;
+  for (std::size_t i = 4; i < id.size(); ++i, bits >>= 4) {
+    if (i == 4 || i == 16) bits = random_bits();
+    id[i] = "0123456789abcdef"[bits & 15];
+  }
+  return {id.data(), id.size()};
 }
 
 // Each proxied stream takes two descriptors; the soft limit is 1024 on many systems, the hard one rarely.
@@ -128,7 +140,7 @@ class Server {
   Server(const ServeRequest& request, const Loaded& loaded)
       : request_(request), config_(loaded.config), log_(log_options(config_.log)), shared_(log_) {
     shared_.via = "weir-" + hex(random_bits(), 8);
-    shared_.mint_id = [] { return "req_" + hex(random_bits(), 12) + hex(random_bits(), 12); };
+    shared_.mint_id = mint_id;
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
     shared_.gate.reconfigure(*loaded.settings);
     recall_budgets(*loaded.settings);

@@ -192,9 +192,17 @@ struct Metrics::Impl {
   // These are for the holder of the mutex.
   Series& series_of(const ExchangeRecord& record) {
     // Refused before an upstream was chosen: the model is whatever the client wrote.
-    std::string model = record.upstream.empty() ? std::string() : models.bound(record.model);
+    const std::string_view asked = record.upstream.empty() ? std::string_view() : record.model;
+    const auto id_of = [](std::string_view key, std::string_view model, std::string_view upstream) {
+      std::string id;
+      id.reserve(key.size() + model.size() + upstream.size() + 2);
+      return id.append(key).append("\n").append(model).append("\n").append(upstream);
+    };
+    if (const auto known = series.find(id_of(record.client, asked, record.upstream)); known != series.end())
+      return known->second;
+    std::string model = asked.empty() ? std::string() : models.bound(record.model);
     std::string key = keys.bound(record.client), upstream = record.upstream;
-    std::string id = key + '\n' + model + '\n' + upstream;
+    std::string id = id_of(key, model, upstream);
     auto found = series.find(id);
     if (found == series.end()) {
       if (series.size() >= combinations_max) {
