@@ -170,6 +170,7 @@ Tokens Budget::later(Meter meter, const Cost& cost) {
 // guess, it does not count as knowledge.
 Passing Budget::passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis) {
   if (meter == Meter::requests) return ahead.requests;
+  if (ahead.tokens == 0) return 0;
   const auto part = [&](Tokens tokens) -> Tokens {
     const Tokens all = cost.expected_size();
     if (tokens == all) return ahead.tokens;
@@ -226,8 +227,10 @@ void Budget::give_up(const Cost& cost) {
 }
 
 void Budget::send(const Cost& cost, Instant now) {
-  next_change_ = Instant::min();
-  for (const Meter meter : window_meters) window(meter).send(on_arrival(meter, cost), now);
+  for (const Meter meter : window_meters) {
+    window(meter).send(on_arrival(meter, cost), now);
+    next_change_ = std::min(next_change_, window(meter).next_change());
+  }
   requests_day_.release(1);
   requests_day_.charge(1, now);
   tokens_day_.release(cost.tokens);
@@ -274,17 +277,23 @@ void Budget::unplan(const Expectation& expectation, Spread& spread) {
 }
 
 void Budget::charge(Tokens input, Tokens output, Instant now) {
-  next_change_ = Instant::min();
-  window(Meter::tokens).charge(input + output, now);
-  window(Meter::input).charge(input, now);
-  window(Meter::output).charge(output, now);
+  const auto charge_one = [&](Meter meter, Tokens amount) {
+    window(meter).charge(amount, now);
+    next_change_ = std::min(next_change_, window(meter).next_change());
+  };
+  charge_one(Meter::tokens, input + output);
+  charge_one(Meter::input, input);
+  charge_one(Meter::output, output);
   tokens_day_.charge(input + output, now);
 }
 
 void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) {
-  next_change_ = Instant::min();
-  window(Meter::tokens).correct(sent_at, tokens, now);
-  window(Meter::input).correct(sent_at, input, now);
+  const auto correct_one = [&](Meter meter, Tokens difference) {
+    window(meter).correct(sent_at, difference, now);
+    next_change_ = std::min(next_change_, window(meter).next_change());
+  };
+  correct_one(Meter::tokens, tokens);
+  correct_one(Meter::input, input);
   tokens_day_.correct(sent_at, tokens);
 }
 

@@ -161,7 +161,10 @@ Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Inst
 Instant WindowMeter::predict(const Passing& ahead, const Passing& own, Instant now) const {
   if (!limit_.limit || idle()) return now;
   const Tokens limit = std::max<Tokens>(1, *limit_.limit);
-  const Refill window{log_, debts_, limit, used() + reserved_ + horizon_->overdue(), limit_.window};
+  const Tokens booked = used() + reserved_ + horizon_->overdue();
+  const bool evenly = limit_.burst || slices_;
+  if (!evenly && ahead.all + std::min(own.all, limit) + booked <= limit) return now;
+  const Refill window{log_, debts_, limit, booked, limit_.window};
   const Instant when = window.room(ahead.all, own.all, now);
   if (own.on_arrival == 0) return when;
   return std::max({when, even_room(ahead, own, now), slice_room(ahead, own, now)});
