@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -25,6 +26,7 @@ struct SocketState : boost::intrusive_ref_counter<SocketState, boost::thread_uns
   Bell readable, writable;
   Bell read_goes_on;  // rung beside `writable`: a read that has to write first
   bool read_armed = false, write_armed = false;
+  bool asks_to_write = false;  // Asio does, of the kernel, since there was a wait to write
   HangupWatch::Place hangup;
 };
 
@@ -76,6 +78,7 @@ class SocketBase {
     disarm();
     boost::system::error_code ignored;
     state_->socket.cancel(ignored);
+    if (state_->asks_to_write) stop_asking_to_write();
     return std::move(state_->socket);
   }
   // Asked for once: it is wanted at every request of a connection.
@@ -107,6 +110,8 @@ class SocketBase {
   void arm(Bell& slot, bool& armed, Bell bell) {
     slot = bell;
     if (armed || fd_ < 0) return;
+    if (Direction == Socket::wait_write) state_->asks_to_write = true;
+    if (Direction == Socket::wait_read && state_->asks_to_write && !state_->write_armed) stop_asking_to_write();
     armed = true;
     boost::intrusive_ptr<SocketState> state = state_;
     state_->socket.async_wait(Direction, [state, &slot, &armed](const boost::system::error_code&) {
@@ -116,6 +121,22 @@ class SocketBase {
       // Taken after that: whoever was rung may have disarmed it.
       if constexpr (Direction == Socket::wait_write) std::exchange(state->read_goes_on, Bell{}).ring();
     });
+  }
+
+  // Asio never takes back that it asked whether a socket can be written to. Nearly always it can, so every later wait
+  // to read would be answered by that at once: a vain round of the event loop for each event relayed. Registering anew
+  // ends it, and every wait.
+  void stop_asking_to_write() {
+    Socket& socket = state_->socket;
+    boost::system::error_code error;
+    const auto protocol = socket.local_endpoint(error).protocol();
+    socket.release(error);
+    if (error) return;
+    state_->asks_to_write = false;
+    socket.assign(protocol, fd_, error);
+    if (!error) return;
+    ::close(fd_);  // out of memory; whoever waits is told of a failure
+    fd_ = -1;
   }
 
   boost::intrusive_ptr<SocketState> state_;

@@ -153,6 +153,21 @@ TEST(SocketWire, BlocksWhenTheReaderStopsAndRingsWhenItGoesOn) {
   EXPECT_EQ(write(*bench.wire, "more").status, Status::done);
 }
 
+TEST(SocketWire, IsNotWokenByRoomToWriteThatNobodyWaitsForAnyMore) {
+  Bench bench;
+  bench.wire->wait_writable(Bell{&bench.signal, 2});
+  ASSERT_TRUE(bench.rings(2));
+  for (int i = 0; i < 2; ++i) {
+    bench.wire->wait_readable(Bell{&bench.signal, 1});
+    bench.worker.io().restart();
+    EXPECT_EQ(bench.worker.io().poll(), 0u) << "nothing has happened";
+    bench.peer.send("x");
+    ASSERT_TRUE(bench.rings(1));
+    EXPECT_EQ(read(*bench.wire), "x");
+    bench.signal.clear(1);
+  }
+}
+
 TEST(SocketWire, RingsOnAnEndAndReadsIt) {
   Bench bench;
   bench.wire->wait_readable(Bell{&bench.signal, 1});
