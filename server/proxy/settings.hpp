@@ -247,3 +247,11 @@ using SettingsPtr = std::shared_ptr<const Settings>;
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
 }  // namespace weir::proxy
+
+// Compiled in settings.cpp, and not in every file that copies or drops settings.
+extern template class std::vector<weir::proxy::ClientKey>;
+extern template class std::vector<weir::proxy::ErrorRule>;
+extern template class std::vector<weir::proxy::ModelProfile>;
+extern template class std::vector<weir::proxy::ModelRoute>;
+extern template class std::vector<weir::proxy::Team>;
+extern template class std::vector<weir::proxy::Upstream>;

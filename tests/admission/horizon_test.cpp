@@ -168,7 +168,7 @@ TEST(Horizon, WhatLeftTakesItsEntryAlong) {
 
 // Whatever the order of calls: what was planned can be taken out again and nothing stays.
 TEST(Horizon, PlansComeOutAsTheyWentIn) {
-  const test::Seed seed;
+  const weir::test::Seed seed;
   std::mt19937_64 random(seed.value);
   for (int round = 0; round < 200; ++round) {
     Horizon horizon(window);
@@ -210,7 +210,7 @@ TEST(Horizon, PlansComeOutAsTheyWentIn) {
 
 // The real one beside a slow one: the highest point of a sum of straight lines.
 TEST(Horizon, AgreesWithAdditionBinByBin) {
-  const test::Seed seed;
+  const weir::test::Seed seed;
   std::mt19937_64 random(seed.value);
   for (int round = 0; round < 200; ++round) {
     Horizon horizon = fresh();

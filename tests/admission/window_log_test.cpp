@@ -152,7 +152,7 @@ TEST(WindowLog, NoChargeOutlivesAShorterWindowByASlotOfTheLongerOne) {
 
 // The statement everything rests on: what was charged in (now - window - guard, now] is never forgotten.
 TEST(WindowLog, NeverForgetsWhatTheWindowStillHolds) {
-  const test::Seed seed;
+  const weir::test::Seed seed;
   std::mt19937_64 random(seed.value);
   for (int round = 0; round < 50; ++round) {
     const WindowShape any{std::chrono::milliseconds(100 + random() % 60'000), std::chrono::milliseconds(random() % 100),
@@ -189,7 +189,7 @@ Instant slow_when_at_most(const WindowLog& log, Tokens level) {
 }
 
 TEST(WindowLog, FindsWhenALevelIsReachedAsIfItLookedAtEveryEntry) {
-  const test::Seed seed;
+  const weir::test::Seed seed;
   std::mt19937_64 random(seed.value);
   const auto up_to = [&](Tokens most) { return static_cast<Tokens>(random() % static_cast<std::uint64_t>(most)); };
   // 7,500 entries in a window at most, and 300. Without corrections upwards nothing is ever summed up from the start.

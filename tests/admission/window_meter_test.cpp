@@ -795,7 +795,7 @@ TEST(WindowMeter, PredictsSlicesByWhatIsChargedOnArrival) {
 // Class 1 of docs/shaping.md: whatever the pattern of arrival, no window of its length holds more than the limit, also
 // after a way to the provider that varies by less than the guard.
 TEST(WindowMeter, NoWindowEverHoldsMoreThanTheLimit) {
-  const test::Seed seed;
+  const weir::test::Seed seed;
   std::mt19937_64 random(seed.value);
   for (int round = 0; round < 100; ++round) {
     WindowLimit limit = limited(static_cast<Tokens>(10 + random() % 1'000));
