@@ -167,18 +167,18 @@ Tokens Budget::later(Meter meter, const Cost& cost) {
 }
 
 // What those ahead are made of is not known but in sum: they are taken for as the call itself is. Where that is a
-// guess, it does not count as knowledge.
+// guess, it does not count as knowledge; what is known of them is charged on arrival.
 Passing Budget::passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis) {
   if (meter == Meter::requests) return ahead.requests;
   if (ahead.tokens == 0) return 0;
+  const Tokens arrival = on_arrival(meter, cost);
+  if (basis == Basis::knowledge) return arrival == cost.tokens ? ahead.tokens : 0;
   const auto part = [&](Tokens tokens) -> Tokens {
     const Tokens all = cost.expected_size();
     if (tokens == all) return ahead.tokens;
-    if (basis == Basis::knowledge) return 0;
     return static_cast<Tokens>(static_cast<double>(ahead.tokens) * static_cast<double>(tokens) /
                                static_cast<double>(all));
   };
-  const Tokens arrival = on_arrival(meter, cost);
   if (meter == Meter::tokens) return {ahead.tokens, part(arrival)};
   return {part(arrival + later(meter, cost)), part(arrival)};
 }
@@ -192,8 +192,8 @@ Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis
   for (const Meter meter : window_meters) {
     if (!limits_.limit(meter)) continue;
     const Tokens arrival = on_arrival(meter, cost);
-    consider(meter, window(meter).predict(passing_ahead(meter, ahead, cost, basis),
-                                          {arrival + later(meter, cost), arrival}, now));
+    const Passing own{arrival + (basis == Basis::guesses ? later(meter, cost) : 0), arrival};
+    consider(meter, window(meter).predict(passing_ahead(meter, ahead, cost, basis), own, now, basis));
   }
   const auto consider_slots = [&](Tokens limit, Instant soonest) {
     if (in_flight_ + requests <= limit) return;
@@ -206,8 +206,9 @@ Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis
   if (const auto limit = limits_.limit(Meter::in_flight)) consider_slots(*limit, never);
   if (const auto cap = cap_.limit(slots_taken(), now))
     consider_slots(*cap, cap_.ramped_to(in_flight_, requests, now).value_or(never));
-  if (const auto day = requests_day_.blocked(requests)) consider(Meter::requests_day, *day);
-  if (const auto day = tokens_day_.blocked(ahead.tokens + cost.expected_size())) consider(Meter::tokens_day, *day);
+  if (const auto day = requests_day_.predict(ahead.requests, 1, basis)) consider(Meter::requests_day, *day);
+  if (const auto day = tokens_day_.predict(ahead.tokens, cost.expected_size(), basis))
+    consider(Meter::tokens_day, *day);
   return last;
 }
 
@@ -268,12 +269,12 @@ void Budget::each_limited(const Expectation& expectation, Each each) {
 
 void Budget::plan(const Expectation& expectation, Spread& spread) {
   each_limited(expectation, [&](WindowMeter& meter, const Outlook& outlook) { meter.plan(outlook, spread); });
-  tokens_day_.reserve(expectation.input + expectation.output.amount);
+  tokens_day_.plan(expectation.input + expectation.output.amount);
 }
 
 void Budget::unplan(const Expectation& expectation, Spread& spread) {
   each_limited(expectation, [&](WindowMeter& meter, const Outlook& outlook) { meter.unplan(outlook, spread); });
-  tokens_day_.release(expectation.input + expectation.output.amount);
+  tokens_day_.unplan(expectation.input + expectation.output.amount);
 }
 
 void Budget::charge(Tokens input, Tokens output, Instant now) {

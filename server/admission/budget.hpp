@@ -81,7 +81,7 @@ class Budget {
   std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
   // When a call could pass behind others, and which meter takes longest: a prediction. How long calls
   // stay in flight is not known before one has ended: that is guessed, or counts as nothing.
-  enum class Basis : std::uint8_t { guesses, knowledge };
+  using Basis = admission::Basis;
   struct Ahead {
     Tokens requests = 0, tokens = 0;
   };

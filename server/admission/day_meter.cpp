@@ -27,9 +27,20 @@ void DayMeter::advance(Instant now) {
 }
 
 std::optional<Instant> DayMeter::blocked(Tokens amount) const {
-  if (!limit_ || (used_ == 0 && reserved_ == 0)) return std::nullopt;
-  if (used_ + reserved_ + amount <= *limit_) return std::nullopt;
-  return resets_ == never ? never : resets_ + guard_;
+  return predict(0, amount, Basis::guesses);
+}
+
+std::optional<Instant> DayMeter::predict(Tokens ahead, Tokens own, Basis basis) const {
+  const Tokens booked = used_ + reserved_ + (basis == Basis::guesses ? expected_ : 0);
+  if (!limit_ || booked + ahead == 0) return std::nullopt;  // an unused day takes anything
+  const Tokens limit = std::max<Tokens>(1, *limit_);
+  const Tokens missing =
+      ahead + std::min(own, limit) - std::max<Tokens>(0, *limit_ - booked);  // of a day nothing is owed
+  if (missing <= 0) return std::nullopt;
+  if (resets_ == never) return never;
+  const auto later_days = std::min<Tokens>((missing - 1) / limit, 3650);
+  if (later_days == 0 || after_ == never) return resets_ + guard_ + std::chrono::hours(24) * later_days;
+  return after_ + guard_ + std::chrono::hours(24) * (later_days - 1);
 }
 
 void DayMeter::charge(Tokens amount, Instant now) {

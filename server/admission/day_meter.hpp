@@ -18,15 +18,19 @@ class DayMeter {
   Instant next_change() const { return resets_ == never ? never : resets_ + guard_; }
   // nullopt: there is room. Otherwise when it starts again.
   std::optional<Instant> blocked(Tokens amount) const;
+  // The same behind others, which may take several days. By knowledge: whatever comes of what is expected.
+  std::optional<Instant> predict(Tokens ahead, Tokens own, Basis basis) const;
 
   void reserve(Tokens amount) { reserved_ += amount; }
   void release(Tokens amount) { reserved_ -= amount; }
+  void plan(Tokens amount) { expected_ += amount; }
+  void unplan(Tokens amount) { expected_ -= amount; }
   void charge(Tokens amount, Instant now);
   // In every day that the charge of then counts in.
   void correct(Instant sent_at, Tokens difference);
 
   Tokens used() const { return used_; }
-  Tokens reserved() const { return reserved_; }
+  Tokens reserved() const { return reserved_ + expected_; }
   Instant resets() const { return resets_; }
 
  private:
@@ -40,6 +44,7 @@ class DayMeter {
   Tokens used_ = 0;
   Tokens late_ = 0;  // charged within the guard before midnight: the provider may count it in the new day
   Tokens reserved_ = 0;
+  Tokens expected_ = 0;
 };
 
 }  // namespace weir::admission

@@ -165,7 +165,7 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   if (s.deadline != never) {
     // Behind everybody else it would start at this time at the latest; only if that is too late it is worth a closer
     // look. Nobody is turned away by a guess: then it waits, and is turned away when its time is over.
-    constexpr auto known = Budget::Basis::knowledge;
+    constexpr auto known = Basis::knowledge;
     const FairQueue& queue = queue_of(call);
     const Amount others = queue.queued() - call.amount();
     const Amount of_key = FairQueue::queued_of(*call.line->lane->of) - call.amount();
@@ -231,6 +231,7 @@ void Scheduler::enqueue(Call& call) {
   if (s.team != no_budget) address.team_weight = place(s.team).budget.limits().weight;
   address.sub_lane = s.sub_lane;
   call.state = Call::State::queued;
+  count_guessed(call, 1);
   Lane& lane = account.queue->push(call, address);
   std::string().swap(call.submission.sub_lane);  // the sub-lane knows its name
   if (!lane.in) account.queue->order().push(lane);
@@ -244,6 +245,12 @@ void Scheduler::enqueue(Call& call) {
   } else if (lane.queued.requests > 1 || account.queue->order().first() == &lane) {
     mark(account);  // it is the first, or may have been and has made way for another by its new head
   }
+}
+
+void Scheduler::count_guessed(const Call& call, int sign) {
+  Place& account = place(call.submission.account);
+  account.own_guessed += sign * call.submission.own.guessed_size();
+  account.upstream_guessed += sign * call.submission.upstream.guessed_size();
 }
 
 void Scheduler::leave_heaps(Call& call) {
@@ -262,6 +269,7 @@ void Scheduler::leave_queue(Call& call) {
   Lane& lane = *call.line->lane;
   const bool was_head = &lane.head() == &call;
   const BudgetId parked_on = lane.parked_on;
+  count_guessed(call, -1);
   account.queue->remove(call);
   stand(lane);
   if (was_head) {

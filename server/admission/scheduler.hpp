@@ -233,8 +233,9 @@ class Scheduler {
     BudgetId like = no_budget;        // made before it
     BudgetId of_account = no_budget;  // of a model that only calls name
     Budget budget;
-    std::deque<Parking> parkings;      // of a key, team or model, by account
-    std::unique_ptr<FairQueue> queue;  // of an account
+    std::deque<Parking> parkings;                  // of a key, team or model, by account
+    std::unique_ptr<FairQueue> queue;              // of an account
+    Tokens own_guessed = 0, upstream_guessed = 0;  // of the tokens that wait in it
     Instant paused_until = Instant::min();
     Instant served_at = Instant::min(), turned_away_at = Instant::min();  // last
     Breaker breaker;
@@ -288,6 +289,7 @@ class Scheduler {
   void enqueue(Call& call);
   void leave_queue(Call& call);
   void leave_heaps(Call& call);
+  void count_guessed(const Call& call, int sign);
   void expire(Instant now);
   bool serve(Place& account, Instant now);
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
@@ -323,9 +325,8 @@ class Scheduler {
   void give_up(Call& call, Instant now);
   void came_to_nothing(Call& call);
   void open_or_pause(Place& at, const UpstreamReport& report, Instant until, Instant now);
-  Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now,
-                    Budget::Basis basis = Budget::Basis::guesses);
-  Rejection predict(const Call& call, Instant now, Budget::Basis basis = Budget::Basis::guesses) {
+  Rejection predict(const Call& call, const FairQueue::Ahead& ahead, Instant now, Basis basis = Basis::guesses);
+  Rejection predict(const Call& call, Instant now, Basis basis = Basis::guesses) {
     return predict(call, queue_of(call).ahead_of(call), now, basis);
   }
   WaitingView view_of(const Call& call, Instant now);

@@ -154,6 +154,7 @@ void Scheduler::admit(Place& account, Lane& lane, Call& call, Instant now) {
   --queued_;
   queued_bytes_ -= call.submission.bytes;
   ++running_;
+  count_guessed(call, -1);
   call.charged = lane.share;
   call.served_by = &account.queue->serve(lane);
   moved(*call.charged);

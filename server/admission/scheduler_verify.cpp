@@ -8,7 +8,7 @@ namespace weir::admission {
 
 std::string Scheduler::verify(Instant now) {
   struct Sum {
-    Tokens in_flight = 0, tokens = 0, requests = 0, calls = 0;
+    Tokens in_flight = 0, tokens = 0, requests = 0, calls = 0, guessed = 0;
   };
   std::vector<Sum> sums(budgets_.size());
   std::map<const SubLane*, std::uint32_t> runs;
@@ -19,6 +19,10 @@ std::string Scheduler::verify(Instant now) {
     waiting += waits;
     if (const BudgetId model = call.submission.model; model != no_budget) ++sums[model].calls;
     bytes += waits ? call.submission.bytes : 0;
+    if (call.state == Call::State::queued) {
+      const Submission& s = call.submission;
+      sums[s.account].guessed += s.own.guessed_size() + s.upstream.guessed_size();
+    }
     if (!call.runs()) continue;
     ++running;
     ++runs[call.served_by];
@@ -48,6 +52,7 @@ std::string Scheduler::verify(Instant now) {
     agree(name + " calls", sum.calls, each.calls);
     agree(name + " in flight", sum.in_flight, each.budget.in_flight());
     agree(name + " tokens reserved", sum.tokens, each.budget.view(Meter::tokens, now).reserved);
+    agree(name + " guessed of those who wait", sum.guessed, each.own_guessed + each.upstream_guessed);
     agree(name + " requests reserved", sum.requests, each.budget.view(Meter::requests, now).reserved);
     if (!each.queue) continue;
     Tokens lanes = 0, empty = 0, ageing = 0, classes = 0;

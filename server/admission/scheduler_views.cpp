@@ -6,8 +6,9 @@
 
 namespace weir::admission {
 
-Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, Instant now, Budget::Basis basis) {
+Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, Instant now, Basis basis) {
   const Submission& s = call.submission;
+  const Place& account = place(s.account);
   Rejection prediction;
   prediction.room_at = now;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
@@ -15,7 +16,11 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
                            : each.id == s.team  ? ahead.team
                            : each.id == s.model ? ahead.model
                                                 : ahead.account;
-    const Tokens tokens = &cost == &s.own ? before.tokens : before.upstream;
+    const bool own = &cost == &s.own;
+    Tokens tokens = own ? before.tokens : before.upstream;
+    // Which of those who wait are ahead is known in sum only: what is guessed of all of them may be theirs.
+    if (basis == Basis::knowledge)
+      tokens = std::max<Tokens>(0, tokens - (own ? account.own_guessed : account.upstream_guessed));
     prediction.requests_ahead = std::max(prediction.requests_ahead, before.requests);
     each.budget.advance(now);
     Blocked last = each.budget.predict({before.requests, tokens}, cost, now, basis);

@@ -85,7 +85,12 @@ struct Cost {
   Tokens expected_size() const {
     return std::max<Tokens>(1, std::max(tokens, input + output) + later_input + later_output);
   }
+  // Of it, what nobody knows before the answer has come.
+  Tokens guessed_size() const { return expected_size() - tokens; }
 };
+
+// What a prediction rests on: also on what is expected of calls, or on what is charged and will be charged on arrival.
+enum class Basis : std::uint8_t { guesses, knowledge };
 
 // How output comes, as learned by the caller: the shape of the forecast.
 struct OutputPace {

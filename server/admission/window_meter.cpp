@@ -158,10 +158,10 @@ Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Inst
   return std::max(horizon_->peak(later, spread), horizon_->planned_until(now + guard()));
 }
 
-Instant WindowMeter::predict(const Passing& ahead, const Passing& own, Instant now) const {
+Instant WindowMeter::predict(const Passing& ahead, const Passing& own, Instant now, Basis basis) const {
   if (!limit_.limit || idle()) return now;
   const Tokens limit = std::max<Tokens>(1, *limit_.limit);
-  const Tokens booked = used() + reserved_ + horizon_->overdue();
+  const Tokens booked = used() + reserved_ + (basis == Basis::guesses ? horizon_->overdue() : 0);
   const bool evenly = limit_.burst || slices_;
   if (!evenly && ahead.all + std::min(own.all, limit) + booked <= limit) return now;
   const Refill window{log_, debts_, limit, booked, limit_.window};

@@ -50,7 +50,7 @@ class WindowMeter {
   std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const;
   // When there would be room for `own` behind `ahead`, if each of those went as soon as there is room: a prediction.
   // What is larger than the limit goes when nothing else is there.
-  Instant predict(const Passing& ahead, const Passing& own, Instant now) const;
+  Instant predict(const Passing& ahead, const Passing& own, Instant now, Basis basis = Basis::guesses) const;
 
   void reserve(Tokens arrival);            // admitted, not yet sent
   void release(Tokens arrival);            // will not be sent

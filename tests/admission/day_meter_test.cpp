@@ -60,6 +60,38 @@ TEST(DayMeter, ReservedAndUsedTogetherAreTheLimit) {
   EXPECT_FALSE(meter.blocked(70));
 }
 
+TEST(DayMeter, WhatIsExpectedTakesRoomAndIsNotKnown) {
+  DayMeter meter = limited(100);
+  meter.charge(10, start);
+  meter.plan(60);
+  EXPECT_EQ(meter.reserved(), 60);
+  EXPECT_TRUE(meter.blocked(31));
+  EXPECT_EQ(meter.predict(0, 31, Basis::guesses), midnight + 50ms);
+  EXPECT_FALSE(meter.predict(40, 50, Basis::knowledge));
+  EXPECT_EQ(meter.predict(41, 50, Basis::knowledge), midnight + 50ms);
+  meter.unplan(60);
+  EXPECT_FALSE(meter.blocked(90));
+}
+
+TEST(DayMeter, ThoseAheadMayTakeSeveralDays) {
+  DayMeter meter = limited(100);
+  meter.charge(300, start);  // larger than a day
+  EXPECT_EQ(meter.blocked(1'000), midnight + 50ms);
+  EXPECT_EQ(meter.predict(90, 10, Basis::knowledge), midnight + 50ms);
+  EXPECT_EQ(meter.predict(91, 10, Basis::knowledge), midnight + 24h + 50ms);
+  EXPECT_EQ(meter.predict(290, 10, Basis::guesses), midnight + 48h + 50ms);
+}
+
+TEST(DayMeter, ThoseAheadMayTakeSeveralDaysAroundAnotherMidnight) {
+  DayMeter meter = limited(100);
+  meter.advance(midnight);
+  meter.configure(100, midnight + 23h, 50ms, midnight);
+  meter.charge(100, midnight);
+  EXPECT_EQ(meter.predict(0, 1, Basis::guesses), midnight + 50ms);
+  EXPECT_EQ(meter.predict(100, 1, Basis::guesses), midnight + 23h + 50ms);
+  EXPECT_EQ(meter.predict(200, 1, Basis::guesses), midnight + 47h + 50ms);
+}
+
 TEST(DayMeter, WithoutAMidnightItDoesNotStartAgain) {
   DayMeter meter = limited(100, never);
   meter.charge(100, start);

@@ -222,6 +222,73 @@ TEST(Prediction, OfAnAccountCountsWhatTheUpstreamCounts) {
   EXPECT_NEAR(seconds_from(start, std::get<Rejection>(refused).room_at), 600.5, 0.1);
 }
 
+constexpr Request answered = {.tokens = 10, .later = LaterCharge::as_produced, .output = 508, .patience = 60s};
+
+// A hundred and fifty calls that are expected to take 518 tokens each, and take 20.
+void expect_all_to_pass(Desk& desk) {
+  desk.checks = false;
+  std::vector<std::string> running;
+  const auto pass = [&] {
+    std::istringstream words(desk.pass());
+    for (std::string name; words >> name;) running.push_back(name);
+  };
+  for (int i = 0; i < 150; ++i) {
+    ASSERT_EQ(desk.submit("c" + std::to_string(i), answered), "") << i;
+    pass();
+  }
+  EXPECT_LT(running.size(), 150u);
+  std::size_t over = 0;
+  for (; over < running.size(); ++over) {
+    desk.now += 10ms;
+    desk.settle(running[over], used(10, 10));
+    pass();
+  }
+  EXPECT_EQ(over, 150u);
+}
+
+TEST(Prediction, NobodyIsRefusedForTheDayByWhatIsExpected) {
+  BudgetLimits up = account({{Meter::tokens_day, 50'000}});
+  up.day_resets = start + 5h;
+  Desk desk(all_of({up}));
+  expect_all_to_pass(desk);
+  EXPECT_EQ(desk.used(Meter::tokens_day), 3'000);
+}
+
+TEST(Prediction, NobodyIsRefusedForTheDayByWhatIsExpectedOfThoseWhoWait) {
+  BudgetLimits up = account({{Meter::tokens_day, 20'000}, {Meter::in_flight, 4}});
+  up.day_resets = start + 5h;
+  Desk desk(all_of({up}));
+  expect_all_to_pass(desk);
+}
+
+TEST(Prediction, NobodyIsRefusedForADeadlineByWhatIsExpected) {
+  Desk of_account(all_of({account({{Meter::tokens, 20'000}})}));
+  expect_all_to_pass(of_account);
+  Desk of_key(all_of({key("k", {{Meter::tokens, 20'000}})}));
+  expect_all_to_pass(of_key);
+}
+
+TEST(Prediction, PromptsOfThoseWhoWaitAreKnown) {
+  Desk desk(all_of({account({{Meter::tokens, 1'000}})}));
+  for (int i = 0; i < 5; ++i)
+    desk.submit("c" + std::to_string(i), {.tokens = 600, .later = LaterCharge::as_produced, .output = 100});
+  EXPECT_EQ(desk.pass(), "c0");
+  const Request late = {.tokens = 600, .later = LaterCharge::as_produced, .output = 100, .patience = 2min};
+  EXPECT_EQ(desk.submit("late", late), "deadline");
+  EXPECT_GT(desk.rejected.room_at, start + 2min);
+}
+
+TEST(Prediction, ADayIsOverByWhatIsSpent) {
+  BudgetLimits up = account({{Meter::tokens_day, 1'000}});
+  up.day_resets = start + 5h;
+  Desk desk(all_of({up}));
+  desk.submit("c", {.tokens = 990});
+  desk.pass();
+  EXPECT_EQ(desk.submit("late", answered), "day");
+  EXPECT_EQ(desk.rejected.room_at, start + 5h + 50ms);
+  EXPECT_EQ(desk.rejected.meter, Meter::tokens_day);
+}
+
 TEST(Prediction, FollowsTheQueueBesideManyKeys) {
   Desk desk(all_of({account({{Meter::in_flight, 0}})}));
   desk.checks = false;
