@@ -82,9 +82,7 @@ struct Cost {
   bool cached_input_free = false;  // cached input does not count
 
   // For the fair order and for predictions, at least 1.
-  Tokens expected_size() const {
-    return std::max<Tokens>(1, std::max(tokens, input + output) + later_input + later_output);
-  }
+  Tokens expected_size() const { return std::max<Tokens>(1, tokens + later_input + later_output); }
   // Of it, what nobody knows before the answer has come.
   Tokens guessed_size() const { return expected_size() - tokens; }
 };

@@ -289,6 +289,24 @@ TEST(Prediction, ADayIsOverByWhatIsSpent) {
   EXPECT_EQ(desk.rejected.meter, Meter::tokens_day);
 }
 
+// A queue of calls whose prompt is charged as part of their cap, beside one that may wait for so long.
+TEST(Prediction, OfCallsThatAreChargedTheLargerOfPromptAndCap) {
+  Desk desk(all_of({account({{Meter::tokens, 4'000}})}));
+  desk.checks = false;
+  Submission s;
+  s.key = desk.scheduler.budget(Scope::key, "k");
+  s.account = desk.scheduler.budget(Scope::account, "up");
+  s.upstream.tokens = s.upstream.output = 1'000;
+  s.upstream.input = 700;
+  s.arrived = start;
+  for (int i = 0; i < 20; ++i) desk.scheduler.submit(s, start);
+  for (const Decision& decision : dispatch_all(desk.scheduler, start)) desk.scheduler.sent(decision.ticket, start);
+  s.deadline = start + 302s;  // in the sixth window
+  const auto answer = desk.scheduler.submit(s, start);
+  ASSERT_TRUE(std::holds_alternative<Ticket>(answer));
+  EXPECT_NEAR(seconds_from(start, desk.scheduler.place_of(std::get<Ticket>(answer), start)->starts_at), 300.3, 0.2);
+}
+
 TEST(Prediction, FollowsTheQueueBesideManyKeys) {
   Desk desk(all_of({account({{Meter::in_flight, 0}})}));
   desk.checks = false;
