@@ -212,6 +212,13 @@ Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis
   return last;
 }
 
+std::optional<Blocked> Budget::day_over(const Cost& cost) const {
+  if (const auto next = requests_day_.predict(0, 1, Basis::knowledge)) return Blocked{Meter::requests_day, *next};
+  if (const auto next = tokens_day_.predict(0, cost.expected_size(), Basis::knowledge))
+    return Blocked{Meter::tokens_day, *next};
+  return std::nullopt;
+}
+
 void Budget::admit(const Cost& cost) {
   ++in_flight_;
   cap_.admitted();

@@ -86,6 +86,8 @@ class Budget {
     Tokens requests = 0, tokens = 0;
   };
   Blocked predict(const Ahead& ahead, const Cost& cost, Instant now, Basis basis = Basis::guesses) const;
+  // A day that has no room for a call whatever those that run come to, and when the next one begins.
+  std::optional<Blocked> day_over(const Cost& cost) const;
 
   void admit(const Cost& cost);
   void give_up(const Cost& cost);  // admitted and not sent

@@ -291,6 +291,8 @@ class Scheduler {
   void leave_heaps(Call& call);
   void count_guessed(const Call& call, int sign);
   void expire(Instant now);
+  void refuse(Call& call, const Rejection& rejection);
+  std::optional<Rejection> day_over(const Call& call, Instant now);
   bool serve(Place& account, Instant now);
   std::optional<Obstacle> obstacle(const Lane& lane, Call& call, Instant now);
   std::optional<Blocked> blocked(Place& place, const Call& call, const Cost& cost, const Expectation& later,

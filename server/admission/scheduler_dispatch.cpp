@@ -72,12 +72,33 @@ void Scheduler::expire(Instant now) {
   while (!deadlines_.empty()) {
     if (deadlines_.top_key() > now || decisions_.size() >= decisions_max) break;
     Call& call = *deadlines_.top()->call;
+    if (const auto day = day_over(call, now)) {
+      refuse(call, *day);
+      continue;
+    }
     Rejection rejection = call.state == Call::State::queued ? predict(call, now) : Rejection{};
     rejection.reason = Refusal::deadline;
-    decisions_.push_back({call.ticket, rejection});
-    leave_queue(call);
-    free_call(call);
+    refuse(call, rejection);
   }
+}
+
+void Scheduler::refuse(Call& call, const Rejection& rejection) {
+  decisions_.push_back({call.ticket, rejection});
+  leave_queue(call);
+  free_call(call);
+}
+
+// Why a call that waits cannot go before its deadline: what is left of a day has no room for it, whatever the running
+// calls come to.
+std::optional<Rejection> Scheduler::day_over(const Call& call, Instant now) {
+  std::optional<Rejection> over;
+  each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
+    each.budget.advance(now);
+    const auto day = each.budget.day_over(cost);
+    if (!day || day->when <= call.submission.deadline || (over && over->room_at >= day->when)) return;
+    over = Rejection{Refusal::day, each.id, day->meter, day->when, 0};
+  });
+  return over;
 }
 
 // Decides about the first lane; false: there is nothing to decide.
@@ -90,6 +111,8 @@ bool Scheduler::serve(Place& account, Instant now) {
   if (!found) {
     decisions_.push_back({call.ticket, std::nullopt});
     admit(account, *lane, call, now);
+  } else if (const auto day = day_over(call, now)) {
+    refuse(call, *day);
   } else if (found->budget == account.id) {
     wake_at(account, found->blocked.when);
     return false;
@@ -204,8 +227,12 @@ void Scheduler::release(Place& from, Instant now) {
     forecast(call, now);
     const bool own = from.budget.limits().scope != Scope::model;
     const Cost& cost = own ? call.submission.own : call.submission.upstream;
-    if (const auto no_room = blocked(from, call, cost, own ? call.own_plan : call.upstream_plan, now))
-      return wake_at(from, no_room->when);
+    if (const auto no_room = blocked(from, call, cost, own ? call.own_plan : call.upstream_plan, now)) {
+      const auto day = day_over(call, now);
+      if (!day) return wake_at(from, no_room->when);
+      if (decisions_.size() >= decisions_max) return wake_at(from, now);
+      return refuse(call, *day);  // which is news here
+    }
     let_out(from, *parking, lane);
   }
 }

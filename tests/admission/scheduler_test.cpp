@@ -443,6 +443,53 @@ TEST(Scheduler, AWaitThatCannotFitIsRefusedAtOnce) {
   EXPECT_EQ(desk.pass_when_woken(), "c");
 }
 
+TEST(Scheduler, WhoWaitsAsTheDayEndsIsRefusedForTheDay) {
+  BudgetLimits up = account({{Meter::requests, 1}, {Meter::requests_day, 3}});
+  up.day_resets = start + 5h;
+  Desk desk(all_of({up}));
+  for (const char* name : {"a1", "a2", "a3"}) EXPECT_EQ(desk.submit(name, {.key = "a", .patience = 10min}), "");
+  for (const char* name : {"b1", "b2"})
+    EXPECT_EQ(desk.submit(name, {.key = "b", .arrived = start, .patience = 10min}), "");
+  EXPECT_EQ(desk.pass_when_woken(), "a1");
+  EXPECT_EQ(desk.pass_when_woken(), "b1");
+  std::string last;
+  while (last.empty()) {
+    desk.now = desk.scheduler.next_wakeup().value();
+    last = desk.dispatch();
+  }
+  EXPECT_EQ(last, "a2 !b2 !a3");
+  EXPECT_LT(desk.now, start + 3min);
+  EXPECT_EQ(desk.rejected.reason, Refusal::day);
+  EXPECT_EQ(desk.rejected.room_at, start + 5h + 50ms);
+}
+
+TEST(Scheduler, WhoWaitsForTheDayOfItsKeyIsRefusedWhenItIsOver) {
+  BudgetLimits own = key("k", {{Meter::tokens_day, 1'000}});
+  own.day_resets = start + 5h;
+  Desk desk(all_of({account({}), own}));
+  const Request answered = {.tokens = 10, .later = LaterCharge::as_produced, .output = 400, .patience = 10min};
+  for (const char* name : {"a", "b", "c", "d"}) EXPECT_EQ(desk.submit(name, answered), "");
+  EXPECT_EQ(desk.pass(), "a b");
+  EXPECT_EQ(desk.submit("e", {.key = "k", .tokens = 10, .patience = 6h}), "");
+  desk.settle("a", used(10, 400));
+  EXPECT_EQ(desk.pass(), "");
+  desk.settle("b", used(10, 300));
+  EXPECT_EQ(desk.dispatch(), "!c !d e");
+  EXPECT_EQ(desk.rejected.reason, Refusal::day);
+  EXPECT_EQ(desk.rejected.budget, desk.scheduler.budget(Scope::key, "k"));
+}
+
+TEST(Scheduler, WhoMayWaitForTheNextDayDoes) {
+  BudgetLimits up = account({{Meter::requests_day, 1}});
+  up.day_resets = start + 5h;
+  Desk desk(all_of({up}));
+  for (const char* name : {"a", "b"}) EXPECT_EQ(desk.submit(name, {.patience = 6h}), "");
+  EXPECT_EQ(desk.submit("c", {.patience = 6h}), "day") << "its turn comes the day after";
+  EXPECT_EQ(desk.pass(), "a");
+  EXPECT_EQ(desk.pass_when_woken(6h), "b");
+  EXPECT_EQ(desk.now, start + 5h + 50ms);
+}
+
 TEST(Scheduler, ThoseAheadCountInThePrediction) {
   Desk desk(tokens_of(100));
   desk.submit("a", {.tokens = 100});
