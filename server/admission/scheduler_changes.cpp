@@ -50,8 +50,20 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
       keep(place(id));
       place(id).budget.configure(std::move(each), now);
     }
+    // Who waits for what is gone now, or comes back to it, keeps the limits it began with.
+    std::vector<bool> kept(named.size(), false);
+    const auto keep_all = [&](const Submission& s) {
+      for (const BudgetId id : {s.key, s.team, s.account, s.model}) {
+        if (id >= kept.size() || (id == s.model && named[s.account])) continue;
+        const BudgetId like = place(id).like;
+        kept[like != no_budget ? like : id] = place(id).of_account == no_budget;
+      }
+    };
+    for (const auto& call : calls_) {
+      if (call->state != Call::State::free) keep_all(call->submission);
+    }
     for (BudgetId id = 0; id < named.size(); ++id) {
-      if (named[id]) continue;
+      if (named[id] || kept[id]) continue;
       place(id).budget.configure(limits_without_own(place(id)), now);
     }
   };

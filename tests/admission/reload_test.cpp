@@ -165,5 +165,36 @@ TEST(Reload, ABudgetWithoutLimitsStillCountsByTheDay) {
   EXPECT_EQ(desk.pass(), "b");
 }
 
+TEST(Reload, WhoWaitsForAnAccountThatIsGoneKeepsItsLimits) {
+  Desk desk(all_of({account({{Meter::requests, 1}}), key("k", {{Meter::requests, 2}})}));
+  for (const char* name : {"a", "b", "c"}) desk.submit(name, {});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.reconfigure(all_of({account({{Meter::requests, 1}}, "other")}));
+  EXPECT_EQ(desk.pass(), "");
+  EXPECT_EQ(desk.pass_when_woken(), "b");
+  EXPECT_GT(desk.now, start + 60s);
+  EXPECT_EQ(desk.pass(), "");
+}
+
+TEST(Reload, WhoWaitsForAModelKeepsItsLimitsIfItsAccountIsGone) {
+  const BudgetLimits model = test::limited(Scope::model, "up/m", {{Meter::requests, 1}});
+  Desk desk(all_of({account({}), model}));
+  for (const char* name : {"a", "b", "c"}) desk.submit(name, {.model = "up/m"});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.reconfigure(all_of({account({}, "other")}));
+  EXPECT_EQ(desk.pass(), "");
+  desk.reconfigure(all_of({account({})}));
+  EXPECT_EQ(desk.pass(), "b c") << "its account is there, and limits it no more";
+}
+
+TEST(Reload, WhoWaitsForAnAccountOfItsOwnKeepsTheLimitsOfWhatItWasLike) {
+  Desk desk(all_of({account({{Meter::requests, 1}})}));
+  desk.scheduler.budget_like("up@a", desk.scheduler.budget(Scope::account, "up"));
+  for (const char* name : {"a", "b"}) desk.submit(name, {.account = "up@a"});
+  EXPECT_EQ(desk.pass(), "a");
+  desk.reconfigure(all_of({}));
+  EXPECT_EQ(desk.pass(), "");
+}
+
 }  // namespace
 }  // namespace weir::admission

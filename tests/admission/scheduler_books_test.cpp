@@ -142,6 +142,16 @@ class Anything {
   // Everybody who waits gets through once everything else is settled, and then nothing is left on the books.
   void end(Dice dice) {
     Limits limits = any_limits(dice);
+    // Who waits for what is not named keeps its limits, and days may not end here.
+    for (const Scope scope : {Scope::key, Scope::team, Scope::account, Scope::model}) {
+      for (int i = 0; i < 3; ++i) {
+        const auto is_it = [&](const BudgetLimits& each) {
+          return each.scope == scope && each.name == std::to_string(i);
+        };
+        if (std::none_of(limits.budgets.begin(), limits.budgets.end(), is_it))
+          limits.budgets.push_back(limited(scope, std::to_string(i), {}));
+      }
+    }
     for (BudgetLimits& budget : limits.budgets) {
       budget.limits[static_cast<std::size_t>(Meter::requests_day)] = std::nullopt;
       budget.limits[static_cast<std::size_t>(Meter::tokens_day)] = std::nullopt;

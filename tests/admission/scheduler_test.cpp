@@ -780,7 +780,7 @@ TEST(Scheduler, UnlimitedAndBack) {
   desk.submit("a", {.tokens = 80});
   desk.submit("b", {.tokens = 80});
   EXPECT_EQ(desk.pass(), "a");
-  desk.reconfigure(all_of({}));  // no longer named
+  desk.reconfigure(all_of({account({})}));
   EXPECT_EQ(desk.pass(), "b");
   desk.reconfigure(tokens_of(100));
   desk.submit("c", {.tokens = 1});
