@@ -138,9 +138,13 @@ std::optional<Blocked> Budget::blocked(const Cost& cost, const Expectation* late
 
 std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
   if (beyond == Beyond::limit) {
+    // A prompt that is charged at the end is known too, and so is what is reserved in full.
+    Cost known = cost;
+    if (!cost.lump) known.later_output = 0;
     for (const Meter meter : {Meter::tokens, Meter::input, Meter::output, Meter::tokens_day}) {
       const auto limit = limits_.limit(meter);
-      if (limit && on_arrival(meter == Meter::tokens_day ? Meter::tokens : meter, cost) > *limit) return meter;
+      const Meter its = meter == Meter::tokens_day ? Meter::tokens : meter;
+      if (limit && on_arrival(its, known) + later(its, known) > *limit) return meter;
     }
     return std::nullopt;
   }

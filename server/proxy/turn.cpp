@@ -133,7 +133,10 @@ Refusal Turn::refusal(net::Instant now) {
       const admission::Cost& cost = own ? request_.own : request_.upstream;
       const bool part = rejection.meter == Meter::input || rejection.meter == Meter::output;
       if (rejection.room_at <= scheduler.left_alone_until(rejection.budget)) facts.pause = UpstreamPause{asked};
-      facts.asked = !part ? cost.tokens : rejection.meter == Meter::input ? cost.input : cost.output;
+      const admission::Tokens later_output = cost.lump ? cost.later_output : 0;
+      facts.asked = !part                             ? cost.tokens + cost.later_input + later_output
+                    : rejection.meter == Meter::input ? cost.input + cost.later_input
+                                                      : cost.output + later_output;
     }
     facts.wait_bound = request_.wait_bound;
     facts.waiting = scheduler.queued();

@@ -178,6 +178,22 @@ TEST(Budget, NamesTheMeterACostCanNeverFit) {
   EXPECT_EQ(budget.oversize(cost_of(50, 46)), Meter::tokens_day);
 }
 
+TEST(Budget, NamesTheMeterThatWhatComesLaterCanNeverFit) {
+  const Budget budget = limited_to({{Meter::tokens, 100}, {Meter::output, 50}});
+  Cost at_end;
+  at_end.later = LaterCharge::at_end;
+  at_end.later_input = 101;
+  EXPECT_EQ(budget.oversize(at_end), Meter::tokens);
+  Cost as_produced = cost_of(10);
+  as_produced.later = LaterCharge::as_produced;
+  as_produced.later_output = 51;
+  EXPECT_FALSE(budget.oversize(as_produced)) << "a guess";
+  as_produced.lump = true;
+  EXPECT_EQ(budget.oversize(as_produced), Meter::output);
+  as_produced.later_output = 91;
+  EXPECT_EQ(budget.oversize(as_produced), Meter::tokens);
+}
+
 TEST(Budget, PredictsTheMeterThatTakesLongest) {
   Budget budget = limited_to({{Meter::requests, 60}, {Meter::tokens, 600}});
   for (int i = 0; i < 60; ++i) pass(budget, cost_of(10));
