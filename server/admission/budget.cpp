@@ -72,7 +72,7 @@ WindowLimit Budget::window_limit(Meter meter) const {
   limit.limit = limits_.limit(meter);
   limit.window = limits_.window;
   limit.guard = limits_.guard;
-  limit.pacing = limits_.pacing;
+  limit.pacing = std::min(limits_.pacing, limits_.window);
   if (meter != Meter::requests) limit.burst = limits_.burst;
   return limit;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "app/units.hpp"
+
 namespace weir::app {
 namespace {
 
@@ -97,6 +99,13 @@ void read_limits(Section& section, LimitsConfig& into) {
   section.duration("pacing", into.pacing, {.min = 100ms, .max = 24h});
   section.limit("burst", into.burst);
   section.duration("day_reset", into.day_reset, {.min = 0ms, .max = 24h});
+  const auto within_window = [&](std::string_view key, const std::optional<Duration>& said) {
+    if (!said || !into.window || *said <= *into.window) return;
+    section.problem(
+        key, "expected at most the window of " + format_duration(*into.window) + ", found " + format_duration(*said));
+  };
+  within_window("guard", into.guard);
+  within_window("pacing", into.pacing);
 }
 
 void read_limited_by(Section& section, LimitedBy& into) {

@@ -194,6 +194,18 @@ TEST(Budget, NamesTheMeterThatWhatComesLaterCanNeverFit) {
   EXPECT_EQ(budget.oversize(as_produced), Meter::tokens);
 }
 
+TEST(Budget, ASliceIsNoLongerThanTheWindow) {
+  BudgetLimits limits = account({{Meter::requests, 2}});
+  limits.window = 2s;
+  limits.pacing = 20s;
+  Budget budget(limits);
+  pass(budget, cost_of(1));
+  pass(budget, cost_of(1), start + 1s);
+  EXPECT_TRUE(budget.blocked(cost_of(1), nullptr, spread, start + 1s));
+  budget.advance(start + 2100ms);
+  EXPECT_FALSE(budget.blocked(cost_of(1), nullptr, spread, start + 2100ms));
+}
+
 TEST(Budget, PredictsTheMeterThatTakesLongest) {
   Budget budget = limited_to({{Meter::requests, 60}, {Meter::tokens, 600}});
   for (int i = 0; i < 60; ++i) pass(budget, cost_of(10));
