@@ -68,6 +68,7 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
     }
   };
   change_limits(configure, now);
+  if (now < spent_until_) assume_spent(spent_until_, now);
   for (Place& each : budgets_) mark(each);
   for (Place* account : accounts_) account->queue->each_lane([&](Lane& lane) { stand(lane); });
 }

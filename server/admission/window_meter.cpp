@@ -272,8 +272,11 @@ void WindowMeter::unsend_slices(Tokens first, Instant sent_at) {
 
 void WindowMeter::assume_spent(Instant until) {
   if (!limit_.limit) return;
-  spend_evenly(*limit_.limit, sent_at(until));
-  book_until(until, *limit_.limit);
+  Tokens missing = *limit_.limit;
+  for (const WindowLog::Entry& entry : log_.entries()) missing -= entry.leaves >= until ? entry.amount : 0;
+  if (missing <= 0) return;
+  spend_evenly(missing, sent_at(until));
+  book_until(until, missing);
   if (slices_) slices_->book_until(until, slice_limit());
   next_change_ = std::min(next_change_, until);
 }

@@ -196,5 +196,18 @@ TEST(Reload, WhoWaitsForAnAccountOfItsOwnKeepsTheLimitsOfWhatItWasLike) {
   EXPECT_EQ(desk.pass(), "");
 }
 
+TEST(Reload, LimitsThatAreNewOrHigherAreSpentTooAfterAStartWithoutKnowledge) {
+  Desk desk(all_of({account({{Meter::requests, 2}})}));
+  desk.scheduler.assume_spent(start + 10s, start);
+  desk.now = start + 1s;
+  desk.reconfigure(all_of({account({{Meter::requests, 5}, {Meter::tokens, 100}})}));
+  EXPECT_EQ(desk.used(Meter::requests), 5);
+  EXPECT_EQ(desk.used(Meter::tokens), 100);
+  desk.submit("a", {});
+  EXPECT_EQ(desk.pass_when_woken(), "a");
+  EXPECT_GE(desk.now, start + 10s);
+  EXPECT_LT(desk.now, start + 10s + 100ms);
+}
+
 }  // namespace
 }  // namespace weir::admission
