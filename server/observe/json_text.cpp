@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdio>
 
+#include "observe/utf8.hpp"
+
 namespace weir::observe {
 namespace {
 
@@ -22,22 +24,6 @@ std::size_t plain_size(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size() && plain_characters[static_cast<unsigned char>(text[size])]) ++size;
   return size;
-}
-
-// How many bytes the character at the start of `text` has; 0: they are not UTF-8.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Forms that are longer than needed, halves of pairs, and what is beyond Unicode.
-  if (first < 0xC2 || first > 0xF4) return 0;
-  if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
-  if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F)) return 0;
-  return length;
 }
 
 }  // namespace

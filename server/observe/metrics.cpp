@@ -14,6 +14,7 @@
 
 #include "observe/bounded_names.hpp"
 #include "observe/process_figures.hpp"
+#include "observe/utf8.hpp"
 
 namespace weir::observe {
 namespace {
@@ -120,6 +121,15 @@ MetricFamily count(std::string name, std::string help, double value) {
   family.type = MetricType::Counter;
   std::swap(family.metric.front().counter.value, family.metric.front().gauge.value);
   return family;
+}
+
+// One value that is not UTF-8, and Prometheus takes nothing of the whole text.
+void clean_labels(std::vector<MetricFamily>& families) {
+  for (MetricFamily& family : families) {
+    for (ClientMetric& metric : family.metric) {
+      for (ClientMetric::Label& label : metric.label) label.value = clean_utf8(label.value);
+    }
+  }
 }
 
 }  // namespace
@@ -395,6 +405,7 @@ std::string Metrics::text(const Levels& levels) const {
     families.push_back(figure.counter ? count(figure.name, figure.help, figure.value)
                                       : level(figure.name, figure.help, figure.value));
   }
+  clean_labels(families);
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);
   return out.str();

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "observe/utf8.hpp"
 #include "proxy/authenticate.hpp"
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
@@ -182,7 +183,7 @@ net::Task<MaybeRefusal> Exchange::read_request() {
   auto read = session_.context().reader.read(body_bytes_.view(), route_.api, limits);
   if (const auto* error = std::get_if<protocol::BodyError>(&read)) co_return refuse_body(*error);
   view_ = std::move(std::get<protocol::RequestView>(read));
-  record_.model = view_.model.substr(0, 128);
+  record_.model = observe::clean_utf8(view_.model, 128);
   record_.stream = view_.stream;
   co_return std::nullopt;
 }

@@ -265,6 +265,19 @@ TEST(Metrics, WhatWasSentAndNotAnsweredInFullMayHaveBeenBilledTwice) {
   EXPECT_FALSE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="c"} 1)"));
 }
 
+// Prometheus refuses the whole text for one value that is not.
+TEST(Metrics, AreUtf8WhateverTheLabels) {
+  Metrics metrics;
+  ExchangeRecord record = answered();
+  record.model = "m\xED\xA0\x80";
+  metrics.exchange(record);
+  Levels levels;
+  levels.budgets.push_back({"model", "ds/\xE6\xA8", "tpm", 1, 1, 1, 1});
+  const std::string text = metrics.text(levels);
+  EXPECT_NE(text.find("model=\"m\uFFFD\uFFFD\uFFFD\""), std::string::npos) << text;
+  EXPECT_NE(text.find("name=\"ds/\uFFFD\uFFFD\""), std::string::npos) << text;
+}
+
 TEST(Metrics, AreThoseOfTheDocument) {
   Metrics metrics;
   ExchangeRecord record = answered();

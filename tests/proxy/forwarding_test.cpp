@@ -47,5 +47,18 @@ TEST(Forwarding, CarriesAJsonCallAndItsAnswerByteForByte) {
   EXPECT_TRUE(record.first_byte && record.first_content);
 }
 
+TEST(Forwarding, RecordsTheNameOfAModelByWholeCharacters) {
+  ScriptedUpstream upstream;
+  upstream.answer_always([](const HttpMessage&) { return json_answer(R"({"id":"x"})"); });
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  RawClient client(proxy.port());
+  for (const std::string& model : {std::string(127, 'a') + "é", std::string("m\\ud800")}) {
+    client.send(post("/v1/chat/completions", R"({"model":")" + model + R"(","messages":[]})"));
+    EXPECT_EQ(client.read_response().status(), 200);
+  }
+  EXPECT_EQ(proxy.record(0).model, std::string(127, 'a'));
+  EXPECT_EQ(proxy.record(1).model, "m\uFFFD\uFFFD\uFFFD");
+}
+
 }  // namespace
 }  // namespace weir::test
