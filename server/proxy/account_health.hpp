@@ -19,7 +19,8 @@
 
 namespace weir::proxy {
 
-// What an upstream said, or what became of the call to it.
+// What became of a call, for everybody to read: of an error of the upstream its type and code if they are words
+// (loggable_words.hpp), and no message, which may quote the call; of weir's own all three.
 struct Symptom {
   Cause cause = Cause::fault;
   int status = 0;  // 0: no answer

@@ -8,6 +8,7 @@
 #include "proxy/cause.hpp"
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
+#include "proxy/loggable_words.hpp"
 #include "proxy/upstream_words.hpp"
 
 namespace weir::proxy {
@@ -50,6 +51,11 @@ Refusal does_not_fit(const net::ResponseHead& head, std::string_view upstream) {
 
 Symptom symptom_of(const Refusal& refusal) {
   return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
+}
+
+// The message is for the caller alone.
+Symptom symptom_of(Cause cause, int status, const protocol::UpstreamError& error) {
+  return {cause, status, loggable_word(error.type), loggable_word(error.code), {}};
 }
 
 }  // namespace
@@ -282,8 +288,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
     return tried;
   }
   if (settings_.learn.enabled) hear_refusal(turn_, *destination_.upstream, diagnosis, answer_head, error);
-  const Verdict verdict =
-      recovery_.refused(diagnosis, Symptom{diagnosis.cause, answer_head.status, error.type, error.code, error.message});
+  const Verdict verdict = recovery_.refused(diagnosis, symptom_of(diagnosis.cause, answer_head.status, error));
   tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";

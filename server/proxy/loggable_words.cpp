@@ -59,6 +59,19 @@ bool is_word(std::string_view text) {
          !looks_like_a_key(text);
 }
 
+// A template that could not be filled in, a text that a server choked on. To the last quote of its kind: an apostrophe
+// may stand in between. A single word is a model's name or a parameter's.
+void hide_quotations(std::string& text) {
+  for (std::size_t at = 0; (at = text.find_first_of("'\"`", at)) != std::string::npos; ++at) {
+    if (at > 0 && is_key_char(text[at - 1])) continue;  // an apostrophe
+    const std::size_t last = text.rfind(text[at]);
+    const std::size_t length = (last == at ? text.size() : last) - at - 1;
+    if (!is_word(std::string_view(text).substr(at + 1, length))) text.replace(at + 1, length, mask);
+    at = text.find(text[at], at + 1);
+    if (at == std::string::npos) return;
+  }
+}
+
 std::string type_and_code(const protocol::UpstreamError& error, int status) {
   std::string words = "The upstream answered " + std::to_string(status);
   const bool type = is_word(error.type), code = is_word(error.code) && error.code != error.type;
@@ -71,12 +84,17 @@ std::string type_and_code(const protocol::UpstreamError& error, int status) {
 
 }  // namespace
 
+std::string loggable_word(const std::string& type_or_code) {
+  return is_word(type_or_code) ? type_or_code : std::string();
+}
+
 std::string loggable_words(const protocol::UpstreamError& error, Cause cause, int status,
                            std::span<const std::string_view> secrets) {
   if (cause == Cause::caller || error.message.empty()) return type_and_code(error, status);
   std::string words = error.message;
   for (const std::string_view secret : secrets) hide(words, secret);
   hide_keys(words);
+  if (cause == Cause::fault) hide_quotations(words);
   if (words.size() > words_max) words.resize(words_max);
   return words;
 }

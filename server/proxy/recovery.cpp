@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/upstream_answers.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -55,7 +57,7 @@ std::optional<Refusal> Recovery::no_use() const {
   protocol::UpstreamError error;
   error.type = state->last.type;
   error.code = state->last.code;
-  error.message = state->last.message;
+  error.message = state_in_words(of_account ? account_ : model_, state, Clock::now());
   Refusal refusal = upstream_error(state->last.status, error);
   say_pointless(refusal);
   return refusal;
@@ -83,7 +85,7 @@ std::optional<Refusal> Recovery::why_not() const {
   const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(rest).count());
   Refusal refusal =
       no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
-                  " times in a row, last with: " + state->last.message + " It is tried again in " + seconds + " s.");
+                  " times in a row, last with: " + in_words(state->last) + ". It is tried again in " + seconds + " s.");
   say_when(refusal, rest);
   return refusal;
 }

@@ -12,14 +12,6 @@ using protocol::json_quote;
 
 constexpr std::size_t shown_troubled_max = 100;
 
-std::string said_last(const Symptom& last) {
-  std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
-  if (!last.code.empty()) text += ", " + last.code;
-  if (!last.message.empty()) text += ": " + last.message;
-  if (text.back() == '.') text.pop_back();  // the sentence goes on
-  return text;
-}
-
 std::string in_a_row(unsigned times) {
   return times == 1 ? "once" : std::to_string(times) + " times in a row";
 }
@@ -48,6 +40,14 @@ void append_account(std::string& out, const std::string& name, const Upstream& u
 
 }  // namespace
 
+std::string in_words(const Symptom& last) {
+  std::string text = last.status == 0 ? "no answer" : "status " + std::to_string(last.status);
+  if (!last.code.empty()) text += ", " + last.code;
+  if (!last.message.empty()) text += ": " + last.message;
+  if (text.back() == '.') text.pop_back();  // the sentence goes on
+  return text;
+}
+
 std::string_view breaker_state(const std::optional<AccountHealth::State>& state, net::Instant now) {
   if (!state) return "closed";
   if (state->rests_until > now) return "open";
@@ -66,7 +66,7 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
   } else {
     text += " turned calls away " + in_a_row(state->refusals);
   }
-  text += " (" + said_last(state->last) + ")";
+  text += " (" + in_words(state->last) + ")";
   if (breaker == "half-open") return text + "; the next call finds out.";
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
   return text + "; it is left alone for " + seconds_in_words(left) + ".";

@@ -9,6 +9,8 @@
 
 namespace weir::proxy {
 
+// "status 500, server_error", "no answer, weir_upstream_reset: …": to stand in a sentence.
+std::string in_words(const Symptom& last);
 // "closed": calls go there. "open": it is left alone. "half-open": the next call finds out.
 std::string_view breaker_state(const std::optional<AccountHealth::State>& state, net::Instant now);
 // The same in a sentence, with what the upstream said last; for people.

@@ -41,6 +41,23 @@ TEST(LoggableWords, HidesWhatIsOrLooksLikeAKey) {
             "No quota for ***, ***, ***, Bearer ***, of req_1.");
 }
 
+// A server that chokes on a text says which.
+TEST(LoggableWords, HidesWhatAFailureQuotes) {
+  const auto words = [](const char* message) { return loggable_words(error_of(message), Cause::fault, 500, {}); };
+  EXPECT_EQ(words("Rendering failed for 'I don't know what's up' in chat.jinja"),
+            "Rendering failed for '***' in chat.jinja");
+  EXPECT_EQ(words("bad token in \"我的诊断\""), "bad token in \"***\"");
+  EXPECT_EQ(words("cannot parse `my secret prom"), "cannot parse `***");
+  EXPECT_EQ(words("the server can't load 'qwen3-8b' now"), "the server can't load 'qwen3-8b' now");
+}
+
+TEST(LoggableWords, OfTypesAndCodesAreThoseWithTheShapeOfAWord) {
+  EXPECT_EQ(loggable_word("insufficient_quota"), "insufficient_quota");
+  EXPECT_EQ(loggable_word("402"), "402");
+  EXPECT_EQ(loggable_word("account 4711"), "");
+  EXPECT_EQ(loggable_word("sk-provider-secret-99"), "");
+}
+
 TEST(LoggableWords, IsBounded) {
   EXPECT_EQ(loggable_words(error_of(std::string(5000, '.')), Cause::fault, 500, {}).size(), 200u);
 }

@@ -275,12 +275,43 @@ TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
   EXPECT_EQ(spared.status(), 503);
   EXPECT_EQ(code_of(spared), "weir_no_upstream");
   EXPECT_EQ(spared.field("retry-after"), "1");
-  EXPECT_NE(spared.body.find("failed 5 times in a row, last with: broken"), std::string::npos);
+  EXPECT_NE(spared.body.find("failed 5 times in a row, last with: status 500. It is tried again in "),
+            std::string::npos);
   EXPECT_EQ(calls(), 5u);
   // The next one waits for the end of the rest, and finds the account well.
   always(good);
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
+}
+
+// Providers quote the account's key, and what was asked.
+TEST_F(Recovery, WhatAnUpstreamWritesAboutOneCallNobodyElseReads) {
+  struct Case {
+    const char* status;
+    const char* code;
+    int calls;
+  };
+  for (const Case& c :
+       {Case{"402 Payment Required", "insufficient_quota", 1}, Case{"402 Payment Required", "insufficient_quota", 5},
+        Case{"500 Internal Server Error", "sk-of-the-account", 5},
+        Case{"429 Too Many Requests", "x of my diagnosis", 1}}) {
+    const std::string error = R"({"error":{"message":"my diagnosis, for sk-of-the-account","code":")" +
+                              std::string(c.code) + R"(","type":"about my diagnosis"}})";
+    always(answer_with(std::string(c.status) + "\r\nContent-Type: application/json\r\n", error));
+    proxy::Settings made = settings();
+    made.retry.pause_max = proxy::Duration(60'000);
+    made.retry.enabled = false;
+    TestProxy proxy(made);
+    for (int i = 0; i < c.calls; ++i) answer_to_call(proxy);
+    const HttpMessage told = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n");
+    RawClient operators(proxy.operators_port());
+    operators.send(get("/readyz"));
+    std::string read = upstreams_of(proxy) + operators.read_response().body + told.body;
+    for (const auto& [name, value] : told.fields) read += value;
+    EXPECT_NE(told.field("x-weir-error"), "") << c.status;
+    EXPECT_EQ(read.find("diagnosis"), std::string::npos) << read;
+    EXPECT_EQ(read.find("sk-of"), std::string::npos) << read;
+  }
 }
 
 TEST_F(Recovery, AnAccountThatFailsInsideItsStreamsIsGivenARestToo) {
