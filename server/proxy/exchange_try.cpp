@@ -119,6 +119,7 @@ net::Task<Exchange::Tried> Exchange::try_once() {
       co_return tried;
     }
     if (session_.gone()) {
+      turn_.leave_unanswered();
       if (session_.insisted()) tried.refusal = shutting_down();
       co_return tried;
     }

@@ -91,6 +91,16 @@ void Turn::progress(std::uint64_t output_tokens) {
   told_ = output_tokens;
 }
 
+void Turn::leave_unanswered() {
+  const Duration running = std::chrono::floor<Duration>(Clock::now() - sent_at_ - request_.pace.first_after);
+  const admission::Tokens expected = std::max(request_.own.later_output, request_.upstream.later_output);
+  admission::Usage used;
+  used.known = true;
+  used.input = input();
+  used.output = std::clamp<admission::Tokens>(running.count() * request_.pace.per_second / 1000, 0, expected);
+  admission_.settle(used, admission::Ending::cut_off);
+}
+
 void Turn::measured(std::uint64_t input_tokens, std::uint64_t cached_tokens) {
   if (measured_) return;
   measured_ = true;

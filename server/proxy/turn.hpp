@@ -57,6 +57,7 @@ class Turn {
   void sent() {
     told_ = 0;
     measured_ = false;
+    sent_at_ = net::Clock::now();
     admission_.mark_sent();
   }
   // It did not get there after all; sent() again, or withdraw().
@@ -74,6 +75,8 @@ class Turn {
   void measured(std::uint64_t input_tokens, std::uint64_t cached_tokens);
   std::uint64_t told() const { return told_; }  // of this try's output, by progress()
   void settle(const admission::Usage& usage, admission::Ending ending) { admission_.settle(usage, ending); }
+  // We leave before a word of its answer has come: its input is charged, and what is expected to have been produced.
+  void leave_unanswered();
   // Not sent after all: costs nothing.
   void withdraw() { admission_ = {}; }
   // What the upstream says of its limits beside an answer; `of_model`: of those of the model.
@@ -118,6 +121,7 @@ class Turn {
   std::optional<BudgetIds> ids_;  // of the request's names, once they were looked up
   Admission admission_;
   Duration queued_{0};
+  net::Instant sent_at_{};
   std::uint64_t told_ = 0;
   bool measured_ = false;
   bool had_place_ = false;  // in the queue: whoever comes back with another try is not turned away for want of one

@@ -275,6 +275,30 @@ std::vector<Case> every_case() {
 
 INSTANTIATE_TEST_SUITE_P(EveryState, ClientLeaves, ::testing::ValuesIn(every_case()), name_of);
 
+// Of an answer of which nothing has come what was forecast until then is charged: no token within the first second.
+TEST(ClientLeavesBeforeTheAnswer, AndIsChargedItsInputAndNotItsCap) {
+  for (const proxy::ChargeRule rule : {proxy::ChargeRule::input_then_output, proxy::ChargeRule::actual}) {
+    for (const char* stream : {"true", "false"}) {
+      Scene scene(Layer::tcp);
+      scene.upstream.expect_request().expect_end();
+      proxy::Settings settings = settings_for({upstream_at(scene.upstream.port())});
+      settings.upstreams[0].charge.rule = rule;
+      settings.upstreams[0].limits.tpm = 100'000;
+      scene.start(std::move(settings));
+      scene.send(std::string(R"({"model":"m","max_tokens":40000,"messages":[],"stream":)") + stream + "}");
+      ASSERT_TRUE(scene.upstream.wait_requests(1));
+      scene.client->end();
+      EXPECT_EQ(scene.proxy->record().outcome, "client_left");
+      ASSERT_TRUE(wait_for([&] { return scene.running() == 0; }));
+      const auto taken = scene.scheduler([](Scheduler& scheduler) {
+        const auto view = scheduler.view(scheduler.budget(Scope::account, "up"), Meter::tokens, net::Clock::now());
+        return view.used + view.reserved + view.debt;
+      });
+      EXPECT_LT(taken, 300) << "of 40,000";
+    }
+  }
+}
+
 // The upstream takes no more of the upload, so weir takes no more of it either.
 TEST(ClientLeavesStalledUpload, ByResetAndItsCallIsClosed) {
   Scene scene(Layer::tcp);
