@@ -239,7 +239,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     const bool error_event = !relay.filter().error_event().empty();
     if (error_event) note_error_event(relay, answer_head);
     record_.outcome = answer_head.status < 400 && !error_event ? "ok" : "upstream_error";
-    note_try(answer_head.status, record_.cause);
+    note_try(answer_head.status, error_event ? record_.cause : std::string_view());
   }
   if (relay.upstream_done()) {
     call.give_back();

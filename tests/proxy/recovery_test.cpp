@@ -553,7 +553,9 @@ TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
   EXPECT_TRUE(tries[0].unanswered);
   EXPECT_TRUE(tries[1].unanswered);
   EXPECT_FALSE(tries[2].unanswered);  // answered, with a failure
+  EXPECT_EQ(tries[2].cause, "fault");
   EXPECT_FALSE(tries[3].unanswered);
+  EXPECT_EQ(tries[3].cause, "");
 }
 
 TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
