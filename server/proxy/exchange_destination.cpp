@@ -95,10 +95,10 @@ MaybeRefusal Exchange::go_to(const Destination& destination) {
   if (auto refusal = prepare()) return refusal;
   estimate_prompt(destination_);
   Turn::Request request = turn_request(destination_);
-  record_.reserved_tokens = reserved_tokens(request.upstream);
   record_.priority = word_of(request.priority);
   recovery_.go_to(record_.upstream, request.names);
   turn_.prepare(std::move(request));
+  record_.reserved_tokens = turn_.reserved();
   return std::nullopt;
 }
 

@@ -275,7 +275,7 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
   Diagnosis diagnosis = diagnose(answer_head.status < 400 ? 200 : answer_head.status, answer_head, error,
                                  destination_.upstream->error_rules, std::chrono::system_clock::now());
   if (!diagnosis.hint && diagnosis.cause == Cause::minute_budget)
-    diagnosis.hint = wait_for_room(*destination_.upstream, answer_head, turn_.reserved());
+    diagnosis.hint = wait_for_room(*destination_.upstream, answer_head, turn_.reserved_upstream());
   note_words(error, diagnosis.cause, answer_head.status);
   if (answer_head.status == 429) learn_requested(error);
   Tried tried;

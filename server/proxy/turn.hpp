@@ -98,7 +98,12 @@ class Turn {
   net::Instant arrived() const { return request_.arrived; }
   net::Instant deadline() const { return request_.since + request_.wait_bound; }
   admission::Tokens input() const { return request_.own.input; }  // estimated
-  std::uint64_t reserved() const { return reserved_tokens(request_.upstream); }
+  std::uint64_t reserved_upstream() const { return reserved_tokens(request_.upstream); }
+  // There, or where no tokens count there with the caller's key.
+  std::uint64_t reserved() const {
+    const std::uint64_t upstream = reserved_upstream();
+    return upstream > 0 || request_.names.key.empty() ? upstream : reserved_tokens(request_.own);
+  }
   // x-weir-queue-ms, x-weir-reserved-tokens and the caller's own x-ratelimit fields. `elsewhere`: what the call waited
   // in another weir's line.
   std::string header_lines(Duration elsewhere);

@@ -182,5 +182,18 @@ TEST_F(OwnApi, AnythingElseUnderItIsNoRoute) {
   EXPECT_EQ(upstream.requests().size(), 0u);
 }
 
+TEST_F(OwnApi, ReservedTokensAreTheKeysWhereTheUpstreamCountsNone) {
+  upstream.answer_always([](const HttpMessage&) { return json_answer(R"({"id":"x"})"); });
+  proxy::Settings settings = settings_of_a_team(upstream.port());
+  settings.upstreams[0].charge.rule = proxy::ChargeRule::none;
+  TestProxy proxy(std::move(settings));
+  const std::string body = R"({"model":"m","max_tokens":100,"messages":[{"role":"user","content":"hello"}]})";
+  const HttpMessage answer = ask(proxy, post("/v1/chat/completions", body, alice));
+  EXPECT_EQ(answer.status(), 200);
+  ASSERT_EQ(answer.count("x-weir-reserved-tokens"), 1u);
+  EXPECT_GT(std::stoi(answer.field("x-weir-reserved-tokens")), 5);
+  EXPECT_EQ(std::to_string(proxy.record().reserved_tokens.value_or(0)), answer.field("x-weir-reserved-tokens"));
+}
+
 }  // namespace
 }  // namespace weir::test
