@@ -170,17 +170,20 @@ std::string Turn::own_limit_lines() {
     const auto now = Clock::now();
     const BudgetIds& budgets = ids(scheduler);
     const admission::BudgetId brought = request_.names.account_like.empty() ? admission::no_budget : budgets.account;
-    const auto look_at = [&](Meter meter, std::optional<admission::MeterView>& into) {
+    // Of the first that has a limit its minute, else its day.
+    const auto look_at = [&](Meter of_minute, Meter of_day, std::optional<admission::MeterView>& into) {
       for (const admission::BudgetId budget : {budgets.key, budgets.team, brought}) {
         if (budget == admission::no_budget) continue;
-        const admission::MeterView seen = scheduler.view(budget, meter, now);
-        if (!seen.limit) continue;
-        into = seen;
-        return;
+        for (const Meter meter : {of_minute, of_day}) {
+          const admission::MeterView seen = scheduler.view(budget, meter, now);
+          if (!seen.limit) continue;
+          into = seen;
+          return;
+        }
       }
     };
-    look_at(Meter::requests, requests);
-    look_at(Meter::tokens, tokens);
+    look_at(Meter::requests, Meter::requests_day, requests);
+    look_at(Meter::tokens, Meter::tokens_day, tokens);
   });
   return rate_limit_lines(requests, tokens);
 }

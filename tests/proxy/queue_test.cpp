@@ -233,6 +233,26 @@ TEST(Queue, TellsTheCallersOwnBudget) {
   EXPECT_EQ(answer.field("x-ratelimit-remaining-requests"), "9");
 }
 
+TEST(Queue, TellsTheDayOfACallerWithoutAMinute) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x"})", "x-ratelimit-limit-requests: 99\r\n"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.clients.mode = proxy::ClientMode::keys;
+  settings.clients.teams.push_back({"search", {}, 0});
+  settings.clients.teams[0].limits.rpm = 500;
+  settings.clients.keys.push_back(key_for("alice", "secret"));
+  settings.clients.keys[0].team = "search";
+  settings.clients.keys[0].limits.rpd = 10;
+  settings.clients.keys[0].limits.tpd = 100'000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", "Authorization: Bearer secret\r\n"));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.field("x-ratelimit-limit-requests"), "10") << "its own, before its team's";
+  EXPECT_EQ(answer.field("x-ratelimit-remaining-requests"), "9");
+  EXPECT_EQ(answer.field("x-ratelimit-limit-tokens"), "100000");
+}
+
 // Whatever weir says itself to a caller it knows.
 TEST(Queue, RefusalsAndOwnAnswersTellTheCallersBudgetToo) {
   ScriptedUpstream upstream;
