@@ -7,6 +7,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <mutex>
 #include <sstream>
@@ -39,6 +41,16 @@ const Buckets gap_buckets(ContentGaps::bounds.begin(), ContentGaps::bounds.end()
 
 // Label values are bounded: a client can invent models, and in pass-through mode keys.
 constexpr std::size_t keys_max = 1000, models_max = 500, combinations_max = 5000;
+
+// An account without money is told with the provider's own code, which can be anything.
+std::string_view reason_of(std::string_view code) {
+  constexpr std::array<std::string_view, 8> openai_words{
+      "invalid_json",    "invalid_parameter", "duplicate_key",      "unsupported_parameter",
+      "invalid_api_key", "model_not_allowed", "origin_not_allowed", "model_not_found"};
+  const bool own =
+      code.starts_with("weir_") || std::find(openai_words.begin(), openai_words.end(), code) != openai_words.end();
+  return own ? code : "upstream_error";
+}
 
 // The series that exchanges of one key, model and upstream add to: one look-up per exchange finds them all.
 struct Series {
@@ -197,7 +209,9 @@ struct Metrics::Impl {
     reload_successful.Set(1);
   }
 
-  void count_rejection(const std::string& code) { rejections.Add({{"reason", code}}).Increment(); }
+  void count_rejection(std::string_view code) {
+    rejections.Add({{"reason", std::string(reason_of(code))}}).Increment();
+  }
 
   // These are for the holder of the mutex.
   Series& series_of(const ExchangeRecord& record) {

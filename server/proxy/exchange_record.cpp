@@ -113,7 +113,9 @@ void Exchange::learn_requested(const protocol::UpstreamError& error) {
 
 void Exchange::note_outcome(const MaybeRefusal& refusal) {
   if (refusal) {
-    record_.error = refusal->code;
+    // An upstream's may be any text.
+    record_.error = loggable_word(refusal->code);
+    if (record_.error.empty()) record_.error = unnamed_error;
     if (record_.detail.empty()) record_.detail = refusal->message;
     if (!downstream_.committed()) record_.status = refusal->status;
     record_.outcome = session_.insisted() ? "shutdown" : record_.attempts > 0 ? "upstream_failed" : "refused";

@@ -265,6 +265,20 @@ TEST(Metrics, WhatWasSentAndNotAnsweredInFullMayHaveBeenBilledTwice) {
   EXPECT_FALSE(says(text, R"(weir_upstream_possible_double_charges_total{upstream="c"} 1)"));
 }
 
+TEST(Metrics, OfRejectionsNameNoCodeOfAProvider) {
+  Metrics metrics;
+  for (const char* code : {"weir_deadline", "model_not_found", "insufficient_quota", "Code-7f3a"}) {
+    ExchangeRecord refused;
+    refused.outcome = "refused";
+    refused.error = code;
+    metrics.exchange(refused);
+  }
+  const std::string text = metrics.text({});
+  EXPECT_TRUE(says(text, R"(weir_rejections_total{reason="weir_deadline"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_rejections_total{reason="model_not_found"} 1)"));
+  EXPECT_TRUE(says(text, R"(weir_rejections_total{reason="upstream_error"} 2)"));
+}
+
 // Prometheus refuses the whole text for one value that is not.
 TEST(Metrics, AreUtf8WhateverTheLabels) {
   Metrics metrics;

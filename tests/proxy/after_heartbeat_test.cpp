@@ -83,6 +83,19 @@ TEST(AfterHeartbeat, AnErrorKeepsItsTypeItsParameterAndWhatElseItSays) {
   }
 }
 
+TEST(AfterHeartbeat, ACodeThatMayBeASecretIsNotInTheLog) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().hold().send(answer_with("402 Payment Required\r\nContent-Type: application/json\r\n",
+                                                    R"({"error":{"message":"m","code":"sk-provider-secret-99"}})"));
+  TestProxy proxy(with_beats(upstream.port()));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  client.read_until("\r\n\r\n");
+  upstream.release();
+  client.read_until("\r\n" + last_chunk());
+  EXPECT_EQ(proxy.record().error, "upstream_error");
+}
+
 class MisfitOfJson : public ::testing::TestWithParam<Misfit> {};
 
 TEST_P(MisfitOfJson, BreaksTheFramingAndIsToldToWhoeverAsksAgain) {
