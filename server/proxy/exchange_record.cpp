@@ -117,7 +117,11 @@ void Exchange::note_outcome(const MaybeRefusal& refusal) {
     record_.error = loggable_word(refusal->code);
     if (record_.error.empty()) record_.error = unnamed_error;
     if (record_.detail.empty()) record_.detail = refusal->message;
-    if (!downstream_.committed()) record_.status = refusal->status;
+    if (!downstream_.committed()) {
+      record_.status = refusal->status;
+    } else if (record_.status == 0) {
+      record_.status = 200;  // of the head that went out with a heartbeat
+    }
     record_.outcome = session_.insisted() ? "shutdown" : record_.attempts > 0 ? "upstream_failed" : "refused";
   } else if (record_.outcome.empty()) {
     record_.outcome = session_.insisted() ? "shutdown" : "client_left";

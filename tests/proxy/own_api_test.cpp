@@ -1,6 +1,8 @@
 // What a caller can ask weir itself: its own budgets and waiting requests, and to give one of those up.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "proxy/proxy_support.hpp"
 
 namespace weir::test {
@@ -151,6 +153,12 @@ TEST_F(OwnApi, AStreamThatHeardHeartbeatsIsToldInTheStream) {
   client.read_until(": weir queued position=1");
   EXPECT_EQ(ask(proxy, remove("/v1/weir/requests/mine", alice)).status(), 200);
   client.read_until(R"("code":"weir_given_up")");
+  EXPECT_TRUE(wait_for([&] {
+    const auto records = proxy.records();
+    return std::any_of(records.begin(), records.end(), [](const observe::ExchangeRecord& record) {
+      return record.error == "weir_given_up" && record.status == 200;
+    });
+  })) << "as the wire said";
 }
 
 TEST_F(OwnApi, NobodyElseCanGiveItUp) {
