@@ -217,15 +217,16 @@ struct Metrics::Impl {
   Series& series_of(const ExchangeRecord& record) {
     // Refused before an upstream was chosen: the model is whatever the client wrote.
     const std::string_view asked = record.upstream.empty() ? std::string_view() : record.model;
+    const std::string_view caller = record.client.empty() ? std::string_view("anonymous") : record.client;
     const auto id_of = [](std::string_view key, std::string_view model, std::string_view upstream) {
       std::string id;
       id.reserve(key.size() + model.size() + upstream.size() + 2);
       return id.append(key).append("\n").append(model).append("\n").append(upstream);
     };
-    if (const auto known = series.find(id_of(record.client, asked, record.upstream)); known != series.end())
+    if (const auto known = series.find(id_of(caller, asked, record.upstream)); known != series.end())
       return known->second;
     std::string model = asked.empty() ? std::string() : models.bound(record.model);
-    std::string key = keys.bound(record.client), upstream = record.upstream;
+    std::string key = keys.bound(caller), upstream = record.upstream;
     std::string id = id_of(key, model, upstream);
     auto found = series.find(id);
     if (found == series.end()) {

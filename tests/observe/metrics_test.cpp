@@ -279,6 +279,16 @@ TEST(Metrics, OfRejectionsNameNoCodeOfAProvider) {
   EXPECT_TRUE(says(text, R"(weir_rejections_total{reason="upstream_error"} 2)"));
 }
 
+TEST(Metrics, CallACallerWithoutAKeyAnonymous) {
+  Metrics metrics;
+  ExchangeRecord refused;
+  refused.outcome = "refused";
+  refused.error = "invalid_api_key";
+  metrics.exchange(refused);
+  EXPECT_TRUE(
+      says(metrics.text({}), R"(weir_requests_total{key="anonymous",model="",outcome="refused",upstream=""} 1)"));
+}
+
 // Prometheus refuses the whole text for one value that is not.
 TEST(Metrics, AreUtf8WhateverTheLabels) {
   Metrics metrics;
