@@ -49,8 +49,9 @@ Refusal does_not_fit(const net::ResponseHead& head, std::string_view upstream) {
   return upstream_failed(failure, upstream);
 }
 
-Symptom symptom_of(const Refusal& refusal) {
-  return {Cause::fault, refusal.status, refusal.type, refusal.code, refusal.message};
+// `status`: the upstream's; 0: no answer.
+Symptom symptom_of(const Refusal& refusal, int status) {
+  return {Cause::fault, status, refusal.type, refusal.code, refusal.message};
 }
 
 // The message is for the caller alone.
@@ -193,8 +194,8 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   }
   note_try(0, tried.refusal->code, failure.request_sent);
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
-  decide(tried, timeout ? recovery_.timed_out(symptom_of(*tried.refusal))
-                        : recovery_.failed(trouble, symptom_of(*tried.refusal)));
+  const Symptom symptom = symptom_of(*tried.refusal, 0);
+  decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(trouble, symptom));
   // After the decision, or the next in line would go before the account is given its rest.
   if (failure.request_sent) {
     turn_.settle({}, admission::Ending::lost);
@@ -255,7 +256,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
 
 // An answer began, and broke or dried up before its first word.
 void Exchange::take_break(Tried& tried) {
-  const Symptom symptom = symptom_of(*tried.refusal);
+  const Symptom symptom = symptom_of(*tried.refusal, record_.status);
   const bool timeout = tried.refusal->status == 504;
   decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
 }

@@ -284,6 +284,20 @@ TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
   EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
 }
 
+TEST_F(Recovery, AnAccountThatCannotBeReachedSaidNoStatus) {
+  proxy::Settings made = settings();
+  made.upstreams[0].port = 9;
+  made.retry.enabled = false;
+  made.retry.pause_max = proxy::Duration(60'000);
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy).status(), 502);
+  const std::string upstreams = upstreams_of(proxy);
+  EXPECT_NE(upstreams.find("up failed 5 times in a row (no answer, weir_upstream_connect: Upstream 'up': "),
+            std::string::npos)
+      << upstreams;
+  EXPECT_NE(upstreams.find(R"("last":{"status":0,)"), std::string::npos) << upstreams;
+}
+
 // Providers quote the account's key, and what was asked.
 TEST_F(Recovery, WhatAnUpstreamWritesAboutOneCallNobodyElseReads) {
   struct Case {
