@@ -46,6 +46,8 @@ struct ExchangeRecord {
   ContentGaps content_gaps;
   std::optional<std::uint64_t> input_tokens, cached_tokens, output_tokens, reasoning_tokens;
   std::optional<std::uint64_t> estimated_input_tokens;
+  // Of a stream that was cut off before the upstream said what it used: what the budgets were charged.
+  std::uint64_t cut_input_tokens = 0, cut_output_tokens = 0;
   std::optional<double> cost;  // by the dated prices of the provider file; nullopt: not known
   std::string currency;
   std::chrono::microseconds duration{0};

@@ -47,14 +47,14 @@ void History::exchange(const ExchangeRecord& record, Time now) {
   const bool good = record.outcome == "ok" || record.outcome == "client_left";
   ++current.requests;
   current.failed += good ? 0 : 1;
-  current.input_tokens += record.input_tokens.value_or(0);
-  current.output_tokens += record.output_tokens.value_or(0);
+  current.input_tokens += record.input_tokens.value_or(record.cut_input_tokens);
+  current.output_tokens += record.output_tokens.value_or(record.cut_output_tokens);
   if (record.queued) {
     const double waited = std::chrono::duration<double>(*record.queued).count();
     current.wait_sum += waited;
     current.wait_max = std::max(current.wait_max, waited);
   }
-  if (record.input_tokens || record.output_tokens) note_spent(record);
+  if (record.input_tokens || record.output_tokens || record.cut_output_tokens > 0) note_spent(record);
   if (good) return;
   const std::string status = record.status > 0 ? std::to_string(record.status) : "no answer";
   const std::string code = !record.error.empty()  ? record.error
@@ -70,9 +70,9 @@ void History::note_spent(const ExchangeRecord& record) {
   if (spent_.size() >= spenders_max && !spent_.contains(who)) who = {"other", "other", record.currency};
   Spent& spent = spent_[who];
   ++spent.requests;
-  spent.input_tokens += record.input_tokens.value_or(0);
+  spent.input_tokens += record.input_tokens.value_or(record.cut_input_tokens);
   spent.cached_tokens += record.cached_tokens.value_or(0);
-  spent.output_tokens += record.output_tokens.value_or(0);
+  spent.output_tokens += record.output_tokens.value_or(record.cut_output_tokens);
   spent.reasoning_tokens += record.reasoning_tokens.value_or(0);
   spent.cost += record.cost.value_or(0);
   spent.priced = spent.priced && record.cost.has_value();

@@ -64,6 +64,16 @@ void Exchange::note_cost(const protocol::Usage& usage) {
   record_.currency = cost->currency;
 }
 
+void Exchange::note_cut(std::uint64_t input, std::uint64_t contents) {
+  if (contents == 0) return;
+  record_.cut_input_tokens = input;
+  record_.cut_output_tokens = contents;
+  protocol::Usage usage;
+  usage.input = input;
+  usage.output = contents;
+  note_cost(usage);
+}
+
 // The budgets get what was really used, as far as anybody knows.
 void Exchange::settle(const Relay& relay, int status) {
   admission::Usage used;
@@ -89,6 +99,7 @@ void Exchange::settle(const Relay& relay, int status) {
     used.known = true;
     used.input = turn_.input();
     used.output = admission::tokens_of(relay.filter().contents());
+    note_cut(static_cast<std::uint64_t>(used.input), relay.filter().contents());
   }
   turn_.settle(used, relay.complete() ? admission::Ending::complete : admission::Ending::cut_off);
 }

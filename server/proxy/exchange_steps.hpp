@@ -117,6 +117,7 @@ class Exchange {
   void note_error_event(const Relay& relay, const net::ResponseHead& answer_head);
   void note_relayed(Relay& relay);
   void note_cost(const protocol::Usage& usage);
+  void note_cut(std::uint64_t input, std::uint64_t contents);
   void settle(const Relay& relay, int status);
   void learn(const protocol::Usage& usage, bool complete);  // of an answer that was cut off only its input
   void learn_requested(const protocol::UpstreamError& error);

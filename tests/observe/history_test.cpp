@@ -85,6 +85,23 @@ TEST(History, KnowsWhatEachKeySpentPerModel) {
   EXPECT_TRUE(spent.at(1)["cost"].is_null()) << "a price that is not known is not zero";
 }
 
+TEST(History, CountsAStreamThatWasCutByWhatItsBudgetsWereCharged) {
+  History history(start);
+  ExchangeRecord cut = answered(0, 0);
+  cut.input_tokens = cut.output_tokens = std::nullopt;
+  cut.outcome = "client_left";
+  cut.cut_input_tokens = 100;
+  cut.cut_output_tokens = 20;
+  cut.cost = 0.5;
+  history.exchange(cut, start);
+  const Parsed json(history.json(start));
+  EXPECT_EQ(std::int64_t(json.last_step()["output_tokens"]), 20);
+  ASSERT_EQ(json["spent"].get_array().size(), 1u);
+  EXPECT_EQ(std::int64_t(json["spent"].at(0)["input_tokens"]), 100);
+  EXPECT_EQ(std::int64_t(json["spent"].at(0)["output_tokens"]), 20);
+  EXPECT_EQ(double(json["spent"].at(0)["cost"]), 0.5);
+}
+
 TEST(History, KeepsTheLatestErrorsInWordsNewestFirst) {
   History history(start);
   for (int i = 0; i < 60; ++i) {

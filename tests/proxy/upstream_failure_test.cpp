@@ -452,5 +452,26 @@ TEST(UpstreamFailure, ErrorsOfTheUpstreamPassUntouched) {
   EXPECT_EQ(proxy.record().outcome, "upstream_error");
 }
 
+// Its budgets are charged what has come; so is the account of what was spent.
+TEST(UpstreamFailure, AStreamThatIsCutIsRecordedWithWhatHasCome) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(stream_head() + chunk(chat_event("a") + chat_event("b"))).reset();
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  proxy::ModelProfile model;
+  model.name = "m";
+  model.prices = {{"", "", "USD", 0, 0, 500'000}};
+  settings.upstreams[0].models = {model};
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
+  client.read_until(last_chunk());
+  const observe::ExchangeRecord record = proxy.record();
+  EXPECT_FALSE(record.output_tokens) << "nobody reported any";
+  EXPECT_GT(record.cut_input_tokens, 0u);
+  EXPECT_EQ(record.cut_output_tokens, 2u);
+  EXPECT_EQ(record.cost, 1.0);
+  EXPECT_EQ(record.currency, "USD");
+}
+
 }  // namespace
 }  // namespace weir::test
