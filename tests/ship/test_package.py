@@ -57,6 +57,19 @@ def root(debian_archive, package):
     made.remove()
 
 
+@pytest.mark.parametrize("script", ["postinst configure", "postinst configure 0.1", "prerm remove", "postrm remove"])
+def test_a_systemctl_that_fails_leaves_no_half_installed_package(script, tmp_path):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nexit 1\n")
+    systemctl.chmod(0o755)
+    # In a mount namespace of its own, in which systemd seems to run.
+    inside = f"mount -t tmpfs none /run && mkdir -p /run/systemd/system && sh {ROOT}/docker/package/{script}"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", inside], text=True, capture_output=True,
+                          env={"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert (tmp_path / "asked").exists()
+    assert done.returncode == 0, done.stderr
+
+
 def test_its_files_are_where_administrators_look(root):
     files = {path for path in root.run("dpkg", "--listfiles", "weir").stdout.splitlines()
              if not os.path.isdir(root.path + path)}
