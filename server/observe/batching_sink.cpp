@@ -1,9 +1,10 @@
 #include "observe/batching_sink.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
+#include <climits>
 #include <utility>
 
 namespace weir::observe {
@@ -12,6 +13,7 @@ namespace {
 // How long lines gather. Somebody who watches the log sees no delay, and at a thousand lines a second twenty share a
 // wake-up of the writer.
 constexpr std::chrono::milliseconds gather_for{20};
+constexpr std::chrono::milliseconds look_every{100};
 
 }  // namespace
 
@@ -76,10 +78,31 @@ std::string BatchingSink::format(const std::string& warning) {
   return {formatted.data(), formatted.size()};
 }
 
-// To the end, whatever the descriptor is: a log that cannot be written is nobody's to hear about.
-void BatchingSink::write(std::string_view bytes) const {
+// Until there is, however long that takes; false: the sink ends, and the reader has stalled.
+bool BatchingSink::wait_for_room() {
+  std::chrono::milliseconds waited_at_end{0};
+  for (;;) {
+    pollfd room{descriptor_, POLLOUT, 0};
+    if (::poll(&room, 1, static_cast<int>(look_every.count())) != 0) return true;  // write() says what is wrong
+    const std::scoped_lock lock(lines_mutex_);
+    if (!stopping_) continue;
+    waited_at_end += look_every;
+    if (waited_at_end >= last_wait_max) return false;
+  }
+}
+
+// To the end, whatever the descriptor is: a log that cannot be written is nobody's to hear about. Only as much at once
+// as goes into a pipe that has room, or nothing could end the wait for a reader who takes no more; and whole lines, so
+// that no other writer's come between their parts.
+void BatchingSink::write(std::string_view bytes) {
   for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t written = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
+    if (given_up_ || !wait_for_room()) {
+      given_up_ = true;
+      return;
+    }
+    std::string_view lines = bytes.substr(done, PIPE_BUF);
+    if (const auto end = lines.rfind('\n'); end != std::string_view::npos) lines = lines.substr(0, end + 1);
+    const ssize_t written = ::write(descriptor_, lines.data(), lines.size());
     if (written > 0) {
       done += static_cast<std::size_t>(written);
     } else if (written < 0 && errno == EAGAIN) {

@@ -5,6 +5,7 @@
 
 #include <spdlog/sinks/base_sink.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -22,6 +23,9 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
   // A kilobyte-line burst of this size is a tenth of a second at the highest rate measured.
   static constexpr std::size_t lines_max = 2048;
 
+  // At its end, whoever reads has so long without taking anything until the rest is given up: the process must end.
+  static constexpr std::chrono::milliseconds last_wait_max{2000};
+
   // `tell_dropped`: the message that says how many lines are missing where it stands.
   BatchingSink(int descriptor, std::function<std::string(std::size_t)> tell_dropped);
   ~BatchingSink() override;
@@ -38,7 +42,8 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void run();
   std::string format(const std::string& warning);
-  void write(std::string_view bytes) const;
+  void write(std::string_view bytes);
+  bool wait_for_room();
 
   const int descriptor_;
   const std::function<std::string(std::size_t)> tell_dropped_;
@@ -46,6 +51,7 @@ class BatchingSink final : public spdlog::sinks::base_sink<std::mutex> {
   std::condition_variable news_;
   LineBatch lines_{lines_max};
   bool urgent_ = false, stopping_ = false;
+  bool given_up_ = false;  // the writer's own
   std::thread writer_;
 };
 

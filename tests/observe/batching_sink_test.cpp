@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 namespace weir::observe {
@@ -83,6 +85,22 @@ TEST(BatchingSink, DropsTheOldestLinesOfASlowReaderAndSaysHowMany) {
   EXPECT_EQ(last, logged - 1) << "the newest is there";
   EXPECT_GT(missing, 0u);
   EXPECT_EQ(shown + missing, logged) << "each line is there or is counted";
+}
+
+// The bug: a reader that had stalled kept the process from ending.
+TEST(BatchingSink, EndsThoughNobodyReads) {
+  Pipe pipe;
+  auto sink = sink_to(pipe);
+  spdlog::logger logger("test", sink);
+  for (int i = 0; i < 3000; ++i) logger.info("{} {}", i, std::string(100, '.'));  // more than a pipe holds
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));                     // the pipe is full
+  logger.sinks().clear();
+  const auto before = std::chrono::steady_clock::now();
+  sink.reset();
+  const auto took = std::chrono::steady_clock::now() - before;
+  EXPECT_LT(took, 3 * BatchingSink::last_wait_max);
+  EXPECT_GE(took, BatchingSink::last_wait_max / 2) << "a reader that is slow has its time";
+  ::close(pipe.ends[1]);
 }
 
 }  // namespace
