@@ -327,7 +327,9 @@ struct Metrics::Impl {
   }
 };
 
-Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+  process_figures();  // opens what they are read from, while there are descriptors
+}
 Metrics::~Metrics() = default;
 
 void Metrics::exchange(const ExchangeRecord& record) {

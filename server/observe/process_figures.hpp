@@ -12,6 +12,7 @@ struct ProcessFigure {
   bool counter = false;
 };
 
+// The first call opens what all of them read. Thread-safe.
 std::vector<ProcessFigure> process_figures();
 
 }  // namespace weir::observe

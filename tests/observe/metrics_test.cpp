@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <string>
+
+#include "support/no_descriptors.hpp"
 
 namespace weir::observe {
 namespace {
@@ -137,6 +140,37 @@ TEST(Metrics, ShowLevelsAsTheyAre) {
   EXPECT_TRUE(says(text, "# TYPE weir_budget_used gauge"));
   EXPECT_TRUE(says(text, "# TYPE process_cpu_seconds_total counter"));
   EXPECT_NE(text.find("\nprocess_resident_memory_bytes "), std::string::npos);
+}
+
+double figure(const std::string& text, const std::string& name) {
+  const auto at = text.find("\n" + name + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
+// The bug: they came from files opened at each scrape, and were 0 or gone when no descriptor was left.
+TEST(Metrics, KnowTheProcessWhenNoDescriptorIsLeft) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+#endif
+  const Metrics metrics;
+  const double before = figure(metrics.text({}), "process_open_fds");
+  EXPECT_GT(before, 2);
+  const test::NoDescriptors none;
+  const std::string text = metrics.text({});
+  EXPECT_EQ(figure(text, "process_open_fds"), before);
+  EXPECT_GT(figure(text, "process_max_fds"), 0);
+  EXPECT_GT(figure(text, "process_resident_memory_bytes"), 0);
+  EXPECT_GE(figure(text, "process_threads"), 1);
+}
+
+// The bug: 1970 where /proc/stat cannot be read, as in a confined service.
+TEST(Metrics, KnowWhenTheProcessBegan) {
+  const Metrics metrics;
+  const std::string text = metrics.text({});
+  const double began = figure(text, "process_start_time_seconds"), now = static_cast<double>(std::time(nullptr));
+  EXPECT_LE(began, now + 1);
+  EXPECT_GT(began, now - 3600) << "tests take less than an hour";
+  EXPECT_EQ(figure(metrics.text({}), "process_start_time_seconds"), began) << "it does not waver";
 }
 
 TEST(Metrics, MergeTheSilencesOfAStream) {
