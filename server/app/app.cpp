@@ -30,6 +30,7 @@
 #include "net/listener.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/session.hpp"
+#include "proxy/doorkeeper.hpp"
 
 namespace weir::app {
 namespace {
@@ -41,7 +42,6 @@ using asio::ip::tcp;
 constexpr std::chrono::milliseconds insist_max{2000};
 constexpr std::chrono::milliseconds poll_every{20};
 constexpr std::chrono::milliseconds watch_every{1000};
-constexpr std::size_t operator_sessions_max = 64;
 
 std::string hex(std::uint64_t value, int digits) {
   std::string out(static_cast<std::size_t>(digits), '0');
@@ -219,22 +219,13 @@ class Server {
   }
 
   void listen(WorkerThread& thread, const std::vector<tcp::endpoint>& endpoints, proxy::Door door,
-              std::vector<std::unique_ptr<net::Listener>>& listeners) const {
+              std::vector<std::unique_ptr<net::Listener>>& listeners) {
     proxy::WorkerContext& context = *thread.context;
-    const std::size_t sessions_max =
-        std::max<std::size_t>(1, config_.limits.connections_max / config_.workers.value_or(1));
     for (const tcp::endpoint& endpoint : endpoints) {
-      listeners.push_back(
-          std::make_unique<net::Listener>(thread.worker, endpoint, [&context, door, sessions_max](net::Socket socket) {
-            // Closed: its descriptor is worth more to those that are here. Operators have room of their own, to see
-            // why clients have none.
-            const auto clients = static_cast<std::size_t>(context.clients.value());
-            const bool full = door == proxy::Door::clients ? clients >= sessions_max
-                                                           : context.sessions.size() - clients >= operator_sessions_max;
-            if (full) return;
-            const net::SslContextPtr tls = door == proxy::Door::clients ? context.snapshot->client_tls : nullptr;
-            proxy::serve_connection(context, std::move(socket), tls, door);
-          }));
+      listeners.push_back(std::make_unique<net::Listener>(
+          thread.worker, endpoint,
+          [this, &context, door](net::Socket socket) { doorkeeper_.take(context, std::move(socket), door); },
+          [this](const std::string& why) { doorkeeper_.not_accepted(why); }));
       listeners.back()->start();
     }
   }
@@ -382,6 +373,7 @@ class Server {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   net::Instant ends_at_{};
   bool stopping_ = false, insisted_ = false;
+  proxy::Doorkeeper doorkeeper_{shared_, config_.limits.connections_max};
   int polls_ = 0;
 };
 

@@ -152,8 +152,12 @@ std::string owner_of_port(std::uint16_t port) {
   return owner;
 }
 
-Listener::Listener(Worker& worker, const tcp::endpoint& endpoint, OnSocket on_socket)
-    : worker_(worker), on_socket_(std::move(on_socket)), acceptor_(worker.io()), pause_(worker.io()) {
+Listener::Listener(Worker& worker, const tcp::endpoint& endpoint, OnSocket on_socket, OnFailure on_failure)
+    : worker_(worker),
+      on_socket_(std::move(on_socket)),
+      on_failure_(std::move(on_failure)),
+      acceptor_(worker.io()),
+      pause_(worker.io()) {
   try {
     bind_and_listen(acceptor_, endpoint, true);
   } catch (const boost::system::system_error& error) {
@@ -181,6 +185,7 @@ void Listener::accept() {
           return accept();
         }
         if (error == boost::asio::error::connection_aborted) return accept();
+        on_failure_(error.message());
         pause_.expires_after(accept_pause);
         pause_.async_wait([this, alive](const boost::system::error_code& cancelled) {
           if (!alive.expired() && !cancelled && !stopped_) accept();

@@ -31,9 +31,12 @@ std::string owner_of_port(std::uint16_t port);
 class Listener {
  public:
   using OnSocket = std::function<void(Socket)>;
+  using OnFailure = std::function<void(const std::string& why)>;  // it tries again after a pause
 
   // Throws std::runtime_error when the address cannot be listened on.
-  Listener(Worker& worker, const boost::asio::ip::tcp::endpoint& endpoint, OnSocket on_socket);
+  Listener(
+      Worker& worker, const boost::asio::ip::tcp::endpoint& endpoint, OnSocket on_socket,
+      OnFailure on_failure = [](const std::string&) {});
   void start();
   void stop();
 
@@ -43,6 +46,7 @@ class Listener {
 
   Worker& worker_;
   OnSocket on_socket_;
+  OnFailure on_failure_;
   Acceptor acceptor_;
   boost::asio::steady_timer pause_;  // after an error such as "too many open files": accepting again at once would spin
   bool stopped_ = false;

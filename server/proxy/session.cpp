@@ -152,7 +152,8 @@ net::Task<Session::HeadRead> Session::read_head() {
     at_once_ = 0;
     co_await let_others_run();
   }
-  arm(Clock::now() + (begun ? timeouts.header : timeouts.idle));
+  idle_since_ = Clock::now();
+  arm(idle_since_ + (begun ? timeouts.header : timeouts.idle));
   for (;;) {
     // RFC 9112 §2.2: an empty line before a request is skipped.
     for (; client_.unread().starts_with("\r\n"); client_.consume(2)) {
@@ -279,6 +280,7 @@ net::Task<void> Session::run(WorkerContext& context, std::unique_ptr<net::Wire> 
     if (handshaking) more = co_await session.accept_tls(*handshaking);
     while (more) {
       const HeadRead read = co_await session.read_head();
+      session.idle_since_ = net::Instant::max();
       if (read != HeadRead::ready) break;
       // HTTP/1.0 would want to be told that it is kept.
       session.keep_alive_ = session.head_.version >= 11 && session.head_.keep_alive();

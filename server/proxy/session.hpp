@@ -56,6 +56,8 @@ class Session {
   const net::RequestHead& head() const { return head_; }
   Door door() const { return door_; }
   net::Instant head_read_at() const { return head_read_at_; }
+  // Since when it has been waiting for a request, or for the rest of its head; Instant::max(): it has one.
+  net::Instant idle_since() const { return idle_since_; }
 
   // Waits for one of `bits`, and at the same time for the client to leave and for shutdown to insist. Rings of the
   // client that are only more bytes (pipelining) are taken in and waited over.
@@ -104,6 +106,7 @@ class Session {
   std::string head_bytes_;
   net::RequestHead head_;
   net::Instant head_read_at_{};
+  net::Instant idle_since_ = net::Instant::max();
   bool keep_alive_ = true;
   bool client_left_ = false;
   bool insisted_ = false;

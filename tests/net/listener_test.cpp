@@ -1,11 +1,11 @@
 #include "net/listener.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <ostream>
 
 #include "support/loopback_port.hpp"
+#include "support/no_descriptors.hpp"
 #include "support/raw_client.hpp"
 #include "support/run_worker.hpp"
 #include "support/scripted_upstream.hpp"
@@ -199,26 +199,23 @@ TEST(Listener, GoesOnWhenDescriptorsAreThereAgain) {
   Worker worker;
   const auto claimed = claim(parse_listen("127.0.0.1:0"));
   int accepted = 0;
-  Listener listener(worker, claimed[0], [&](Socket) { ++accepted; });
+  std::string failure;
+  Listener listener(worker, claimed[0], [&](Socket) { ++accepted; }, [&](const std::string& why) { failure = why; });
   listener.start();
   test::run_ready(worker);
   const BlockingSocket client = BlockingSocket::connect(claimed[0].port());
 
-  rlimit before{};
-  ::getrlimit(RLIMIT_NOFILE, &before);
-  const int next_free = ::dup(client.fd());
-  ::close(next_free);
-  rlimit none = before;
-  none.rlim_cur = static_cast<rlim_t>(next_free);  // every number below is taken
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   int turns = 0;
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-  while (std::chrono::steady_clock::now() < until) {
-    worker.io().restart();
-    turns += static_cast<int>(worker.io().run_one_for(std::chrono::milliseconds(5)));
+  {
+    const test::NoDescriptors none;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    while (std::chrono::steady_clock::now() < until) {
+      worker.io().restart();
+      turns += static_cast<int>(worker.io().run_one_for(std::chrono::milliseconds(5)));
+    }
   }
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(accepted, 0);
+  EXPECT_EQ(failure, "Too many open files");
   EXPECT_LT(turns, 20) << "it spins";
   EXPECT_TRUE(test::run_until(worker, [&] { return accepted == 1; }));
 }

@@ -10,7 +10,7 @@
 
 #include "net/listener.hpp"
 #include "proxy/context.hpp"
-#include "proxy/session.hpp"
+#include "proxy/doorkeeper.hpp"
 
 namespace weir::test {
 
@@ -124,6 +124,7 @@ struct TestProxy::Impl {
   WorkerContext context;
   std::vector<std::unique_ptr<net::Listener>> listeners;
   std::uint16_t port = 0, operators_port = 0;
+  Doorkeeper doorkeeper{shared, 20'000};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> more_to_come{worker.io().get_executor()};
   std::thread thread;
 
@@ -131,6 +132,7 @@ struct TestProxy::Impl {
     shared.via = "weir-test";
     shared.mint_id = [n = 0]() mutable { return "req_minted" + std::to_string(++n); };
     shared.reload = [this](std::function<void(std::optional<std::string>)> done) {
+    shared.workers.push_back(&context);
       const std::lock_guard lock(mutex);
       if (reloading.joinable()) reloading.join();
       reloading = std::thread([this, done] { done(reload_handler ? reload_handler() : std::nullopt); });
@@ -153,10 +155,8 @@ struct TestProxy::Impl {
 
   std::uint16_t listen(Door door) {
     const auto endpoint = net::claim(net::parse_listen("127.0.0.1:0")).front();
-    listeners.push_back(std::make_unique<net::Listener>(worker, endpoint, [this, door](net::Socket socket) {
-      const auto tls = door == Door::clients ? context.snapshot->client_tls : nullptr;
-      serve_connection(context, std::move(socket), tls, door);
-    }));
+    listeners.push_back(std::make_unique<net::Listener>(
+        worker, endpoint, [this, door](net::Socket socket) { doorkeeper.take(context, std::move(socket), door); }));
     listeners.back()->start();
     return endpoint.port();
   }
