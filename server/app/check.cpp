@@ -72,7 +72,7 @@ void describe_waiting(std::ostream& out, const Config& config) {
       << ", after_send: " << (config.retry.after_send ? "budgeted" : "off") << ", tries_max: " << config.retry.tries_max
       << ", refusals_max: " << config.retry.refusals_max << ", pause_min: " << format_duration(config.retry.pause_min)
       << ", pause_max: " << format_duration(config.retry.pause_max)
-      << ", kept_bodies_max: " << format_size(config.retry.kept_bodies_max) << "}\n"
+      << ", kept_bodies_max: " << format_size(config.retry.kept_bodies_max.value_or(0)) << "}\n"
       << "breaker: {enabled: " << on_off(config.breaker.enabled)
       << ", wait_max: " << format_duration(config.breaker.wait_max) << "}\n"
       << "learn: {enabled: " << on_off(config.learn.enabled) << ", keep: " << format_duration(config.learn.keep)

@@ -252,15 +252,20 @@ void read_timeouts(Section& section, TimeoutsConfig& config) {
   read_upstream_timeouts(section, config.upstream);
 }
 
+// One whose default follows the machine.
+void read_size(Section& section, const char* key, std::optional<std::size_t>& into) {
+  std::size_t bytes = 0;
+  const bool said = section.has(key);
+  section.size(key, bytes, 0, std::size_t{1} << 40);
+  if (said) into = bytes;
+}
+
 void read_queue(Section& section, QueueConfig& config) {
   section.duration("wait_max", config.wait_max, {.min = 0ms, .max = unlimited_duration, .may_be_unlimited = true});
   section.count("requests_max", config.requests_max, 0, 10'000'000);
   section.choice("oversize", config.refuse_oversize,
                  std::vector<std::pair<std::string, bool>>{{"alone", false}, {"refuse", true}});
-  std::size_t bytes_max = 0;
-  const bool said = section.has("bytes_max");
-  section.size("bytes_max", bytes_max, 0, std::size_t{1} << 40);
-  if (said) config.bytes_max = bytes_max;
+  read_size(section, "bytes_max", config.bytes_max);
 }
 
 void read_heartbeat(Section& section, HeartbeatConfig& config) {
@@ -344,7 +349,7 @@ void read_file(Section& file, Config& config) {
     section.count("refusals_max", config.retry.refusals_max, 1, 1000);
     section.duration("pause_min", config.retry.pause_min, {.min = 1ms, .max = 1h});
     section.duration("pause_max", config.retry.pause_max, {.min = 1ms, .max = 1h});
-    section.size("kept_bodies_max", config.retry.kept_bodies_max, 0, std::size_t{1} << 40);
+    read_size(section, "kept_bodies_max", config.retry.kept_bodies_max);
   });
   file.section("breaker", [&](Section& section) {
     section.flag("enabled", config.breaker.enabled);

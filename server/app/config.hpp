@@ -188,8 +188,9 @@ struct RetryConfig {
   unsigned refusals_max = 8;   // of what is turned away: with pauses that double they outlast a minute's budget
   Duration pause_min = 500ms;  // without a hint: doubled each time, with full jitter
   Duration pause_max = 30s;
-  std::size_t kept_bodies_max =
-      256u << 20;  // of calls that were sent and have no content yet; as the queue's own bound
+  // Of calls that were sent and have no content yet; nullopt: the smaller of 256MiB and 20 % of the cgroup's memory
+  // limit.
+  std::optional<std::size_t> kept_bodies_max;
 };
 
 struct BreakerConfig {

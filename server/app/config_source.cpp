@@ -296,6 +296,7 @@ std::variant<Loaded, Problems> ConfigSource::load(const Environment& environment
   if (!problems.empty()) return problems;
   if (!loaded.config.workers) loaded.config.workers = default_workers();
   if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
+  if (!loaded.config.retry.kept_bodies_max) loaded.config.retry.kept_bodies_max = default_kept_bytes();
   loaded.settings = std::move(resolved.settings);
   loaded.mode_reason = std::move(resolved.mode.reason);
   loaded.warnings = warnings_of(loaded.config, *loaded.settings, environment);

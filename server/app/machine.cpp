@@ -55,6 +55,10 @@ void each_level(const std::string& mount, std::string_view path, Read read) {
   read(mount);
 }
 
+std::optional<std::uint64_t> memory_limit() {
+  return cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).memory_bytes;
+}
+
 }  // namespace
 
 std::optional<unsigned> cpus_of_quota(std::string_view cpu_max) {
@@ -104,10 +108,27 @@ unsigned default_workers() {
   return std::min(cpus, cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).cpus.value_or(cpus));
 }
 
-std::size_t default_queue_bytes() {
+std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths) {
   constexpr std::uint64_t most = 256u << 20;
-  const auto limit = cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).memory_bytes;
-  return static_cast<std::size_t>(limit ? std::min(most, *limit / 5 * 2) : most);
+  return static_cast<std::size_t>(limit ? std::min(most, *limit / 5 * fifths) : most);
+}
+
+std::size_t default_queue_bytes() {
+  return share_of_memory(memory_limit(), 2);
+}
+
+std::size_t default_kept_bytes() {
+  return share_of_memory(memory_limit(), 1);
+}
+
+std::string descriptor_shortage(std::uint64_t files_max, std::size_t clients_max) {
+  constexpr std::uint64_t own = 128;  // operators' connections, listeners, event loops, files
+  const std::uint64_t needed = 2 * std::uint64_t{clients_max} + own;
+  if (files_max >= needed) return {};
+  const std::uint64_t served = files_max > own ? (files_max - own) / 2 : 0;
+  return "this process may open " + std::to_string(files_max) + " files, enough for about " + std::to_string(served) +
+         " calls at once; limits.connections_max is " + std::to_string(clients_max) + ", for which it takes " +
+         std::to_string(needed) + ": raise the limit (LimitNOFILE, ulimit -n), or lower limits.connections_max";
 }
 
 }  // namespace weir::app

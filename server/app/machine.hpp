@@ -13,12 +13,20 @@ namespace weir::app {
 // The smaller of the CPU affinity and the cgroup's CPU quota, rounded up; at least 1.
 unsigned default_workers();
 
-// The smaller of 256 MiB and 40 % of the cgroup's memory limit: what may wait in memory without the container dying of
-// it.
+// What may stay in memory without the container dying of it: 256 MiB, or so many fifths of the memory limit if that is
+// less.
+std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths);
+// By the cgroup's limit: bodies that wait (40 %), and bodies that were sent and are kept for another try (20 %). The
+// rest is for those on their way and for weir itself.
 std::size_t default_queue_bytes();
+std::size_t default_kept_bytes();
 
 // "150000 100000" of cpu.max as a number of CPUs, rounded up; nullopt: no quota.
 std::optional<unsigned> cpus_of_quota(std::string_view cpu_max);
+
+// What is missing where a process may open `files_max` files, so that `clients_max` clients could not be served; empty:
+// nothing.
+std::string descriptor_shortage(std::uint64_t files_max, std::size_t clients_max);
 
 struct CgroupLimits {
   std::optional<unsigned> cpus;

@@ -390,10 +390,10 @@ class Resolver {
     settings_->retry.refusals_max = config_.retry.refusals_max;
     settings_->retry.pause_min = config_.retry.pause_min;
     settings_->retry.pause_max = config_.retry.pause_max;
-    settings_->retry.kept_bodies_max = config_.retry.kept_bodies_max;
+    settings_->retry.kept_bodies_max = config_.retry.kept_bodies_max.value();
     settings_->queue.wait_max = config_.queue.wait_max;
     settings_->queue.requests_max = config_.queue.requests_max;
-    settings_->queue.bytes_max = config_.queue.bytes_max.value_or(256u << 20);
+    settings_->queue.bytes_max = config_.queue.bytes_max.value();
     settings_->queue.refuse_oversize = config_.queue.refuse_oversize;
     settings_->operator_token = config_.operators.token;
     if (!is_loopback(config_.operators.listen) && config_.operators.token.empty()) {

@@ -80,7 +80,8 @@ TEST(Check, PrintsWhatHoldsForWaitingAndTheProcess) {
       "    query: \"api-version=7&bare-secret\"\n    headers: {x-team: search}\n"
       "    models: {ep-1: {base_model: deepseek-r1, limits: {rpm: 10}, parameters: {logprobs: drop}}}\n"
       "models:\n  - {name: r1, upstreams: [{name: ark-1, order: 2}], listed: false}\n"
-      "heartbeat: {stream_every: 7s}\ntimeouts: {client_idle: 9s}\nretry: {after_send: off, tries_max: 2}\n"
+      "heartbeat: {stream_every: 7s}\ntimeouts: {client_idle: 9s}\nretry: {after_send: off, tries_max: 2, "
+      "kept_bodies_max: 1KiB}\n"
       "breaker: {enabled: false}\nlearn: {start: 5}\nlog: {level: debug}\nstate_file: /var/lib/weir/state\n"
       "start_guard: 60s\nqueue: {oversize: refuse}\n");
   const std::string text = describe(load(world));
@@ -102,7 +103,7 @@ TEST(Check, PrintsWhatHoldsForWaitingAndTheProcess) {
         "heartbeat: {first_after: 15s, stream_every: 7s, json_after: 4m, json_every: 15s}\n",
         "timeouts: {client_header: 10s, client_body: 1m, client_idle: 9s}",
         "retry: {enabled: true, after_send: off, tries_max: 2, refusals_max: 8, pause_min: 500ms, pause_max: 30s, "
-        "kept_bodies_max: 256MiB}\n",
+        "kept_bodies_max: 1KiB}\n",
         "breaker: {enabled: false, wait_max: 30s}\n",
         "learn: {enabled: true, keep: 10m, start: 5}\n",
         "log: {format: auto, level: debug, stream: stderr}\n",

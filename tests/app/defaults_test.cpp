@@ -36,11 +36,26 @@ TEST(Defaults, QueueWaitsTenMinutes) {
   EXPECT_EQ(config.queue.bytes_max, std::nullopt);
 }
 
-TEST(Defaults, QueueBytesAreBoundedByTheMemoryOfTheContainer) {
+// The bug: bodies that had been sent were kept up to 256 MiB whatever the limit, and what was worked out for the queue
+// was shown by weir check alone.
+TEST(Defaults, BodiesAreBoundedByTheMemoryOfTheContainer) {
   const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
   EXPECT_EQ(loaded.config.queue.bytes_max, default_queue_bytes());
+  EXPECT_EQ(loaded.settings->queue.bytes_max, default_queue_bytes());
   EXPECT_LE(default_queue_bytes(), 256 * mebibyte);
   EXPECT_GT(default_queue_bytes(), 0u);
+  EXPECT_EQ(loaded.config.retry.kept_bodies_max, default_kept_bytes());
+  EXPECT_EQ(loaded.settings->retry.kept_bodies_max, default_kept_bytes());
+  EXPECT_LE(default_kept_bytes(), default_queue_bytes());
+  EXPECT_GT(default_kept_bytes(), 0u);
+}
+
+TEST(Defaults, BodiesAreBoundedAsConfigured) {
+  const Loaded loaded =
+      load(with_config("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n"
+                       "queue: {bytes_max: 900MiB}\nretry: {kept_bodies_max: 800MiB}\n"));
+  EXPECT_EQ(loaded.settings->queue.bytes_max, 900 * mebibyte);
+  EXPECT_EQ(loaded.settings->retry.kept_bodies_max, 800 * mebibyte);
 }
 
 TEST(Defaults, Heartbeats) {
@@ -78,7 +93,7 @@ TEST(Defaults, RetriesAreBudgetedAndTheBreakerIsOn) {
   EXPECT_EQ(config.retry.refusals_max, 8u);
   EXPECT_EQ(config.retry.pause_min, 500ms);
   EXPECT_EQ(config.retry.pause_max, 30s);
-  EXPECT_EQ(config.retry.kept_bodies_max, 256 * mebibyte);
+  EXPECT_EQ(config.retry.kept_bodies_max, std::nullopt);
   EXPECT_TRUE(config.breaker.enabled);
   EXPECT_EQ(config.breaker.wait_max, 30s);
   EXPECT_TRUE(config.learn.enabled);

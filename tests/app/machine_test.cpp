@@ -83,6 +83,23 @@ TEST_F(Cgroups, APathOutsideTheNamespaceMeansItsRoot) {
   EXPECT_EQ(limits("0::/../../other\n").memory_bytes, 4000u);
 }
 
+TEST(ShareOfMemory, IsAPartOfTheLimitUpToABound) {
+  constexpr std::uint64_t mebibyte = 1u << 20;
+  EXPECT_EQ(share_of_memory(100 * mebibyte, 2), 40 * mebibyte);
+  EXPECT_EQ(share_of_memory(100 * mebibyte, 1), 20 * mebibyte);
+  EXPECT_EQ(share_of_memory(4096 * mebibyte, 1), 256 * mebibyte);
+  EXPECT_EQ(share_of_memory(std::nullopt, 1), 256 * mebibyte);
+}
+
+TEST(DescriptorShortage, SaysWhatALowLimitOfFilesIsEnoughFor) {
+  EXPECT_EQ(descriptor_shortage(1 << 20, 20'000), "");
+  EXPECT_EQ(descriptor_shortage(40'128, 20'000), "");
+  EXPECT_EQ(descriptor_shortage(1024, 20'000),
+            "this process may open 1024 files, enough for about 448 calls at once; limits.connections_max is 20000, "
+            "for which it takes 40128: raise the limit (LimitNOFILE, ulimit -n), or lower limits.connections_max");
+  EXPECT_NE(descriptor_shortage(64, 1000).find("about 0 calls"), std::string::npos);
+}
+
 TEST_F(Cgroups, NonsenseIsNoLimit) {
   write("memory.max", "many");
   for (const char* text : {"", ":", "0:", "nothing here", "0::", "4:memory"})
