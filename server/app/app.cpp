@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "app/check.hpp"
+#include "app/machine.hpp"
 #include "app/restart_needs.hpp"
 #include "app/state_file.hpp"
 #include "app/supervisor.hpp"
@@ -72,6 +73,11 @@ void raise_descriptor_limit() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
+}
+
+std::uint64_t descriptors_max() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 std::vector<tcp::endpoint> endpoints_of(const std::vector<ListenAddress>& addresses) {
@@ -147,6 +153,8 @@ class Server {
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
     const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
+    const std::string shortage = descriptor_shortage(descriptors_max(), config_.limits.connections_max);
+    if (!shortage.empty()) log_.warn(shortage);
     std::istringstream lines(start_summary(loaded));
     for (std::string line; std::getline(lines, line);) log_.info(line);
     log_.info("weir " WEIR_VERSION " listens on " + show(client_endpoints_, scheme, "/v1") + "; operators on " +

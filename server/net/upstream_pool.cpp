@@ -1,6 +1,7 @@
 #include "net/upstream_pool.hpp"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +20,7 @@ constexpr std::chrono::milliseconds trusted_idle{20};
 // Less than the shortest time for which common servers keep an idle connection open (uvicorn, Node: 5 s).
 constexpr std::chrono::seconds lately{3};
 constexpr std::size_t connect_answer_max = 16 * 1024;
+constexpr std::string_view no_answer = "no answer";
 
 Failure upstream_failure(Kind kind, std::string detail) {
   Failure failure;
@@ -55,6 +57,24 @@ class Attempt {
   bool given_up_ = false;
 };
 
+// Why there is no connection.
+struct Unconnected {
+  std::string why;
+  bool here = false;  // for want of something on this machine: it says nothing about the other side
+};
+
+Unconnected unconnected(int code) {
+  const bool here = code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
+  return {std::strerror(code), here};
+}
+
+// What looks names up hides why it could not.
+bool descriptors_are_left() {
+  const int fd = ::dup(STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
+  return fd >= 0 || (errno != EMFILE && errno != ENFILE);
+}
+
 int socket_error(int fd) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -62,21 +82,21 @@ int socket_error(int fd) {
   return error;
 }
 
-// One TCP connection to one address; the wire, or nothing with the reason in `error`.
+// One TCP connection to one address; the wire, or nothing with the reason in `failed`.
 Task<std::unique_ptr<Wire>> connect_tcp(Worker& worker, Attempt& attempt, const boost::asio::ip::tcp::endpoint& address,
-                                        std::string& error) {
+                                        Unconnected& failed) {
   Socket socket(worker.io());
-  boost::system::error_code failed;
-  socket.open(address.protocol(), failed);
-  if (failed) {
-    error = failed.message();
+  boost::system::error_code error;
+  socket.open(address.protocol(), error);
+  if (error) {
+    failed = unconnected(error.value());
     co_return nullptr;
   }
-  socket.native_non_blocking(true, failed);
+  socket.native_non_blocking(true, error);
   const int fd = socket.native_handle();
   const int result = ::connect(fd, address.data(), static_cast<socklen_t>(address.size()));
   if (result != 0 && errno != EINPROGRESS) {
-    error = std::strerror(errno);
+    failed = unconnected(errno);
     co_return nullptr;
   }
   std::unique_ptr<Wire> wire = make_socket_wire(std::move(socket));
@@ -85,7 +105,7 @@ Task<std::unique_ptr<Wire>> connect_tcp(Worker& worker, Attempt& attempt, const 
     for (;;) {
       const bool go_on = co_await attempt.wait();
       if (!go_on) {
-        error = "no answer";
+        failed = {std::string(no_answer), false};
         co_return nullptr;
       }
       // The bell may be a stale one: connected means an error-free socket with a peer.
@@ -93,7 +113,7 @@ Task<std::unique_ptr<Wire>> connect_tcp(Worker& worker, Attempt& attempt, const 
       socklen_t size = sizeof peer;
       if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0) break;
       if (const int code = socket_error(fd); code != 0) {
-        error = std::strerror(code);
+        failed = unconnected(code);
         co_return nullptr;
       }
       wire->wait_writable(attempt.bell());
@@ -259,11 +279,13 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
   }
   const Resolver::Endpoints addresses = resolved.endpoints();
   if (addresses.empty()) {
-    co_return upstream_failure(Kind::resolve, "the name " + host + " cannot be resolved: " + resolved.error());
+    Failure failure = upstream_failure(Kind::resolve, "the name " + host + " cannot be resolved: " + resolved.error());
+    if (!descriptors_are_left()) failure.origin = Failure::Origin::internal;
+    co_return failure;
   }
 
   std::unique_ptr<Wire> wire;
-  std::string error;
+  Unconnected error;
   const std::size_t count = addresses.size();
   for (std::size_t i = 0; i < count && !wire; ++i) {
     // Each address gets an equal part of what time is left, so that one dead address does not use it all.
@@ -273,8 +295,10 @@ Task<std::variant<std::unique_ptr<Connection>, Failure>> UpstreamPool::open(cons
     if (!wire && attempt.given_up()) co_return stopped(Kind::connect, "");
   }
   if (!wire) {
-    const Kind kind = error == "no answer" ? Kind::connect_timeout : Kind::connect;
-    co_return upstream_failure(kind, "cannot connect to " + where + ": " + error);
+    const Kind kind = error.why == no_answer ? Kind::connect_timeout : Kind::connect;
+    Failure failure = upstream_failure(kind, "cannot connect to " + where + ": " + error.why);
+    if (error.here) failure.origin = Failure::Origin::internal;
+    co_return failure;
   }
 
   if (endpoint.proxy && endpoint.tls) {

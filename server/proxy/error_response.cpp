@@ -276,6 +276,12 @@ Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) 
   const auto answer = [&](int status, std::string_view code) {
     return make(status, code, server_error, "Upstream " + in_quotes(upstream) + ": " + failure.detail + ".");
   };
+  if (failure.origin == net::Failure::Origin::internal) {
+    Refusal refusal = no_upstream("weir itself is short of something here, which upstream " + in_quotes(upstream) +
+                                  " has no part in: " + failure.detail + ".");
+    say_when(refusal, std::chrono::seconds(1));
+    return refusal;
+  }
   using Kind = net::Failure::Kind;
   switch (failure.kind) {
     case Kind::resolve:

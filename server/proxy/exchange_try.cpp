@@ -195,7 +195,11 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   note_try(0, tried.refusal->code, failure.request_sent);
   const auto trouble = failure.request_sent ? admission::Trouble::unanswered : admission::Trouble::unsent;
   const Symptom symptom = symptom_of(*tried.refusal, 0);
-  decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(trouble, symptom));
+  if (failure.origin == Failure::Origin::internal) {
+    decide(tried, recovery_.failed_here());
+  } else {
+    decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(trouble, symptom));
+  }
   // After the decision, or the next in line would go before the account is given its rest.
   if (failure.request_sent) {
     turn_.settle({}, admission::Ending::lost);

@@ -136,6 +136,10 @@ Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {
   return next(trouble, std::nullopt, 0);
 }
 
+Recovery::Verdict Recovery::failed_here() {
+  return next(Trouble::unsent, std::nullopt, 0);
+}
+
 bool Recovery::spend_another_try() {
   if (in_vain_ + 1 >= settings_.retry.tries_max) return false;
   if (!session_.context().shared.retries.take(upstream_)) return false;

@@ -48,6 +48,8 @@ class Recovery {
   Verdict refused(const Diagnosis& diagnosis, const Symptom& symptom);
   // It broke or failed.
   Verdict failed(admission::Trouble trouble, const Symptom& symptom);
+  // It was not even asked, for want of something on this machine: that says nothing about the account.
+  Verdict failed_here();
   // It was sent, and broke so that it may go again at once: whether there is a try for that. Takes it.
   bool spend_another_try();
   // A clock ran out: what took so long once is not repeated, neither here nor by the caller's library.

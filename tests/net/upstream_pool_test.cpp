@@ -13,6 +13,7 @@
 #include "net/pool_bench.hpp"
 #include "support/loopback_port.hpp"
 #include "support/memory_wire.hpp"
+#include "support/no_descriptors.hpp"
 #include "support/scripted_upstream.hpp"
 
 namespace weir::net {
@@ -238,6 +239,27 @@ TEST(UpstreamPoolFailure, SaysThatTheConnectionWasRefused) {
   EXPECT_EQ(failure.kind, Kind::connect);
   EXPECT_EQ(failure.detail, "cannot connect to 127.0.0.1:" + std::to_string(port) + ": Connection refused");
   EXPECT_EQ(bench.pool.connections_opened(), 0u);
+}
+
+// The bug: it was told as a failure of the upstream, and its breaker opened.
+TEST(UpstreamPoolFailure, AShortageOfDescriptorsIsNotTheUpstreams) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+#endif
+  const test::LoopbackPort upstream;
+  ResolverOptions resolving;
+  resolving.look_up = [](const std::string&, std::uint16_t) { return LookedUp{{}, "System error"}; };
+  Bench bench, named(resolving);
+  {
+    const test::NoDescriptors none;
+    const Failure failure = bench.failure(plain(upstream.port()));
+    EXPECT_EQ(failure.origin, Failure::Origin::internal);
+    EXPECT_EQ(failure.detail,
+              "cannot connect to 127.0.0.1:" + std::to_string(upstream.port()) + ": Too many open files");
+    EXPECT_EQ(named.failure(plain(upstream.port(), "upstream.example")).origin, Failure::Origin::internal);
+  }
+  EXPECT_TRUE(bench.lease(plain(upstream.port())));
+  EXPECT_EQ(named.failure(plain(upstream.port(), "upstream.example")).origin, Failure::Origin::upstream);
 }
 
 TEST(UpstreamPoolFailure, SaysThatNobodyAnswered) {

@@ -5,6 +5,7 @@
 #include "proxy/proxy_support.hpp"
 #include "support/certificates.hpp"
 #include "support/loopback_port.hpp"
+#include "support/no_descriptors.hpp"
 
 namespace weir::test {
 namespace {
@@ -82,6 +83,33 @@ TEST(UpstreamFailure, ResetBeforeTheHeadIs502) {
 TEST(UpstreamFailure, RefusedConnectionIs502) {
   TestProxy proxy(settings_for({upstream_at(refusing_port())}));
   expect_refusal(proxy, ask, 502, "weir_upstream_connect");
+}
+
+// The bug: four tries, weir_upstream_connect, and a breaker that kept all others from an upstream that was well.
+TEST(UpstreamFailure, AShortageOfDescriptorsIsWeirsOwn) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+#endif
+  const LoopbackPort upstream;
+  auto settings = settings_for({upstream_at(upstream.port(), "up")});
+  settings.breaker_enabled = settings.retry.enabled = true;
+  settings.retry.pause_min = settings.retry.pause_max = proxy::Duration(1);
+  TestProxy proxy(settings);
+  RawClient client(proxy.port()), operators(proxy.operators_port());
+  ASSERT_TRUE(proxy.wait_sessions(2));
+  {
+    const NoDescriptors none;
+    for (int i = 0; i < 6; ++i) {
+      client.send(post("/v1/chat/completions", ask));
+      const HttpMessage answer = client.read_response();
+      EXPECT_EQ(answer.status(), 503);
+      EXPECT_EQ(code_of(answer), "weir_no_upstream");
+      EXPECT_NE(answer.body.find("Too many open files"), std::string::npos) << answer.body;
+    }
+  }
+  operators.send(get("/weir/upstreams"));
+  const std::string upstreams = operators.read_response().body;
+  EXPECT_NE(upstreams.find("up is ready."), std::string::npos) << upstreams;
 }
 
 TEST(UpstreamFailure, UnknownNameIs502) {
