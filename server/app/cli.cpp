@@ -9,6 +9,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "app/app.hpp"
@@ -43,8 +44,31 @@ void add_serve_flags(CLI::App& command, Overrides& overrides) {
                      "worker threads, default one per core within affinity and quota (WEIR_WORKERS)");
 }
 
+// WEIR_WATCH as a switch; nothing: it is neither on nor off.
+std::optional<bool> watch_variable() {
+  const std::string value = process_environment().variable("WEIR_WATCH").value_or("");
+  if (value == "on") return true;
+  if (value.empty() || value == "off") return false;
+  return std::nullopt;
+}
+
+// Whether the configuration file is to be watched; a text says why it cannot be.
+std::variant<bool, std::string> watches(bool asked, const ConfigSource& source) {
+  const auto variable = watch_variable();
+  if (!variable) return "WEIR_WATCH: expected on or off";
+  const bool watch = asked || *variable;
+  if (watch && source.path().empty()) return "there is no configuration file to watch; name one with --config";
+  return watch;
+}
+
 int run_check(const Overrides& overrides) {
-  const auto result = ConfigSource(overrides, process_environment()).load();
+  const ConfigSource source(overrides, process_environment());
+  const auto watch = watches(false, source);
+  if (const auto* problem = std::get_if<std::string>(&watch)) {
+    std::cerr << "weir check: " << *problem << '\n';
+    return usage_error;
+  }
+  const auto result = source.load();
   if (const auto* problems = std::get_if<Problems>(&result)) {
     std::cerr << to_string(*problems);
     return usage_error;
@@ -207,14 +231,6 @@ std::string unexpected_word(const CLI::App& app) {
   return text += "weir " + command.get_name() + " --help lists what is\n";
 }
 
-// WEIR_WATCH as a switch; nothing: it is neither on nor off.
-std::optional<bool> watch_variable() {
-  const std::string value = process_environment().variable("WEIR_WATCH").value_or("");
-  if (value == "on") return true;
-  if (value.empty() || value == "off") return false;
-  return std::nullopt;
-}
-
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -282,16 +298,12 @@ int run_command_line(int argc, char** argv) {
   try {
     if (*serve_command) {
       ServeRequest request{ConfigSource(overrides, process_environment()), watch};
-      const auto variable = watch_variable();
-      if (!variable) {
-        std::cerr << "weir serve: WEIR_WATCH: expected on or off\n";
+      const auto watched = watches(watch, request.source);
+      if (const auto* problem = std::get_if<std::string>(&watched)) {
+        std::cerr << "weir serve: " << *problem << '\n';
         return usage_error;
       }
-      request.watch = watch || *variable;
-      if (request.watch && request.source.path().empty()) {
-        std::cerr << "weir serve: there is no configuration file to watch; name one with --config\n";
-        return usage_error;
-      }
+      request.watch = std::get<bool>(watched);
       return serve(request);
     }
     if (*check_command) return run_check(overrides);

@@ -79,10 +79,14 @@ class OverrideReader {
   }
 
   void read_workers(const Given& value) {
+    if (value.text == "auto") {
+      config_.workers = std::nullopt;
+      return;
+    }
     const auto number = parse_count(value.text);
     if (!number || *number < 1 || *number > workers_max) {
-      return problem(value.place, "expected a whole number from 1 to " + std::to_string(workers_max) + ", found '" +
-                                      value.text + "'");
+      return problem(value.place, "expected a whole number from 1 to " + std::to_string(workers_max) +
+                                      ", or auto; found '" + value.text + "'");
     }
     config_.workers = static_cast<unsigned>(*number);
   }
@@ -292,11 +296,11 @@ std::variant<Loaded, Problems> ConfigSource::load(const Environment& environment
   if (loaded.config.upstreams.empty() && problems.empty()) return one_problem({"weir", 0, 0}, nothing_configured);
   const auto slash = path_.rfind('/');
   const std::string folder = slash == std::string::npos ? std::string() : path_.substr(0, slash);
+  if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
+  if (!loaded.config.retry.kept_bodies_max) loaded.config.retry.kept_bodies_max = default_kept_bytes();
   Resolved resolved = resolve_settings(loaded.config, folder, environment, problems);
   if (!problems.empty()) return problems;
   if (!loaded.config.workers) loaded.config.workers = default_workers();
-  if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
-  if (!loaded.config.retry.kept_bodies_max) loaded.config.retry.kept_bodies_max = default_kept_bytes();
   loaded.settings = std::move(resolved.settings);
   loaded.mode_reason = std::move(resolved.mode.reason);
   loaded.warnings = warnings_of(loaded.config, *loaded.settings, environment);

@@ -163,6 +163,17 @@ TEST_F(CommandLine, WatchingNeedsAFileAndASwitch) {
   EXPECT_EQ(run({"serve", "--upstream", "http://127.0.0.1:1"}).err, "weir serve: WEIR_WATCH: expected on or off\n");
 }
 
+// The bug: weir check said yes to what weir serve ended with.
+TEST_F(CommandLine, CheckSaysWhatKeepsServeFromWatching) {
+  set("WEIR_WATCH", "true");
+  const Outcome no_switch = run({"check", "--upstream", "http://127.0.0.1:1"});
+  EXPECT_EQ(no_switch.status, 2);
+  EXPECT_EQ(no_switch.err, "weir check: WEIR_WATCH: expected on or off\n");
+  set("WEIR_WATCH", "on");
+  EXPECT_EQ(run({"check", "--upstream", "http://127.0.0.1:1"}).status, 2) << "there is no file to watch";
+  EXPECT_EQ(run({"check", "--config", file("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n")}).status, 0);
+}
+
 TEST_F(CommandLine, TheSimulatorRefusesFiguresThatMakeNoSense) {
   const std::vector<std::vector<std::string>> wrong = {
       {"--rpm", "-1"},   {"--output-tokens", "-5"},      {"--workers", "0"}, {"--burst", "-1"},

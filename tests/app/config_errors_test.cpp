@@ -150,7 +150,7 @@ TEST(ConfigErrors, ShowProblemsOfTheFileOfVariablesAndOfReferencesTogether) {
             "/etc/weir/weir.yaml:1:19: queue.wait_max: expected a duration such as 15s, 4m or 250ms, found '10'; say "
             "the unit: 10s or 10ms\n"
             "/etc/weir/weir.yaml:3:26: no upstream is called 'arc' (did you mean 'ark'?)\n"
-            "WEIR_WORKERS: expected a whole number from 1 to 1024, found 'none'\n");
+            "WEIR_WORKERS: expected a whole number from 1 to 1024, or auto; found 'none'\n");
 }
 
 TEST(ConfigErrors, SayThatAMissingFileCannotBeRead) {

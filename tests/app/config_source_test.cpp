@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "app/config_support.hpp"
+#include "app/machine.hpp"
 
 namespace weir::app {
 namespace {
@@ -169,6 +170,13 @@ TEST(ConfigSource, EmptyVariablesCountAsNotSet) {
   EXPECT_EQ(upstreams_of(load({{{"WEIR_CONFIG", ""}, {"OPENAI_API_KEY", "o"}}, {}})), "openai=o ");
 }
 
+// The bug: `auto`, as the file says it, was refused.
+TEST(ConfigSource, WorkersByVariableMayBeAuto) {
+  World world =
+      with_config("workers: 7\nupstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n", {{"WEIR_WORKERS", "auto"}});
+  EXPECT_EQ(load(world).config.workers, default_workers());
+}
+
 TEST(ConfigSource, SeveralListenersStandWithCommas) {
   const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://h"}, {"WEIR_LISTEN", "127.0.0.1:1,[::1]:2"}}, {}});
   ASSERT_EQ(loaded.config.listen.size(), 2u);
@@ -206,7 +214,7 @@ TEST(ConfigSource, NamesTheVariableThatIsWrong) {
       {"WEIR_RPM", "0", "WEIR_RPM: expected a whole number from 1, or unlimited; found '0'\n"},
       {"WEIR_TPM", "5M", "WEIR_TPM: expected a whole number from 1, or unlimited; found '5M'\n"},
       {"WEIR_SHARE", "2", "WEIR_SHARE: expected a part such as 0.25, above 0 and up to 1; found '2'\n"},
-      {"WEIR_WORKERS", "0", "WEIR_WORKERS: expected a whole number from 1 to 1024, found '0'\n"},
+      {"WEIR_WORKERS", "0", "WEIR_WORKERS: expected a whole number from 1 to 1024, or auto; found '0'\n"},
       {"WEIR_CLIENTS_OPEN", "yes", "WEIR_CLIENTS_OPEN: expected anywhere or loopback, found 'yes'\n"},
       {"WEIR_LOG_LEVEL", "inof", "WEIR_LOG_LEVEL: 'inof' is not one of its values (did you mean 'info'?)\n"},
       {"WEIR_LOG_FORMAT", "xml", "WEIR_LOG_FORMAT: 'xml' is not one of its values (known: auto, text, json)\n"},
