@@ -124,11 +124,16 @@ std::variant<OperatorPlace, std::string> operator_place(const Overrides& overrid
   OperatorConfig config;
   Problems problems;
   const auto path = overrides.config ? overrides.config : environment.variable("WEIR_CONFIG");
-  if (path && !path->empty()) {
-    if (const auto text = environment.read_file(*path))
-      config = read_config(*text, *path, environment, problems).operators;
-  }
   OperatorPlace place;
+  if (path && !path->empty()) {
+    if (const auto text = environment.read_file(*path)) {
+      config = read_config(*text, *path, environment, problems).operators;
+      // The first mistake of a file that cannot be read as one at all.
+      if (!problems.empty() && config.place.source.empty()) place.doubt = to_string(Problems{problems.front()});
+    } else {
+      place.doubt = *path + ": cannot be read\n";
+    }
+  }
   std::string unusable;
   place.token = secret_variable(environment, "WEIR_OPERATOR_TOKEN", unusable).value_or(config.token);
   if (!unusable.empty()) return "WEIR_OPERATOR_TOKEN: " + unusable;
@@ -138,10 +143,15 @@ std::variant<OperatorPlace, std::string> operator_place(const Overrides& overrid
     const auto parsed = parse_listen_address(std::string_view(all).substr(0, all.find(',')));
     if (const auto* fault = std::get_if<std::string>(&parsed)) return *fault;
     place.address = std::get<ListenAddress>(parsed);
+    place.doubt.clear();
   } else if (config.listen.empty()) {
     return to_string(problems);  // what was written there is no address
   } else {
     place.address = config.listen.front();
+  }
+  if (!place.doubt.empty()) {
+    place.doubt.pop_back();  // the end of the line
+    place.doubt += "; " + to_string(place.address) + " is asked, where operators listen unless said otherwise";
   }
   return place;
 }

@@ -29,6 +29,7 @@ std::variant<OperatorAnswer, std::string> ask_operator(const ListenAddress& addr
 struct OperatorPlace {
   ListenAddress address;
   std::string token;
+  std::string doubt{};  // why that may not be the place: the configuration that should say it does not
 };
 
 // Where operators listen, by flag, variable or configuration; a text says what is wrong with that.

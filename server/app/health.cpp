@@ -21,6 +21,8 @@ int run_health(const Overrides& overrides) {
     std::cerr << "weir health: " << *problem << '\n';
     return 2;
   }
+  if (const std::string& doubt = std::get<OperatorPlace>(place).doubt; !doubt.empty())
+    std::cerr << "weir health: " << doubt << '\n';
   const Readiness readiness = ask_readiness(std::get<OperatorPlace>(place).address, patience);
   if (!readiness.ready) std::cerr << "weir health: " << readiness.reason << '\n';
   return readiness.ready ? 0 : 1;

@@ -296,7 +296,8 @@ int run_top(const Overrides& overrides, bool once) {
     std::cerr << "weir top: " << *problem << '\n';
     return 2;
   }
-  const auto& [address, token] = std::get<OperatorPlace>(found);
+  const auto& [address, token, doubt] = std::get<OperatorPlace>(found);
+  if (!doubt.empty()) std::cerr << "weir top: " << doubt << '\n';
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   for (;;) {
     TopFigures figures;

@@ -174,6 +174,21 @@ TEST_F(CommandLine, CheckSaysWhatKeepsServeFromWatching) {
   EXPECT_EQ(run({"check", "--config", file("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n")}).status, 0);
 }
 
+TEST_F(CommandLine, HealthSaysThatItGuessesWhereToAsk) {
+  for (const std::string& path : {std::string("/no/such/weir.yaml"), file("version: [\n")}) {
+    const Outcome outcome = run({"health", "--config", path});
+    EXPECT_NE(outcome.err.find("weir health: " + path), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("127.0.0.1:8081 is asked, where operators listen unless said otherwise"),
+              std::string::npos)
+        << outcome.err;
+    const std::string free = "127.0.0.1:" + std::to_string(test::refusing_port());
+    EXPECT_EQ(run({"health", "--config", path, "--operator-listen", free}).err.find("is asked"), std::string::npos);
+  }
+  const std::string elsewhere =
+      file("operator: {listen: \"127.0.0.1:" + std::to_string(test::refusing_port()) + "\"}\nbogus: 1\n");
+  EXPECT_EQ(run({"health", "--config", elsewhere}).err.find("is asked"), std::string::npos) << "it says where";
+}
+
 TEST_F(CommandLine, TheSimulatorRefusesFiguresThatMakeNoSense) {
   const std::vector<std::vector<std::string>> wrong = {
       {"--rpm", "-1"},   {"--output-tokens", "-5"},      {"--workers", "0"}, {"--burst", "-1"},
