@@ -94,29 +94,59 @@ simdjson::dom::array list_of(const element& object, std::string_view name) {
   return list;
 }
 
-class Screen {
+// A part of the screen: a heading and rows. Where there is no room for all of them the weightiest are shown.
+class Part {
  public:
-  Screen(std::size_t columns, std::size_t lines) : columns_(columns), left_(lines) {}
-  void line(std::string_view text) {
-    if (left_ == 0) return;
-    --left_;
-    std::string shown = cut(text, columns_);
-    shown.erase(shown.find_last_not_of(' ') + 1);
-    out_ += shown + "\n";
-  }
+  Part(std::size_t columns, std::size_t least) : columns_(columns), least_(least) {}
+  void heading(std::string_view text) { headings_.push_back(fit(text)); }
+  void line(std::string_view text, double weight = 0) { rows_.push_back({weight, fit(text)}); }
   // One of several in a line: as wide as the others of its column. Where a line is not cut, no cell is.
   std::string cell(std::string_view text, std::size_t width) const {
     return pad(cut(text, columns_ == unbounded ? unbounded : width), width);
   }
-  std::size_t left() const { return left_; }
-  std::string take() { return std::move(out_); }
+
+  // Takes what it cannot do without of the lines that are `left`, or as many as it can use up to `most`.
+  void take_least(std::size_t& left) { take(left, least_); }
+  void take_more(std::size_t& left, std::size_t most = unbounded) { take(left, most); }
+  void take_all_or_nothing(std::size_t& left) {
+    if (lines() <= left) take(left, unbounded);
+  }
+  void write_to(std::string& out) {
+    if (taken_ < lines() && taken_ <= headings_.size()) return;
+    for (const std::string& heading : headings_) out += heading;
+    std::size_t shown = rows_.size();
+    if (taken_ < lines()) {
+      std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.weight > b.weight; });
+      shown = taken_ - headings_.size() - 1;
+    }
+    for (std::size_t i = 0; i < shown; ++i) out += rows_[i].text;
+    if (shown < rows_.size()) out += fit("and " + std::to_string(rows_.size() - shown) + " more");
+  }
 
  private:
-  std::size_t columns_, left_;
-  std::string out_;
+  struct Row {
+    double weight;
+    std::string text;
+  };
+  std::size_t lines() const { return headings_.size() + rows_.size(); }
+  void take(std::size_t& left, std::size_t most) {
+    const std::size_t more = std::min(left, std::max(taken_, std::min(lines(), most)) - taken_);
+    taken_ += more;
+    left -= more;
+  }
+  std::string fit(std::string_view text) const {
+    std::string shown = cut(text, columns_);
+    shown.erase(shown.find_last_not_of(' ') + 1);
+    return shown + "\n";
+  }
+
+  std::size_t columns_, least_;
+  std::vector<std::string> headings_;
+  std::vector<Row> rows_;
+  std::size_t taken_ = 0;
 };
 
-void show_budgets(Screen& screen, const element& budgets) {
+void show_budgets(Part& part, const element& budgets) {
   for (const element budget : list_of(budgets, "budgets")) {
     simdjson::dom::object meters;
     if (budget["meters"].get(meters) != simdjson::SUCCESS) continue;
@@ -125,22 +155,23 @@ void show_budgets(Screen& screen, const element& budgets) {
     if (budget["of_each_caller"].get(of_each_caller) != simdjson::SUCCESS) of_each_caller = false;
     for (const auto& [meter, view] : meters) {
       const auto limit = static_cast<double>(number_of(view, "limit"));
-      const std::string name = screen.cell(text_of(budget, "scope") + " " + text_of(budget, "name"), 28);
+      const std::string name = part.cell(text_of(budget, "scope") + " " + text_of(budget, "name"), 28);
       if (of_each_caller) {
-        screen.line(name + " " + screen.cell(meter, 12) + " " + amount(limit) + " for each caller's own account");
+        part.line(name + " " + part.cell(meter, 12) + " " + amount(limit) + " for each caller's own account", -1);
         continue;
       }
       const auto taken = static_cast<double>(number_of(view, "used") + number_of(view, "reserved"));
       const std::int64_t debt = number_of(view, "debt");
-      screen.line(name + " " + screen.cell(meter, 12) + " " + bar(taken / std::max(1.0, limit), 24) + " " +
-                  amount(taken) + " of " + amount(limit) +
-                  (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""));
+      const double share = taken / std::max(1.0, limit);
+      part.line(name + " " + part.cell(meter, 12) + " " + bar(share, 24) + " " + amount(taken) + " of " +
+                    amount(limit) + (debt > 0 ? ", " + amount(static_cast<double>(debt)) + " owed" : ""),
+                share);
     }
   }
 }
 
 // First of all: who waits, and why.
-void show_why(Screen& screen, const element& queue) {
+void show_why(Part& part, const element& queue) {
   const std::int64_t waiting = number_of(queue, "waiting");
   std::string text = waiting == 0   ? "Nothing is waiting."
                      : waiting == 1 ? "One request is waiting."
@@ -150,8 +181,8 @@ void show_why(Screen& screen, const element& queue) {
     text += " Next, " + (key.empty() ? "a caller" : key) + ": " + text_of(first, "why");
     break;
   }
-  screen.line(text);
-  screen.line("");
+  part.line(text);
+  part.line("");
 }
 
 // A bar for every so many steps, as high as the highest of them.
@@ -170,7 +201,7 @@ std::string bars(const std::vector<double>& steps, double highest, std::size_t w
   return out;
 }
 
-void show_charts(Screen& screen, const element& status) {
+void show_charts(Part& part, const element& status) {
   std::vector<double> tokens, waits;
   const auto span = static_cast<double>(std::max<std::int64_t>(1, number_of(status, "step_seconds")));
   for (const element step : list_of(status, "steps")) {
@@ -178,55 +209,53 @@ void show_charts(Screen& screen, const element& status) {
     waits.push_back(figure_of(step, "wait_max_s").value_or(0));
   }
   if (tokens.empty()) return;
+  part.heading("");
   const double most_tokens = *std::max_element(tokens.begin(), tokens.end());
   const double most_wait = *std::max_element(waits.begin(), waits.end());
-  screen.line("");
-  screen.line(screen.cell("tokens a second, 15 min", 28) + " |" + bars(tokens, most_tokens, 60) + "| at most " +
-              amount(most_tokens));
-  screen.line(screen.cell("wait in line, 15 min", 28) + " |" + bars(waits, most_wait, 60) + "| at most " +
-              duration(static_cast<std::int64_t>(most_wait * 1000)));
+  part.line(part.cell("tokens a second, 15 min", 28) + " |" + bars(tokens, most_tokens, 60) + "| at most " +
+            amount(most_tokens));
+  part.line(part.cell("wait in line, 15 min", 28) + " |" + bars(waits, most_wait, 60) + "| at most " +
+            duration(static_cast<std::int64_t>(most_wait * 1000)));
 }
 
-void show_spent(Screen& screen, const element& status) {
+void show_spent(Part& part, const element& status) {
   constexpr std::size_t shown_max = 8;
   const auto spent = list_of(status, "spent");
   if (spent.size() == 0) return;
-  screen.line("");
-  screen.line(screen.cell("SPENT: KEY", 18) + " " + screen.cell("MODEL", 28) + " " + screen.cell("REQUESTS", 9) + " " +
-              screen.cell("INPUT", 9) + " " + screen.cell("OUTPUT", 9) + " COST");
+  part.heading("");
+  part.heading(part.cell("SPENT: KEY", 18) + " " + part.cell("MODEL", 28) + " " + part.cell("REQUESTS", 9) + " " +
+               part.cell("INPUT", 9) + " " + part.cell("OUTPUT", 9) + " COST");
   std::size_t shown = 0;
   for (const element each : spent) {
-    if (++shown > shown_max) return screen.line("and " + std::to_string(spent.size() - shown_max) + " more");
+    if (++shown > shown_max) return part.line("and " + std::to_string(spent.size() - shown_max) + " more");
     const auto cost = figure_of(each, "cost");
     std::array<char, 48> text{};
     if (cost) std::snprintf(text.data(), text.size(), *cost < 0.01 ? "%.6f " : "%.2f ", *cost);
     const auto count = [&](std::string_view name) {
-      return screen.cell(amount(static_cast<double>(number_of(each, name))), 9) + " ";
+      return part.cell(amount(static_cast<double>(number_of(each, name))), 9) + " ";
     };
-    screen.line(screen.cell(text_of(each, "key"), 18) + " " + screen.cell(text_of(each, "model"), 28) + " " +
-                count("requests") + count("input_tokens") + count("output_tokens") +
-                (cost ? text.data() + text_of(each, "currency") : std::string("price not known")));
+    part.line(part.cell(text_of(each, "key"), 18) + " " + part.cell(text_of(each, "model"), 28) + " " +
+              count("requests") + count("input_tokens") + count("output_tokens") +
+              (cost ? text.data() + text_of(each, "currency") : std::string("price not known")));
   }
 }
 
-void show_queue(Screen& screen, const element& queue) {
-  screen.line("");
-  screen.line(screen.cell("IN LINE: KEY", 18) + " " + screen.cell("LANE", 18) + " " + screen.cell("UPSTREAM", 14) +
-              " " + screen.cell("WAITED", 8) + " " + screen.cell("STARTS IN", 10) + " " + screen.cell("REQUEST", 28) +
-              " WHY");
+void show_queue(Part& part, const element& queue) {
+  part.heading("");
+  part.heading(part.cell("IN LINE: KEY", 18) + " " + part.cell("LANE", 18) + " " + part.cell("UPSTREAM", 14) + " " +
+               part.cell("WAITED", 8) + " " + part.cell("STARTS IN", 10) + " " + part.cell("REQUEST", 28) + " WHY");
   for (const element request : list_of(queue, "requests")) {
-    if (screen.left() == 0) return;
     const std::string key = text_of(request, "key");
-    screen.line(screen.cell(key.empty() ? "open" : key, 18) + " " + screen.cell(text_of(request, "lane"), 18) + " " +
-                screen.cell(text_of(request, "upstream"), 14) + " " +
-                screen.cell(duration(number_of(request, "waited_ms")), 8) + " " +
-                screen.cell(duration(number_of(request, "starts_in_ms")), 10) + " " +
-                screen.cell(text_of(request, "id"), 28) + " " + text_of(request, "why"));
+    part.line(part.cell(key.empty() ? "open" : key, 18) + " " + part.cell(text_of(request, "lane"), 18) + " " +
+              part.cell(text_of(request, "upstream"), 14) + " " +
+              part.cell(duration(number_of(request, "waited_ms")), 8) + " " +
+              part.cell(duration(number_of(request, "starts_in_ms")), 10) + " " +
+              part.cell(text_of(request, "id"), 28) + " " + text_of(request, "why"));
   }
 }
 
 // Of the step before the one under way.
-void show_speed(Screen& screen, const element& status, const element& queue) {
+void show_speed(Part& part, const element& status, const element& queue) {
   double input = 0, output = 0;
   std::size_t i = 0;
   const auto steps = list_of(status, "steps");
@@ -236,33 +265,34 @@ void show_speed(Screen& screen, const element& status, const element& queue) {
     input = static_cast<double>(number_of(step, "input_tokens")) / span;
     output = static_cast<double>(number_of(step, "output_tokens")) / span;
   }
-  screen.line(text_of(status, "version") + ", up " +
-              duration((number_of(status, "now") - number_of(status, "started")) * 1000) + ": " +
-              std::to_string(number_of(queue, "running")) + " running, " + std::to_string(number_of(queue, "waiting")) +
-              " waiting, " + amount(input) + " tokens/s in, " + amount(output) + " out");
-  screen.line("");
+  part.line(text_of(status, "version") + ", up " +
+            duration((number_of(status, "now") - number_of(status, "started")) * 1000) + ": " +
+            std::to_string(number_of(queue, "running")) + " running, " + std::to_string(number_of(queue, "waiting")) +
+            " waiting, " + amount(input) + " tokens/s in, " + amount(output) + " out");
+  part.line("");
 }
 
-void show_upstreams(Screen& screen, const element& upstreams) {
-  screen.line("");
+void show_upstreams(Part& part, const element& upstreams) {
+  part.heading("");
   for (const element upstream : list_of(upstreams, "upstreams")) {
     const std::string words = text_of(upstream, "state_words"), state = text_of(upstream, "state");
-    screen.line(screen.cell("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words));
+    const double weight = state.empty() || state == "closed" ? 0 : 1;
+    part.line(part.cell("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words), weight);
     simdjson::dom::array learned;
     if (upstream["learned"].get(learned) != simdjson::SUCCESS) continue;
-    for (const element limit : learned) screen.line(screen.cell("", 28) + " " + text_of(limit, "words"));
+    for (const element limit : learned) part.line(part.cell("", 28) + " " + text_of(limit, "words"), weight);
   }
 }
 
-void show_errors(Screen& screen, const element& status) {
+void show_errors(Part& part, const element& status) {
   const auto errors = list_of(status, "errors");
   if (errors.size() == 0) return;
-  screen.line("");
+  part.heading("");
   std::size_t shown = 0;
   for (const element error : errors) {
     if (++shown > 5) return;
-    screen.line(duration((number_of(status, "now") - number_of(error, "at")) * 1000) + " ago, " +
-                text_of(error, "code") + ": " + text_of(error, "words"));
+    part.line(duration((number_of(status, "now") - number_of(error, "at")) * 1000) + " ago, " + text_of(error, "code") +
+              ": " + text_of(error, "words"));
   }
 }
 
@@ -278,16 +308,29 @@ struct Parsed {
 
 std::string render_top(const TopFigures& figures, std::size_t columns, std::size_t lines) {
   const Parsed status(figures.status), queue(figures.queue), budgets(figures.budgets), upstreams(figures.upstreams);
-  Screen screen(columns, lines);
-  show_speed(screen, status.root, queue.root);
-  show_why(screen, queue.root);
-  show_budgets(screen, budgets.root);
-  show_upstreams(screen, upstreams.root);
-  show_charts(screen, status.root);
-  show_spent(screen, status.root);
-  show_errors(screen, status.root);
-  show_queue(screen, queue.root);
-  return screen.take();
+  // Together they can do with a terminal of 24 lines.
+  Part top(columns, 4), limits(columns, 7), accounts(columns, 3), charts(columns, 0), spent(columns, 0),
+      errors(columns, 3), line(columns, 5);
+  show_speed(top, status.root, queue.root);
+  show_why(top, queue.root);
+  show_budgets(limits, budgets.root);
+  show_upstreams(accounts, upstreams.root);
+  show_charts(charts, status.root);
+  show_spent(spent, status.root);
+  show_errors(errors, status.root);
+  show_queue(line, queue.root);
+  std::size_t left = lines;
+  for (Part* part : {&top, &limits, &accounts, &errors, &line}) part->take_least(left);
+  accounts.take_more(left);
+  charts.take_all_or_nothing(left);
+  spent.take_all_or_nothing(left);
+  errors.take_more(left);
+  limits.take_more(left, lines / 3);
+  line.take_more(left);
+  limits.take_more(left);
+  std::string screen;
+  for (Part* part : {&top, &limits, &accounts, &charts, &spent, &errors, &line}) part->write_to(screen);
+  return screen;
 }
 
 int run_top(const Overrides& overrides, bool once) {

@@ -119,6 +119,42 @@ TEST(Top, ShowsWhatWasLearnedOfAnUpstream) {
   EXPECT_LT(ready, learned);
 }
 
+// The bug: forty budgets in the order of the configuration filled the screen, and the full one, the account and who
+// waited were below it.
+TEST(Top, ShowsTheFullestBudgetsAndLeavesRoomForTheRest) {
+  TopFigures figures = calm();
+  std::string budgets, requests;
+  for (int i = 0; i < 40; ++i) {
+    budgets += R"({"scope":"key","name":"k)" + std::to_string(i) +
+               R"(","window_ms":60000,"meters":{"tpm":{"limit":100,"used":)" + (i == 39 ? "100" : "0") +
+               R"(,"reserved":0,"debt":0,"full_in_ms":0}}},)";
+    requests += R"({"key":"k)" + std::to_string(i) + R"(","waited_ms":1,"starts_in_ms":1,"why":"because"},)";
+  }
+  budgets.pop_back();
+  requests.pop_back();
+  figures.budgets = R"({"budgets":[)" + budgets + "]}";
+  figures.queue = R"({"waiting":40,"running":0,"requests":[)" + requests + "]}";
+  figures.upstreams =
+      R"({"upstreams":[{"name":"well","state":"closed"},{"name":"fine","state":"closed"},)"
+      R"({"name":"good","state":"closed"},{"name":"gone","state":"open","state_words":"gone failed."}]})";
+  figures.status =
+      R"({"version":"weir 1.2.3","now":1000,"started":900,"step_seconds":5,"spent":[],"steps":[],"errors":[)"
+      R"({"at":990,"code":"weir_deadline","words":"too late"},{"at":980,"code":"a","words":"b"}]})";
+  const std::string screen = render_top(figures, 100, 23);
+  EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 23) << screen;
+  EXPECT_NE(screen.find("\nkey k39                      tpm          [########################] 100 of 100\n"),
+            std::string::npos)
+      << screen;
+  EXPECT_NE(screen.find("\nand 34 more\n\nupstream gone"), std::string::npos) << screen;
+  EXPECT_NE(screen.find("weir_deadline: too late\n"), std::string::npos) << screen;
+  EXPECT_NE(screen.find("\nIN LINE: KEY"), std::string::npos) << screen;
+  EXPECT_NE(screen.find("\nk0  "), std::string::npos) << screen;
+  EXPECT_TRUE(screen.ends_with(" more\n")) << screen;
+  const std::string whole = render_top(figures, unbounded, unbounded);
+  EXPECT_EQ(whole.find(" more\n"), std::string::npos);
+  EXPECT_LT(whole.find("key k0 "), whole.find("key k39 ")) << "all of them stand in their order";
+}
+
 TEST(Top, StaysWithinItsScreenAndShowsNoControlCharacters) {
   TopFigures figures = calm();
   std::string requests;
