@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 
 import httpx
 import openai
@@ -259,3 +260,37 @@ def test_it_says_when_it_is_not_up_to_date(browser, simulator):
     expect(seen.page.locator("#stale")).to_contain_text("not up to date")
     seen.problems.clear()  # the browser's own lines about the server that has gone
     seen.close(server)
+
+
+def test_it_says_since_when_the_server_is_silent(browser, simulator):
+    server = Weir("--upstream", simulator.origin)
+    seen = Seen(browser, server)
+    server.send_signal(signal.SIGSTOP)
+    try:
+        stale = seen.page.locator("#stale")
+        expect(stale).to_contain_text("not up to date since ", timeout=20_000)
+        expect(stale).to_contain_text("no answer within 5.0 s")
+    finally:
+        server.send_signal(signal.SIGCONT)
+    expect(seen.page.locator("#stale")).to_be_hidden(timeout=20_000)
+    seen.problems.clear()
+    seen.close(server)
+    server.stop()
+
+
+def operator_connections(server) -> int:
+    port = int(server.operator_origin.rsplit(":", 1)[1])
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+def test_open_pages_shut_nobody_out(browser, simulator):
+    server = Weir("--upstream", simulator.origin)
+    pages = [Seen(browser, server) for _ in range(18)]
+    wait_until(lambda: operator_connections(server) <= 2 * len(pages), "each page holds a connection or two")
+    for _ in range(5):
+        assert httpx.get(server.operator_origin + "/healthz", trust_env=False).status_code == 200
+    for seen in pages:
+        expect(seen.page.locator("#stale")).to_be_hidden()
+        seen.close(server)
+    server.stop()
