@@ -30,8 +30,8 @@
 #include "app/units.hpp"
 #include "net/listener.hpp"
 #include "proxy/budgets.hpp"
-#include "proxy/session.hpp"
 #include "proxy/doorkeeper.hpp"
+#include "proxy/session.hpp"
 
 namespace weir::app {
 namespace {
@@ -148,13 +148,14 @@ class Server {
     shared_.via = "weir-" + hex(random_bits(), 8);
     shared_.mint_id = mint_id;
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
+    shared_.elsewhere = [this](auto job) { asio::post(control_, std::move(job)); };
     shared_.gate.reconfigure(*loaded.settings);
     recall_budgets(*loaded.settings);
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
-    const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
     const std::string shortage = descriptor_shortage(descriptors_max(), config_.limits.connections_max);
     if (!shortage.empty()) log_.warn(shortage);
+    const std::string_view scheme = config_.clients.tls.certificate.empty() ? "http" : "https";
     std::istringstream lines(start_summary(loaded));
     for (std::string line; std::getline(lines, line);) log_.info(line);
     log_.info("weir " WEIR_VERSION " listens on " + show(client_endpoints_, scheme, "/v1") + "; operators on " +
@@ -372,6 +373,7 @@ class Server {
   Config config_;
   observe::Log log_;
   proxy::Shared shared_;
+  proxy::Doorkeeper doorkeeper_{shared_, config_.limits.connections_max};
   asio::io_context control_{1};
   asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
   asio::steady_timer timer_{control_}, watch_timer_{control_}, state_timer_{control_};
@@ -381,7 +383,6 @@ class Server {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   net::Instant ends_at_{};
   bool stopping_ = false, insisted_ = false;
-  proxy::Doorkeeper doorkeeper_{shared_, config_.limits.connections_max};
   int polls_ = 0;
 };
 

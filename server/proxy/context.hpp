@@ -61,6 +61,8 @@ struct Shared {
   std::atomic<bool> announcing{false};  // /readyz says no, requests are still taken
   // Reloads the configuration on the control thread; `done` is called there with nothing, or with what was wrong.
   std::function<void(std::function<void(std::optional<std::string>)>)> reload;
+  // Runs a job on the control thread, where nobody's call waits for it.
+  std::function<void(std::function<void()>)> elsewhere;
   std::function<std::string()> mint_id;  // "req_" and 24 random hex digits
   // Complete before the first connection. Of another worker, only the counts may be read.
   std::vector<const WorkerContext*> workers;

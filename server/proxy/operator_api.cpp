@@ -62,6 +62,31 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
   return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive);
 }
 
+// What another thread writes: the session may be gone when it comes.
+struct Written {
+  Session* session = nullptr;
+  std::string text;
+};
+
+// Thousands of series take milliseconds, in which nobody else of this worker would be served.
+net::Task<std::string> metrics(Session& session, SnapshotPtr snapshot) {
+  auto written = std::make_shared<Written>();
+  written->session = &session;
+  WorkerContext& context = session.context();
+  const bool keep_alive = session.keep_alive();
+  context.shared.elsewhere([written, snapshot, &context, keep_alive] {
+    const std::string text = answer_metrics(context.shared, *snapshot->settings, keep_alive);
+    context.worker.post([written, text] {
+      written->text = text;
+      if (written->session) written->session->signal().raise(Session::wake);
+    });
+  });
+  const net::Signal::Bits rang = co_await session.wait(Session::wake);
+  written->session = nullptr;
+  if ((rang & Session::wake) == 0) co_return std::string();
+  co_return std::move(written->text);
+}
+
 bool has_token(const net::RequestHead& head, const std::string& token) {
   return token.empty() || equal_secrets(credential_of(head), token);
 }
@@ -120,7 +145,8 @@ net::Task<void> serve_operator(Session& session) {
   } else if (route.full_path == "/weir/status" && head.method == "GET") {
     text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
   } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {
-    text = answer_metrics(session.context().shared, *snapshot->settings, session.keep_alive());
+    text = co_await metrics(session, snapshot);
+    if (session.gone()) co_return;
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {
     // A page in a browser can reach a loopback listener; it cannot do so without saying where it comes from.
     if (head.find("origin")) {

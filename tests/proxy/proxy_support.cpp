@@ -3,6 +3,8 @@
 #include <openssl/sha.h>
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -122,21 +124,23 @@ struct TestProxy::Impl {
   Shared shared;
   net::Worker worker;
   WorkerContext context;
+  Doorkeeper doorkeeper{shared, 20'000};
   std::vector<std::unique_ptr<net::Listener>> listeners;
   std::uint16_t port = 0, operators_port = 0;
-  Doorkeeper doorkeeper{shared, 20'000};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> more_to_come{worker.io().get_executor()};
   std::thread thread;
+  boost::asio::thread_pool control{1};
 
   Impl(SnapshotPtr snapshot) : log(options()), shared(log), context(worker, shared, std::move(snapshot)) {
+    shared.workers.push_back(&context);
     shared.via = "weir-test";
     shared.mint_id = [n = 0]() mutable { return "req_minted" + std::to_string(++n); };
     shared.reload = [this](std::function<void(std::optional<std::string>)> done) {
-    shared.workers.push_back(&context);
       const std::lock_guard lock(mutex);
       if (reloading.joinable()) reloading.join();
       reloading = std::thread([this, done] { done(reload_handler ? reload_handler() : std::nullopt); });
     };
+    shared.elsewhere = [this](auto job) { boost::asio::post(control, std::move(job)); };
     shared.gate.reconfigure(*context.snapshot->settings);
     port = listen(Door::clients);
     operators_port = listen(Door::operators);
@@ -183,6 +187,7 @@ TestProxy::~TestProxy() {
   impl_->worker.io().stop();
   impl_->thread.join();
   if (impl_->reloading.joinable()) impl_->reloading.join();
+  impl_->control.join();
 }
 
 std::uint16_t TestProxy::port() const {
