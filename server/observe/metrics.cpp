@@ -344,11 +344,14 @@ void Metrics::exchange(const ExchangeRecord& record) {
   impl_->note_operation(record, series);
   impl_->note_times(record, series);
   impl_->keepalives.Increment(static_cast<double>(record.keepalives_absorbed));
-  impl_->heartbeats.Increment(static_cast<double>(record.heartbeats_sent));
 }
 
 void Metrics::refused_unread(const std::string& code) {
   impl_->count_rejection(code);
+}
+
+void Metrics::heartbeat_sent() {
+  impl_->heartbeats.Increment();
 }
 
 void Metrics::stream_opened() {

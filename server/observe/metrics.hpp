@@ -54,6 +54,7 @@ class Metrics {
   void exchange(const ExchangeRecord& record);
   // A request whose head could not be read, of which there is no more to count. `code`: one of weir's.
   void refused_unread(const std::string& code);
+  void heartbeat_sent();  // when it is: its call may go on for minutes
   void stream_opened();
   void stream_closed();
   void reloaded(bool successful);

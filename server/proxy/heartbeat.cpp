@@ -85,6 +85,7 @@ void Heartbeat::say(net::Instant now, std::string_view text) {
   }
   downstream_.send(std::span<const std::string_view>(&text, 1), Downstream::End::open);
   ++sent_;
+  session_.context().shared.metrics.heartbeat_sent();
 }
 
 }  // namespace weir::proxy

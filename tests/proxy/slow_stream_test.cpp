@@ -29,6 +29,13 @@ TEST(Heartbeat, IsACommentWithExactlyOneLineFeed) {
   client.read_head();
   const std::string beat = chunk(": keep-alive\n");
   EXPECT_EQ(client.read_exactly(2 * beat.size()), beat + beat);
+  RawClient operators(proxy.operators_port());
+  operators.send(get("/metrics"));
+  const std::string metrics = operators.read_response().body;
+  constexpr std::string_view name = "\nweir_heartbeats_sent_total ";
+  const auto count = metrics.find(name);
+  ASSERT_NE(count, std::string::npos) << "counted while their call goes on";
+  EXPECT_GE(std::stoi(metrics.substr(count + name.size())), 2);
   upstream.release();
   client.read_until(chunk(chat_stream()) + last_chunk());
   EXPECT_GE(proxy.record().heartbeats_sent, 2u);
