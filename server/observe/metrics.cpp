@@ -44,11 +44,11 @@ constexpr std::size_t keys_max = 1000, models_max = 500, combinations_max = 5000
 
 // An account without money is told with the provider's own code, which can be anything.
 std::string_view reason_of(std::string_view code) {
-  constexpr std::array<std::string_view, 8> openai_words{
-      "invalid_json",    "invalid_parameter", "duplicate_key",      "unsupported_parameter",
-      "invalid_api_key", "model_not_allowed", "origin_not_allowed", "model_not_found"};
+  constexpr std::array<std::string_view, 9> other_words{
+      "invalid_json",      "invalid_parameter",  "duplicate_key",   "unsupported_parameter", "invalid_api_key",
+      "model_not_allowed", "origin_not_allowed", "model_not_found", "connections_max"};
   const bool own =
-      code.starts_with("weir_") || std::find(openai_words.begin(), openai_words.end(), code) != openai_words.end();
+      code.starts_with("weir_") || std::find(other_words.begin(), other_words.end(), code) != other_words.end();
   return own ? code : "upstream_error";
 }
 
@@ -226,7 +226,7 @@ struct Metrics::Impl {
     if (const auto known = series.find(id_of(caller, asked, record.upstream)); known != series.end())
       return known->second;
     std::string model = asked.empty() ? std::string() : models.bound(record.model);
-    std::string key = keys.bound(caller), upstream = record.upstream;
+    std::string key = keys.bound(std::string(caller)), upstream = record.upstream;
     std::string id = id_of(key, model, upstream);
     auto found = series.find(id);
     if (found == series.end()) {
