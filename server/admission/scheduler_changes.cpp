@@ -54,7 +54,8 @@ void Scheduler::reconfigure(Limits limits, Instant now) {
     std::vector<bool> kept(named.size(), false);
     const auto keep_all = [&](const Submission& s) {
       for (const BudgetId id : {s.key, s.team, s.account, s.model}) {
-        if (id >= kept.size() || (id == s.model && named[s.account])) continue;
+        if (id >= kept.size()) continue;
+        if (id == s.model && s.account < named.size() && named[s.account]) continue;
         const BudgetId like = place(id).like;
         kept[like != no_budget ? like : id] = place(id).of_account == no_budget;
       }
