@@ -64,8 +64,8 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
 
 // What another thread writes: the session may be gone when it comes.
 struct Written {
-  Session* session = nullptr;
-  std::string text;
+  Session* session = nullptr;  // the worker's alone
+  std::string text;            // the other thread's until it says so
 };
 
 // Thousands of series take milliseconds, in which nobody else of this worker would be served.
@@ -75,9 +75,8 @@ net::Task<std::string> metrics(Session& session, SnapshotPtr snapshot) {
   WorkerContext& context = session.context();
   const bool keep_alive = session.keep_alive();
   context.shared.elsewhere([written, snapshot, &context, keep_alive] {
-    const std::string text = answer_metrics(context.shared, *snapshot->settings, keep_alive);
-    context.worker.post([written, text] {
-      written->text = text;
+    written->text = answer_metrics(context.shared, *snapshot->settings, keep_alive);
+    context.worker.post([written] {
       if (written->session) written->session->signal().raise(Session::wake);
     });
   });
