@@ -25,22 +25,13 @@ IoStep PieceCursor::write_to(Wire& wire, std::uint64_t& bytes_written) {
   for (;;) {
     for (; first_ < pieces_.size() && offset_ == pieces_[first_].size(); ++first_) offset_ = 0;
     if (first_ == pieces_.size()) return {IoStep::Status::done, 0};
-    const IoStep step = offset_ == 0 ? wire.try_write(pieces_.subspan(first_)) : write_from_within(wire);
+    const IoStep step = wire.try_write(pieces_.subspan(first_), offset_);
     if (step.status != IoStep::Status::done) return step;
     bytes_written += step.bytes;
     for (offset_ += step.bytes; first_ < pieces_.size() && offset_ >= pieces_[first_].size(); ++first_) {
       offset_ -= pieces_[first_].size();
     }
   }
-}
-
-// The first piece was cut. The others follow it in the same write: TLS wants to be given again what it has not taken.
-IoStep PieceCursor::write_from_within(Wire& wire) const {
-  std::array<std::string_view, 64> now;
-  const std::size_t count = std::min(pieces_.size() - first_, now.size());
-  std::copy_n(pieces_.begin() + static_cast<std::ptrdiff_t>(first_), count, now.begin());
-  now[0].remove_prefix(offset_);
-  return wire.try_write(std::span<const std::string_view>(now.data(), count));
 }
 
 void PieceCursor::append_rest_to(std::string& out) const {

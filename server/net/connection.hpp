@@ -22,8 +22,6 @@ class PieceCursor {
   void append_rest_to(std::string& out) const;
 
  private:
-  IoStep write_from_within(Wire& wire) const;
-
   std::span<const std::string_view> pieces_;
   std::size_t first_ = 0;
   std::size_t offset_ = 0;  // into the first piece

@@ -25,13 +25,15 @@ class PlainWire final : public Wire, private SocketBase {
     }
   }
 
-  IoStep try_write(std::span<const std::string_view> pieces) override {
+  IoStep try_write(std::span<const std::string_view> pieces, std::size_t from) override {
     std::array<iovec, 64> vectors;
     const std::size_t count = std::min(pieces.size(), vectors.size());
     for (std::size_t i = 0; i < count; ++i) {
       vectors[i].iov_base = const_cast<char*>(pieces[i].data());
       vectors[i].iov_len = pieces[i].size();
     }
+    vectors[0].iov_base = static_cast<char*>(vectors[0].iov_base) + from;
+    vectors[0].iov_len -= from;
     msghdr message{};
     message.msg_iov = vectors.data();
     message.msg_iovlen = count;

@@ -89,12 +89,12 @@ class OpenSslWire final : public TlsWire, private SocketBase {
   }
 
   // TLS has no gathering write: small pieces (a chunk header, an event, a line end) go out as one record.
-  // After a write that would block OpenSSL wants the same bytes again; callers repeat from where they were, so it gets
-  // them.
-  IoStep try_write(std::span<const std::string_view> pieces) override {
+  // After a write that would block OpenSSL wants the same bytes again, as many at least: callers repeat from where they
+  // were with all that is left, so it gets them.
+  IoStep try_write(std::span<const std::string_view> pieces, std::size_t from_byte) override {
     if (fd() < 0) return {IoStep::Status::failed, 0};
     std::array<char, 16 * 1024> record;
-    std::size_t total = 0, piece = 0, offset = 0;
+    std::size_t total = 0, piece = 0, offset = from_byte;
     for (;;) {
       std::size_t filled = 0;
       for (std::size_t i = piece, from = offset; i < pieces.size() && filled < record.size(); ++i, from = 0) {

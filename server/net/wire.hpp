@@ -26,8 +26,11 @@ class Wire {
 
   virtual IoStep try_read(std::span<char> into) = 0;
 
-  // Writes as much of the pieces as fits. REQUIRES: at least one byte in them.
-  virtual IoStep try_write(std::span<const std::string_view> pieces) = 0;
+  // Writes as much of the pieces as fits, but for the first `from` bytes of the first piece, which are written already.
+  // After a write that would block, or that took less than there was, the next has to begin with all that is left: TLS
+  // wants to be given again what it has not taken. REQUIRES: at least one byte to write, and `from` within the first.
+  virtual IoStep try_write(std::span<const std::string_view> pieces, std::size_t from) = 0;
+  IoStep try_write(std::span<const std::string_view> pieces) { return try_write(pieces, 0); }
 
   // Ring once when a read (write) would make progress; also on end and on failure. Asking again while asked replaces
   // the bell. A closed or destroyed wire rings nothing more.

@@ -391,6 +391,28 @@ TEST(TlsWire, CarriesMegabytesInBothDirectionsAtOnce) {
   EXPECT_TRUE(got_down == down);
 }
 
+// A record made of hundreds of pieces that did not fit into the socket: what is offered next must hold all of it.
+TEST(TlsWire, TakesUpARecordOfManyPiecesAgain) {
+  std::mt19937_64 random(3);
+  std::string text(16'000'000, '\0');
+  for (char& c : text) c = static_cast<char>(random());
+  for (const std::size_t size : {61u, 200u}) {
+    Bench bench;
+    std::vector<std::string_view> pieces;
+    for (std::size_t i = 0; i < text.size(); i += size) pieces.push_back(std::string_view(text).substr(i, size));
+    Connection connection(bench.worker, std::move(bench.client.wire));
+    connection.write(pieces);
+    ASSERT_FALSE(connection.write_failed()) << connection.wire().error_text();
+    ASSERT_TRUE(connection.has_unflushed()) << "more than a socket holds";
+    std::string got;
+    while (got.size() < text.size() && !connection.write_failed()) {
+      got += read(bench, bench.server);
+      connection.flush();
+    }
+    EXPECT_TRUE(got == text) << "pieces of " << size << ": " << connection.wire().error_text();
+  }
+}
+
 std::string complaint(const std::function<void()>& action) {
   try {
     action();

@@ -108,7 +108,7 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
     return {net::IoStep::Status::done, size};
   }
 
-  net::IoStep write(int i, std::span<const std::string_view> pieces) {
+  net::IoStep write(int i, std::span<const std::string_view> pieces, std::size_t from) {
     End& self = end(i);
     End& other = end(1 - i);
     if (const auto step = before(self); step.status != net::IoStep::Status::done) return step;
@@ -117,7 +117,8 @@ class MemoryLink : public std::enable_shared_from_this<MemoryLink> {
     std::size_t room = std::min(self.capacity > under_way ? self.capacity - under_way : 0, self.write_max);
     std::size_t taken = 0;
     for (const std::string_view piece : pieces) {
-      const std::string_view part = piece.substr(0, room);
+      const std::string_view part = piece.substr(from, room);
+      from = 0;
       self.written += part;
       other.incoming += part;
       room -= part.size();
@@ -233,7 +234,10 @@ class MemoryWire final : public net::Wire {
   MemoryLink::End& end() { return link_->end(end_); }
 
   net::IoStep try_read(std::span<char> into) override { return link_->read(end_, into); }
-  net::IoStep try_write(std::span<const std::string_view> pieces) override { return link_->write(end_, pieces); }
+  using net::Wire::try_write;
+  net::IoStep try_write(std::span<const std::string_view> pieces, std::size_t from) override {
+    return link_->write(end_, pieces, from);
+  }
   void wait_readable(net::Bell bell) override { link_->wait_readable(end_, bell); }
   void wait_writable(net::Bell bell) override { link_->wait_writable(end_, bell); }
   void wait_hangup(net::Bell bell) override { link_->wait_hangup(end_, bell); }
