@@ -137,7 +137,7 @@ struct WorkerThread {
   net::Worker worker;
   std::unique_ptr<proxy::WorkerContext> context;
   std::vector<std::unique_ptr<net::Listener>> client_listeners, operator_listeners;
-  std::atomic<std::size_t> live_sessions{0};
+  std::atomic<std::size_t> live_sessions{1};  // counted from a shutdown on; until then as if somebody were left
   std::thread thread;
 };
 
@@ -344,8 +344,7 @@ class Server {
       thread->worker.post([&thread = *thread] { thread.live_sessions = thread.context->sessions.size(); });
       live += thread->live_sessions;
     }
-    const bool counted = polls_++ > 1;  // the first counts are from before the shutdown
-    if (counted && live == 0) return control_.stop();
+    if (live == 0) return control_.stop();
     if (net::Clock::now() >= ends_at_) {
       if (insisted_) return control_.stop();
       log_.warn(std::to_string(live) + " connection(s) not finished in time: ending them");
@@ -383,7 +382,6 @@ class Server {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   net::Instant ends_at_{};
   bool stopping_ = false, insisted_ = false;
-  int polls_ = 0;
 };
 
 }  // namespace

@@ -1,9 +1,6 @@
 // The configuration as written: one struct per section of weir.yaml, with every default and unit. This is the only
 // place where defaults live. Names of things are still names here; resolve_settings turns them into proxy::Settings.
 // Nothing here opens a socket or looks at the network. Holds secrets: check.hpp is the only way to print one, masked.
-//
-// Sections marked "later" are read, checked and kept, because their names are fixed from the first release; the parts
-// of the server that act on them arrive in later releases.
 #pragma once
 
 #include <array>
@@ -156,7 +153,7 @@ struct KeyConfig {
   std::optional<Name> default_upstream;
   unsigned weight = 1;                   // share of the account under contention
   std::string priority = "interactive";  // interactive, normal or background
-  bool heartbeat = true;                 // later
+  bool heartbeat = true;
   Place place;
 };
 
@@ -167,7 +164,7 @@ struct QueueConfig {
   std::optional<std::size_t> bytes_max;  // nullopt: the smaller of 256MiB and 40 % of the cgroup's memory limit
 };
 
-struct HeartbeatConfig {       // later; `unlimited` is never
+struct HeartbeatConfig {       // `unlimited` is never
   Duration first_after = 15s;  // short waits keep every header and the true status
   Duration stream_every = 15s;
   Duration json_after = 4min;  // before Node's limit of 300 s to the first byte
