@@ -67,4 +67,16 @@ class Metrics {
   std::unique_ptr<Impl> impl_;
 };
 
+// A stream that is open for as long as this lives.
+class OpenStream {
+ public:
+  explicit OpenStream(Metrics& metrics) : metrics_(metrics) { metrics_.stream_opened(); }
+  ~OpenStream() { metrics_.stream_closed(); }
+  OpenStream(const OpenStream&) = delete;
+  OpenStream& operator=(const OpenStream&) = delete;
+
+ private:
+  Metrics& metrics_;
+};
+
 }  // namespace weir::observe

@@ -223,10 +223,10 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
   if (settings_.learn.enabled) hear_head(turn_, *destination_.upstream, answer_head);
   Relay relay(session_, call, downstream_, heartbeat_, turn_, relay_options(call));
   const bool streams = answer_head.status < 300 && view_.stream;
-  observe::Metrics& metrics = session_.context().shared.metrics;
-  if (streams) metrics.stream_opened();
+  std::optional<observe::OpenStream> open_stream;
+  if (streams) open_stream.emplace(session_.context().shared.metrics);
   auto refusal = co_await relay.run();
-  if (streams) metrics.stream_closed();
+  open_stream.reset();
 
   Tried tried;
   const bool body_is_here = take_body_back();

@@ -104,6 +104,7 @@ net::Task<void> serve_operator(Session& session) {
   const net::RequestHead& head = session.head();
   const SnapshotPtr snapshot = session.context().snapshot;
   const Route route = find_route(head.method, head.target);
+  const bool reads = head.method == "GET" || head.method == "HEAD";
   std::optional<Refusal> refusal;
   std::string text;
   const auto framing = net::request_framing(head);
@@ -118,17 +119,16 @@ net::Task<void> serve_operator(Session& session) {
     text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
   } else if (auto host_refused = check_host(head, snapshot->settings->operator_token)) {
     refusal = std::move(host_refused);
-  } else if (is_status_page(route) && (head.method == "GET" || head.method == "HEAD")) {
+  } else if (is_status_page(route) && reads) {
     // A browser cannot send a token with an address. Nothing of this weir stands in the page: what it shows it asks
     // for, with the token.
     text = answer_status_page(session.keep_alive());
-  } else if (route.full_path == "/" && (head.method == "GET" || head.method == "HEAD")) {
+  } else if (route.full_path == "/" && reads) {
     text = write_answer(307, "text/plain; charset=utf-8", "/weir/\n", "location: /weir/\r\n", session.keep_alive());
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
-  } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") &&
-             (head.method == "GET" || head.method == "HEAD")) {
+  } else if ((route.full_path == "/weir/queue" || route.full_path == "/weir/budgets") && reads) {
     AdmissionGate& gate = session.context().shared.gate;
     const auto budgets = [&](admission::Scheduler& scheduler) {
       return budgets_json(scheduler, *snapshot->settings, net::Clock::now());
@@ -136,14 +136,14 @@ net::Task<void> serve_operator(Session& session) {
     const std::string json =
         route.full_path == "/weir/queue" ? queue_json(gate, net::Clock::now()) : gate.with(budgets);
     text = write_json_answer(200, json, {}, session.keep_alive());
-  } else if (route.full_path == "/weir/upstreams" && (head.method == "GET" || head.method == "HEAD")) {
+  } else if (route.full_path == "/weir/upstreams" && reads) {
     const auto learned = learned_limits(session.context().shared.gate, *snapshot->settings);
     const std::string json =
         upstreams_json(*snapshot->settings, session.context().shared.health, net::Clock::now(), learned);
     text = write_json_answer(200, json, {}, session.keep_alive());
-  } else if (route.full_path == "/weir/status" && head.method == "GET") {
+  } else if (route.full_path == "/weir/status" && reads) {
     text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
-  } else if (route.full_path == "/metrics" && (head.method == "GET" || head.method == "HEAD")) {
+  } else if (route.full_path == "/metrics" && reads) {
     text = co_await metrics(session, snapshot);
     if (session.gone()) co_return;
   } else if (route.full_path == "/weir/reload" && head.method == "POST") {

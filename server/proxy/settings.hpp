@@ -238,7 +238,6 @@ struct Settings {
   Duration breaker_wait_max{30'000};  // the longest wait for an account that failed in a row and rests
   bool models_from_upstream = false;  // one upstream and no configured models: its own GET /models is the list
   std::string operator_token;         // empty: none
-  std::string via = "weir";           // the pseudonym in Via
 };
 
 using SettingsPtr = std::shared_ptr<const Settings>;

@@ -262,6 +262,13 @@ TEST(Operators, GetTheEmptyPageWithoutATokenAndItsFiguresWithOne) {
   for (const char* path : {"/weir/status", "/weir/queue", "/weir/budgets", "/weir/upstreams", "/metrics"}) {
     EXPECT_EQ(answer_to(get(path)).status(), 401) << path;
     EXPECT_EQ(answer_to(get(path, "Authorization: Bearer secret\r\n")).status(), 200) << path;
+    std::string probe = get(path, "Authorization: Bearer secret\r\nConnection: close\r\n");
+    probe.replace(0, 3, "HEAD");
+    RawClient client(proxy.operators_port());
+    client.send(probe);
+    const std::string head = client.read_to_end();
+    EXPECT_TRUE(head.starts_with("HTTP/1.1 200")) << path;
+    EXPECT_TRUE(head.ends_with("\r\n\r\n")) << path;
   }
 }
 
