@@ -111,6 +111,19 @@ observe::LogOptions log_options(const LogConfig& config) {
   return options;
 }
 
+// Models that the configuration names, and not by a pattern.
+std::vector<std::string> named_models(const proxy::Settings& settings) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (name.find('*') == std::string::npos) names.push_back(name);
+  };
+  for (const proxy::ModelRoute& route : settings.routes) add(route.pattern);
+  for (const proxy::Upstream& upstream : settings.upstreams) {
+    for (const proxy::ModelProfile& model : upstream.models) add(model.name);
+  }
+  return names;
+}
+
 proxy::SnapshotPtr snapshot_of(const Loaded& loaded) {
   const ClientTls& tls = loaded.config.clients.tls;
   net::SslContextPtr client_tls;
@@ -149,7 +162,7 @@ class Server {
     shared_.mint_id = mint_id;
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
     shared_.elsewhere = [this](auto job) { asio::post(control_, std::move(job)); };
-    shared_.gate.reconfigure(*loaded.settings);
+    adopt(*loaded.settings);
     recall_budgets(*loaded.settings);
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
@@ -254,6 +267,12 @@ class Server {
     });
   }
 
+  // What of the settings is the whole process's.
+  void adopt(const proxy::Settings& settings) {
+    shared_.gate.reconfigure(settings);
+    shared_.metrics.know_models(named_models(settings));
+  }
+
   // Nothing when the new settings are in force; else what is wrong, and nothing has changed.
   std::optional<std::string> reload() {
     std::string problem;
@@ -261,7 +280,7 @@ class Server {
       auto result = request_.source.load();
       if (auto* loaded = std::get_if<Loaded>(&result)) {
         const proxy::SnapshotPtr snapshot = snapshot_of(*loaded);
-        shared_.gate.reconfigure(*loaded->settings);
+        adopt(*loaded->settings);
         for (auto& thread : workers_) {
           thread->worker.post([&thread = *thread, snapshot] { thread.context->snapshot = snapshot; });
         }

@@ -39,8 +39,9 @@ const Buckets token_buckets{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144,
 const Buckets error_buckets{0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2, 5};
 const Buckets gap_buckets(ContentGaps::bounds.begin(), ContentGaps::bounds.end());
 
-// Label values are bounded: a client can invent models, and in pass-through mode keys.
-constexpr std::size_t keys_max = 1000, models_max = 500, combinations_max = 5000;
+// Label values are bounded: a client can invent models, and in pass-through mode keys. A model is some 200 lines of the
+// page, so that 40 invented ones, of 128 bytes each, stay below 2 MB; those of the configuration do not count.
+constexpr std::size_t keys_max = 1000, models_invented_max = 40, combinations_max = 5000;
 
 // An account without money is told with the provider's own code, which can be anything.
 std::string_view reason_of(std::string_view code) {
@@ -201,7 +202,7 @@ struct Metrics::Impl {
       gauge("weir_config_last_reload_successful", "1: the last (re)load of the configuration succeeded.").Add({});
 
   std::mutex mutex;  // of what follows
-  BoundedNames keys{keys_max}, models{models_max};
+  BoundedNames keys{keys_max}, models{models_invented_max};
   std::unordered_map<std::string, Series> series;
 
   Impl() {
@@ -331,6 +332,11 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
   process_figures();  // opens what they are read from, while there are descriptors
 }
 Metrics::~Metrics() = default;
+
+void Metrics::know_models(std::span<const std::string> names) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->models.know(names);
+}
 
 void Metrics::exchange(const ExchangeRecord& record) {
   const std::scoped_lock lock(impl_->mutex);

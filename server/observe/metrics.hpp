@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,9 @@ class Metrics {
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
+
+  // Models of the configuration: they keep their names, whatever clients invent.
+  void know_models(std::span<const std::string> names);
 
   void exchange(const ExchangeRecord& record);
   // A request whose head could not be read, of which there is no more to count. `code`: one of weir's.

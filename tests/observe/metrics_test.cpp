@@ -120,6 +120,26 @@ TEST(Metrics, BoundTheLabelsThatClientsCanInvent) {
   EXPECT_EQ(text.find(R"(key="key-1000")"), std::string::npos);
 }
 
+TEST(Metrics, StaySmallHoweverManyModelsAClientInvents) {
+  Metrics metrics;
+  const std::string known[] = {"configured"};
+  metrics.know_models(known);
+  ExchangeRecord record = answered();
+  record.stream = true;
+  record.input_tokens = record.output_tokens = record.reserved_tokens = record.estimated_input_tokens = 10;
+  record.first_byte = record.first_content = 1ms;
+  for (int i = 0; i < 4'000; ++i) {
+    record.model = std::string(120, 'x') + std::to_string(i);
+    metrics.exchange(record);
+  }
+  record.model = "configured";
+  metrics.exchange(record);
+  const std::string text = metrics.text({});
+  EXPECT_LT(text.size(), 2'000'000u);
+  EXPECT_TRUE(says(text, R"(weir_requests_total{key="alice",model="other",outcome="ok",upstream="ds"} 3960)"));
+  EXPECT_TRUE(says(text, R"(weir_requests_total{key="alice",model="configured",outcome="ok",upstream="ds"} 1)"));
+}
+
 TEST(Metrics, ShowLevelsAsTheyAre) {
   Metrics metrics;
   metrics.stream_opened();
