@@ -11,6 +11,22 @@ namespace weir::proxy {
 using admission::Meter;
 using net::Clock;
 
+namespace {
+
+using LimitedMeter = std::optional<admission::MeterView>;
+
+// The one of which the smaller part is left.
+LimitedMeter fuller(LimitedMeter a, LimitedMeter b) {
+  if (!a || !b) return a ? a : b;
+  const auto part_left = [](const admission::MeterView& view) {
+    const auto left = static_cast<double>(*view.limit - view.used - view.reserved);
+    return left / static_cast<double>(std::max<admission::Tokens>(1, *view.limit));
+  };
+  return part_left(*b) < part_left(*a) ? b : a;
+}
+
+}  // namespace
+
 admission::Submission Turn::submission(const Request& request, const BudgetIds& ids) {
   admission::Submission submission;
   submission.key = ids.key;
@@ -165,25 +181,24 @@ std::string Turn::header_lines(Duration elsewhere) {
 }
 
 std::string Turn::own_limit_lines() {
-  std::optional<admission::MeterView> requests, tokens;
+  LimitedMeter requests, tokens;
   session_.context().shared.gate.quietly([&](admission::Scheduler& scheduler) {
     const auto now = Clock::now();
     const BudgetIds& budgets = ids(scheduler);
     const admission::BudgetId brought = request_.names.account_like.empty() ? admission::no_budget : budgets.account;
-    // Of the first that has a limit its minute, else its day.
-    const auto look_at = [&](Meter of_minute, Meter of_day, std::optional<admission::MeterView>& into) {
-      for (const admission::BudgetId budget : {budgets.key, budgets.team, brought}) {
-        if (budget == admission::no_budget) continue;
-        for (const Meter meter : {of_minute, of_day}) {
-          const admission::MeterView seen = scheduler.view(budget, meter, now);
-          if (!seen.limit) continue;
-          into = seen;
-          return;
-        }
-      }
-    };
-    look_at(Meter::requests, Meter::requests_day, requests);
-    look_at(Meter::tokens, Meter::tokens_day, tokens);
+    // Of the first that has a limit.
+    for (const admission::BudgetId budget : {budgets.key, budgets.team, brought}) {
+      if (budget == admission::no_budget) continue;
+      const auto limited = [&](Meter meter) -> LimitedMeter {
+        const admission::MeterView view = scheduler.view(budget, meter, now);
+        return view.limit ? LimitedMeter(view) : std::nullopt;
+      };
+      if (!requests) requests = limited(Meter::requests);
+      if (!requests) requests = limited(Meter::requests_day);
+      if (!tokens) tokens = limited(Meter::tokens);
+      if (!tokens) tokens = fuller(limited(Meter::input), limited(Meter::output));
+      if (!tokens) tokens = limited(Meter::tokens_day);
+    }
   });
   return rate_limit_lines(requests, tokens);
 }

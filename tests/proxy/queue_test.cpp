@@ -92,6 +92,26 @@ TEST(Queue, WhoIsTurnedAwayAtOnceHasNoTimeInLine) {
       << metrics;
 }
 
+TEST(Queue, CallersWithLimitsOfInputAndOutputAreToldTheFuller) {
+  ScriptedUpstream upstream;
+  upstream.expect_request().send(json_answer(R"({"id":"x","usage":{"prompt_tokens":10,"completion_tokens":90}})"));
+  upstream.expect_request().send(json_answer(R"({"id":"y"})"));
+  proxy::Settings settings = settings_for({upstream_at(upstream.port())});
+  settings.clients.mode = proxy::ClientMode::keys;
+  settings.clients.keys = {key_for("alice", "sk-alice")};
+  settings.clients.keys[0].limits.input_tpm = 100'000;
+  settings.clients.keys[0].limits.output_tpm = 1'000;
+  TestProxy proxy(std::move(settings));
+  RawClient client(proxy.port());
+  for (int i = 0; i < 2; ++i) {
+    client.send(post("/v1/chat/completions", R"({"model":"m","max_tokens":100,"messages":[]})",
+                     "authorization: Bearer sk-alice\r\n"));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 200) << answer.body;
+    EXPECT_EQ(answer.field("x-ratelimit-limit-tokens"), "1000");
+  }
+}
+
 // "waits for ... (1 of 1 taken)": the sentence without the time, which passes.
 std::string why_in(const std::string& body) {
   const auto begin = body.find("waits for "), end = body.find(';', begin);
