@@ -111,35 +111,31 @@ void FairQueue::draw(const Lane& lane, Section& section) {
   }
 }
 
-// What a section holds of a key, in a class.
-Amount FairQueue::drawn_before(const KeyTurns& key, const Section& section, Priority priority, const Turn& turn) const {
-  Amount sum;
-  if (key.drawn_at != drawn_) return sum;
-  for (const Drawn& drawn : key.drawn) {
-    if (drawn.section == &section && drawn.share->priority == priority) sum += served_before(turn, drawn.contour);
-  }
-  return sum;
+// What the outline holds of a share in a section; nullptr: nothing.
+const Contour* FairQueue::drawn_of(const Share& share, const Section& section) const {
+  const KeyTurns& key = *share.of;
+  if (key.drawn_at != drawn_) return nullptr;
+  const auto its = std::find_if(key.drawn.begin(), key.drawn.end(),
+                                [&](const Drawn& drawn) { return drawn.section == &section && drawn.share == &share; });
+  return its == key.drawn.end() ? nullptr : &its->contour;
 }
 
 // Of other keys, in what a section holds, when the request's own key has had `own` first and it is at its `turn`.
 Amount FairQueue::ahead_of_others(const Share& share, Section& section, const Amount& own, Turn turn) {
   const auto own_class = static_cast<std::size_t>(share.priority);
-  // What the outline holds of its own key does not count.
-  const auto own_drawn = [&](std::size_t priority, const Turn& until) {
-    return drawn_before(*share.of, section, static_cast<Priority>(priority), until);
-  };
-  constexpr Turn last = {std::numeric_limits<Tag>::max() / 2, 0, 0};
   Amount sum;
+  // What the outline holds of its own key does not count.
   for (std::size_t i = 0; i < own_class; ++i) {
     Amount all;
     for (const ServiceCurve& curve : section.curves[i]) all += curve.all();
-    sum += at_least_none(all - own_drawn(i, last));
+    const Contour* const own_drawn = drawn_of(share.of->shares[i], section);
+    sum += at_least_none(own_drawn ? all - own_drawn->all : all);
   }
   auto& curves = section.curves[own_class];
   const std::size_t own_group = share.group ? share.group->number : 0;
   Amount group = own;
   if (own_group < curves.size()) {
-    const Amount served = at_least_none(curves[own_group].before(turn) - own_drawn(own_class, turn));
+    const Amount served = at_least_none(curves[own_group].before(turn, drawn_of(share, section)));
     sum += served;
     group += served;
   }

@@ -166,7 +166,7 @@ class FairQueue {
   Section* section_of(BudgetId budget);
   void draw_outline();
   static void draw(const Lane& lane, Section& section);
-  Amount drawn_before(const KeyTurns& key, const Section& section, Priority priority, const Turn& turn) const;
+  const Contour* drawn_of(const Share& share, const Section& section) const;
   Amount ahead_of_others(const Share& share, Section& section, const Amount& own, Turn turn);
   void come(Share& share, std::uint32_t requests);
   void go(Share& share, std::uint32_t requests);

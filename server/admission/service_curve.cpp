@@ -6,21 +6,39 @@
 namespace weir::admission {
 namespace {
 
-// Fractions of a request and of a token that are served for each token of virtual time.
+// The units: fractions of a request and of a token that are served for each token of virtual time.
 constexpr Tokens request_unit = 1 << 24, token_unit = 1 << 10;
 // What a lane can hold of the upstream's tokens without the sums running over.
 constexpr Tokens upstream_max = Tokens{1} << 42;
 
-// What is served of `all` while another one moves on by `distance` of virtual time.
-Amount served_within(Tag distance, std::int64_t weight, const Amount& all) {
-  if (distance <= 0) return {};
-  const Tokens tokens = distance / tag_scale;
-  if (tokens >= all.tokens) return all;  // before multiplying: the product could not be told from a large queue
-  const Tokens served = tokens * weight;
-  if (served >= all.tokens) return all;
-  constexpr Tokens one = 1 << 16;
-  return {(all.requests * served + all.tokens / 2) / all.tokens, served,
-          all.upstream * (served * one / all.tokens) / one};
+Amount times(const Amount& amount, Tokens factor) {
+  return {amount.requests * factor, amount.tokens * factor, amount.upstream * factor};
+}
+
+// How the rest of a lane is served in virtual time, in units: evenly, and with the last token what rounding left out.
+struct Ramp {
+  Tokens begin = 0, end = 0;
+  Amount slope, whole;
+
+  Amount until(Tokens time) const {
+    if (time <= begin) return {};
+    return time < end ? times(slope, time - begin) : whole;
+  }
+};
+
+Ramp ramp_of(const Contour& contour) {
+  const Amount rest = contour.rest();
+  if (rest.requests == 0) return {};
+  const Tokens time = (rest.tokens + contour.weight - 1) / contour.weight;
+  const Tokens begin = contour.rest_begins() / tag_scale;
+  const Amount whole = {rest.requests * request_unit, rest.tokens * token_unit,
+                        std::min(rest.upstream, upstream_max) * token_unit};
+  return {begin, begin + time, {whole.requests / time, whole.tokens / time, whole.upstream / time}, whole};
+}
+
+Amount out_of_units(const Amount& served) {
+  return {(served.requests + request_unit / 2) / request_unit, served.tokens / token_unit,
+          served.upstream / token_unit};
 }
 
 }  // namespace
@@ -33,7 +51,7 @@ Tag Contour::rest_begins() const {
 
 Amount served_before(const Turn& turn, const Contour& contour) {
   if (!(contour.turn < turn)) return {};
-  return contour.first + served_within(turn.share - contour.rest_begins(), contour.weight, contour.rest());
+  return contour.first + out_of_units(ramp_of(contour).until(turn.share / tag_scale));
 }
 
 void ServiceCurve::clear() {
@@ -47,17 +65,11 @@ void ServiceCurve::add(const Contour& contour) {
   all_ += contour.all;
   built_ = false;
   steps_.push_back({contour.turn, contour.first});
-  const Amount behind = contour.rest();
-  if (behind.requests == 0) return;
-  const Amount whole = {behind.requests * request_unit, behind.tokens * token_unit,
-                        std::min(behind.upstream, upstream_max) * token_unit};
-  const Tokens time = (behind.tokens + contour.weight - 1) / contour.weight;
-  const Amount slope = {whole.requests / time, whole.tokens / time, whole.upstream / time};
-  const Amount rounded = {whole.requests - slope.requests * time, whole.tokens - slope.tokens * time,
-                          whole.upstream - slope.upstream * time};
-  const Tokens begin = contour.rest_begins() / tag_scale;
-  bends_.push_back({begin, slope, {}, {}});
-  bends_.push_back({begin + time, Amount{} - slope, rounded, {}});
+  if (contour.rest().requests == 0) return;
+  const Ramp ramp = ramp_of(contour);
+  const Amount rounded = ramp.whole - times(ramp.slope, ramp.end - ramp.begin);
+  bends_.push_back({ramp.begin, ramp.slope, {}, {}});
+  bends_.push_back({ramp.end, Amount{} - ramp.slope, rounded, {}});
 }
 
 void ServiceCurve::build() {
@@ -66,7 +78,7 @@ void ServiceCurve::build() {
   Tokens at = bends_.empty() ? 0 : bends_.front().at;
   for (Bend& bend : bends_) {
     const Tokens time = bend.at - at;
-    served += {slope.requests * time, slope.tokens * time, slope.upstream * time};
+    served += times(slope, time);
     served += bend.jump;
     slope += bend.slope;
     at = bend.at;
@@ -83,25 +95,26 @@ Amount ServiceCurve::first() {
   return steps_.front().served;
 }
 
-Amount ServiceCurve::before(const Turn& turn) {
+Amount ServiceCurve::before(const Turn& turn, const Contour* without) {
   if (!built_) build();
-  const Amount served = evenly(turn.share);
+  const Tokens time = turn.share / tag_scale;
+  Amount evenly = evenly_until(time), whole;
   const auto next = std::lower_bound(steps_.begin(), steps_.end(), turn,
                                      [](const Step& step, const Turn& sought) { return step.turn < sought; });
-  return next == steps_.begin() ? served : served + std::prev(next)->served;
+  if (next != steps_.begin()) whole = std::prev(next)->served;
+  if (without && without->turn < turn) {
+    evenly -= ramp_of(*without).until(time);
+    whole -= without->first;
+  }
+  return whole + out_of_units(evenly);
 }
 
-// Of the rests.
-Amount ServiceCurve::evenly(Tag time) const {
-  const Tokens at = time / tag_scale;
+Amount ServiceCurve::evenly_until(Tokens time) const {
   const auto next =
-      std::upper_bound(bends_.begin(), bends_.end(), at, [](Tokens t, const Bend& b) { return t < b.at; });
+      std::upper_bound(bends_.begin(), bends_.end(), time, [](Tokens t, const Bend& b) { return t < b.at; });
   if (next == bends_.begin()) return {};
   const Bend& last = *std::prev(next);
-  const Tokens more = at - last.at;
-  return {(last.served.requests + last.slope.requests * more + request_unit / 2) / request_unit,
-          (last.served.tokens + last.slope.tokens * more) / token_unit,
-          (last.served.upstream + last.slope.upstream * more) / token_unit};
+  return last.served + times(last.slope, time - last.at);
 }
 
 }  // namespace weir::admission

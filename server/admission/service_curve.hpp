@@ -39,7 +39,9 @@ class ServiceCurve {
   void clear();
   // REQUIRES: somebody waits there.
   void add(const Contour& contour);
-  Amount before(const Turn& turn);
+  // `without`: not counting this lane, which was added too. It is taken off before anything is rounded, so that who
+  // comes later in a lane never has fewer of the others before it.
+  Amount before(const Turn& turn, const Contour* without = nullptr);
   const Amount& all() const { return all_; }
   // What goes first of all. REQUIRES: something was added.
   Amount first();
@@ -58,7 +60,7 @@ class ServiceCurve {
     Amount served;  // with it; after build() also by all before it
   };
   void build();
-  Amount evenly(Tag time) const;
+  Amount evenly_until(Tokens time) const;  // of the rests, in units
 
   std::vector<Bend> bends_;
   std::vector<Step> steps_;

@@ -338,6 +338,22 @@ TEST(Prediction, OfARetryIsThatOfItsOldPlace) {
   line.expect_starts_as_predicted();
 }
 
+// Used to be one too early behind a call with the same place: the others were rounded with the own key and without it.
+TEST(Prediction, PlacesInALaneAreDistinctAndInOrder) {
+  for (Tokens size = 440; size <= 470; ++size) {
+    Desk desk(all_of({account({{Meter::in_flight, 0}})}));
+    for (int i = 0; i < 12; ++i) desk.submit("a" + std::to_string(i), {.key = "a", .tokens = size});
+    desk.submit("b", {.key = "b", .tokens = size});
+    Tokens before = 0;
+    for (int i = 0; i < 12; ++i) {
+      const Tokens position = desk.scheduler.place_of(desk.tickets["a" + std::to_string(i)], desk.now)->position;
+      EXPECT_GT(position, before) << size << ' ' << i;
+      before = position;
+    }
+    EXPECT_EQ(before, 13) << size;
+  }
+}
+
 TEST(Prediction, OfACallDoesNotChangeWhenThoseBehindItLeave) {
   Desk desk(all_of({account({{Meter::in_flight, 1}})}));
   for (int i = 0; i <= 100; ++i) desk.submit(std::to_string(i), {});
