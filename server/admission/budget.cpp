@@ -86,7 +86,7 @@ void Budget::advance(Instant now) {
   if (!closing_.empty()) next_change_ = std::min(next_change_, closing_.front());
   for (WindowMeter& each : windows_) {
     each.advance(now);
-    next_change_ = std::min(next_change_, each.next_change());
+    heed_change_of(each);
   }
 }
 
@@ -170,6 +170,12 @@ Tokens Budget::later(Meter meter, const Cost& cost) {
   }
 }
 
+Tokens Budget::expected(Meter meter, const Cost& cost) {
+  if (meter == Meter::requests_day || meter == Meter::in_flight) return 1;
+  if (meter == Meter::tokens_day) meter = Meter::tokens;
+  return on_arrival(meter, cost) + later(meter, cost);
+}
+
 // What those ahead are made of is not known but in sum: they are taken for as the call itself is. Where that is a
 // guess, it does not count as knowledge; what is known of them is charged on arrival.
 Passing Budget::passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis) {
@@ -190,14 +196,14 @@ Passing Budget::passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost,
 Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis basis) const {
   const Tokens requests = ahead.requests + 1;
   Blocked last{Meter::requests, now};
-  const auto consider = [&](Meter meter, Instant when) {
-    if (when > last.when) last = {meter, when};
+  const auto consider = [&](Meter meter, const Room& room) {
+    if (room.when > last.when) last = {meter, room.when, room.by, expected(meter, cost)};
   };
   for (const Meter meter : window_meters) {
     if (!limits_.limit(meter)) continue;
     const Tokens arrival = on_arrival(meter, cost);
     const Passing own{arrival + (basis == Basis::guesses ? later(meter, cost) : 0), arrival};
-    consider(meter, window(meter).predict(passing_ahead(meter, ahead, cost, basis), own, now, basis));
+    consider(meter, window(meter).room(passing_ahead(meter, ahead, cost, basis), own, now, basis));
   }
   const auto consider_slots = [&](Tokens limit, Instant soonest) {
     if (in_flight_ + requests <= limit) return;
@@ -205,21 +211,24 @@ Blocked Budget::predict(const Ahead& ahead, const Cost& cost, Instant now, Basis
     if (!known && basis == Basis::knowledge) return;
     const Duration held = known ? held_ : std::chrono::seconds(1);
     consider(Meter::in_flight,
-             std::min(soonest, now + held * (in_flight_ + requests - limit) / std::max<Tokens>(1, limit)));
+             {std::min(soonest, now + held * (in_flight_ + requests - limit) / std::max<Tokens>(1, limit))});
   };
   if (const auto limit = limits_.limit(Meter::in_flight)) consider_slots(*limit, never);
   if (const auto cap = cap_.limit(slots_taken(), now))
     consider_slots(*cap, cap_.ramped_to(in_flight_, requests, now).value_or(never));
-  if (const auto day = requests_day_.predict(ahead.requests, 1, basis)) consider(Meter::requests_day, *day);
+  if (const auto day = requests_day_.predict(ahead.requests, 1, basis)) consider(Meter::requests_day, {*day});
   if (const auto day = tokens_day_.predict(ahead.tokens, cost.expected_size(), basis))
-    consider(Meter::tokens_day, *day);
+    consider(Meter::tokens_day, {*day});
   return last;
 }
 
 std::optional<Blocked> Budget::day_over(const Cost& cost) const {
-  if (const auto next = requests_day_.predict(0, 1, Basis::knowledge)) return Blocked{Meter::requests_day, *next};
+  const auto over = [&](Meter meter, Instant next) {
+    return Blocked{meter, next, Hold::window, expected(meter, cost)};
+  };
+  if (const auto next = requests_day_.predict(0, 1, Basis::knowledge)) return over(Meter::requests_day, *next);
   if (const auto next = tokens_day_.predict(0, cost.expected_size(), Basis::knowledge))
-    return Blocked{Meter::tokens_day, *next};
+    return over(Meter::tokens_day, *next);
   return std::nullopt;
 }
 
@@ -241,7 +250,7 @@ void Budget::give_up(const Cost& cost) {
 void Budget::send(const Cost& cost, Instant now) {
   for (const Meter meter : window_meters) {
     window(meter).send(on_arrival(meter, cost), now);
-    next_change_ = std::min(next_change_, window(meter).next_change());
+    heed_change_of(window(meter));
   }
   requests_day_.release(1);
   requests_day_.charge(1, now);
@@ -291,7 +300,7 @@ void Budget::unplan(const Expectation& expectation, Spread& spread) {
 void Budget::charge(Tokens input, Tokens output, Instant now) {
   const auto charge_one = [&](Meter meter, Tokens amount) {
     window(meter).charge(amount, now);
-    next_change_ = std::min(next_change_, window(meter).next_change());
+    heed_change_of(window(meter));
   };
   charge_one(Meter::tokens, input + output);
   charge_one(Meter::input, input);
@@ -302,7 +311,7 @@ void Budget::charge(Tokens input, Tokens output, Instant now) {
 void Budget::correct(Instant sent_at, Tokens tokens, Tokens input, Instant now) {
   const auto correct_one = [&](Meter meter, Tokens difference) {
     window(meter).correct(sent_at, difference, now);
-    next_change_ = std::min(next_change_, window(meter).next_change());
+    heed_change_of(window(meter));
   };
   correct_one(Meter::tokens, tokens);
   correct_one(Meter::input, input);

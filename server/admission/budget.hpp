@@ -37,7 +37,9 @@ struct Expectation {
 
 struct Blocked {
   Meter meter = Meter::requests;
-  Instant when = never;  // when to ask again
+  Instant when = never;    // when to ask again
+  Hold by = Hold::window;  // of a prediction: what of the meter's limit
+  Tokens needs = 0;        // the same: what the call is expected to take of it
 };
 
 struct MeterView {
@@ -136,10 +138,12 @@ class Budget {
   void configure_days(Instant now);
   static Tokens on_arrival(Meter meter, const Cost& cost);
   static Tokens later(Meter meter, const Cost& cost);
+  static Tokens expected(Meter meter, const Cost& cost);
   static Passing passing_ahead(Meter meter, const Ahead& ahead, const Cost& cost, Basis basis);
   static std::optional<Outlook> later_of(Meter meter, const Expectation& expectation);
   template <typename Each>
   void each_limited(const Expectation& expectation, Each each);
+  void heed_change_of(const WindowMeter& meter) { next_change_ = std::min(next_change_, meter.next_change()); }
   WindowLimit window_limit(Meter meter) const;
   WindowMeter& window(Meter meter) { return windows_[static_cast<std::size_t>(meter)]; }
   const WindowMeter& window(Meter meter) const { return windows_[static_cast<std::size_t>(meter)]; }

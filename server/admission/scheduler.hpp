@@ -68,6 +68,8 @@ struct Rejection {
   // Predicted start had it waited, or of the first of those who fill the queue; `never`: unknown.
   Instant room_at = never;
   Tokens requests_ahead = 0;
+  Hold by = Hold::window;  // what of the meter's limit
+  Tokens needs = 0;        // what it is expected to take of the meter; 0: not known
 };
 
 struct Decision {
@@ -109,6 +111,8 @@ struct WaitingView {
   Meter meter = Meter::requests;
   Instant arrived{};
   std::size_t bytes = 0;
+  Hold by = Hold::window;  // as in a Rejection
+  Tokens needs = 0;
 };
 
 // What has to outlive the process.

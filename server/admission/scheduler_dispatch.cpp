@@ -96,7 +96,7 @@ std::optional<Rejection> Scheduler::day_over(const Call& call, Instant now) {
     each.budget.advance(now);
     const auto day = each.budget.day_over(cost);
     if (!day || day->when <= call.submission.deadline || (over && over->room_at >= day->when)) return;
-    over = Rejection{Refusal::day, each.id, day->meter, day->when, 0};
+    over = Rejection{Refusal::day, each.id, day->meter, day->when, 0, day->by, day->needs};
   });
   return over;
 }

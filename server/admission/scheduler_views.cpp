@@ -29,6 +29,8 @@ Rejection Scheduler::predict(const Call& call, const FairQueue::Ahead& ahead, In
     prediction.room_at = last.when;
     prediction.budget = each.id;
     prediction.meter = last.meter;
+    prediction.by = last.by;
+    prediction.needs = last.needs;
   });
   return prediction;
 }
@@ -62,6 +64,8 @@ WaitingView Scheduler::view_of(const Call& call, Instant now) {
     view.starts_at = prediction.room_at;
     view.blocked_on = prediction.budget;
     view.meter = prediction.meter;
+    view.by = prediction.by;
+    view.needs = prediction.needs;
   }
   return view;
 }

@@ -158,16 +158,18 @@ Tokens WindowMeter::rise(const Outlook* later, Spread& spread, Tokens room, Inst
   return std::max(horizon_->peak(later, spread), horizon_->planned_until(now + guard()));
 }
 
-Instant WindowMeter::predict(const Passing& ahead, const Passing& own, Instant now, Basis basis) const {
-  if (!limit_.limit || idle()) return now;
+Room WindowMeter::room(const Passing& ahead, const Passing& own, Instant now, Basis basis) const {
+  if (!limit_.limit || idle()) return {now};
   const Tokens limit = std::max<Tokens>(1, *limit_.limit);
   const Tokens booked = used() + reserved_ + (basis == Basis::guesses ? horizon_->overdue() : 0);
   const bool evenly = limit_.burst || slices_;
-  if (!evenly && ahead.all + std::min(own.all, limit) + booked <= limit) return now;
+  if (!evenly && ahead.all + std::min(own.all, limit) + booked <= limit) return {now};
   const Refill window{log_, debts_, limit, booked, limit_.window};
-  const Instant when = window.room(ahead.all, own.all, now);
-  if (own.on_arrival == 0) return when;
-  return std::max({when, even_room(ahead, own, now), slice_room(ahead, own, now)});
+  Room last{window.room(ahead.all, own.all, now)};
+  if (own.on_arrival == 0) return last;
+  if (const Instant when = even_room(ahead, own, now); when > last.when) last = {when, Hold::burst};
+  if (const Instant when = slice_room(ahead, own, now); when > last.when) last = {when, Hold::slice};
+  return last;
 }
 
 // By the even rate: those ahead move its clock on by what they are charged.

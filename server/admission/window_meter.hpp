@@ -31,6 +31,14 @@ struct Passing {
   Passing(Tokens expected, Tokens arrival) : all(expected), on_arrival(arrival) {}
 };
 
+// What of a limit holds a call up: the whole of it over its window, the even rate beyond a burst, or a slice of pacing.
+enum class Hold : std::uint8_t { window, burst, slice };
+
+struct Room {
+  Instant when;
+  Hold by = Hold::window;  // the last that makes room; of a call that is not held up: the window
+};
+
 class WindowMeter {
  public:
   explicit WindowMeter(const WindowLimit& limit);
@@ -50,7 +58,10 @@ class WindowMeter {
   std::optional<Instant> blocked(Tokens arrival, const Outlook* later, Spread& spread, Instant now) const;
   // When there would be room for `own` behind `ahead`, if each of those went as soon as there is room: a prediction.
   // What is larger than the limit goes when nothing else is there.
-  Instant predict(const Passing& ahead, const Passing& own, Instant now, Basis basis = Basis::guesses) const;
+  Room room(const Passing& ahead, const Passing& own, Instant now, Basis basis = Basis::guesses) const;
+  Instant predict(const Passing& ahead, const Passing& own, Instant now, Basis basis = Basis::guesses) const {
+    return room(ahead, own, now, basis).when;
+  }
 
   void reserve(Tokens arrival);            // admitted, not yet sent
   void release(Tokens arrival);            // will not be sent

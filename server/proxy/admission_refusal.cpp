@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "observe/text_writer.hpp"
+#include "proxy/duration_in_words.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -21,6 +22,18 @@ constexpr std::chrono::seconds sdk_sleeps_max{120};
 
 std::string limit_of(const AdmissionFacts& facts, Meter meter) {
   return facts.budget ? limit_in_words(*facts.budget, meter) : "the queue";
+}
+
+// Why nothing is left of a day for it.
+std::string day_in_words(const admission::Rejection& rejection, const AdmissionFacts& facts) {
+  const auto limit = facts.budget ? facts.budget->limit(rejection.meter) : std::nullopt;
+  const admission::Tokens left = limit && facts.taken ? *limit - *facts.taken : 0;
+  if (left <= 0) return "The budget of the day is used up: ";
+  std::string text = "The request needs " + std::to_string(rejection.needs) + " " +
+                     std::string(counted(rejection.meter)) + " and the day has " + std::to_string(left) + " left";
+  if (const auto ahead = rejection.requests_ahead; ahead > 0)
+    text += " for it and " + std::to_string(ahead) + (ahead == 1 ? " other" : " others") + " before it";
+  return text + ": ";
 }
 
 }  // namespace
@@ -44,6 +57,8 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
     room_in = std::chrono::ceil<milliseconds>(rejection.room_at - now);
   }
   const std::string limit = limit_of(facts, rejection.meter);
+  WhyWaiting why{facts.budget, rejection.meter, facts.taken,     0,           {},
+                 room_in,      facts.pause,     rejection.needs, rejection.by};
   bool retry = true;
   switch (rejection.reason) {
     case queue_full:
@@ -51,23 +66,20 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       refusal.code = "weir_queue_full";
       refusal.message = "weir's queue is full (" + std::to_string(facts.waiting) + " requests wait, " +
                         (rejection.reason == queue_full ? "queue.requests_max" : "queue.bytes_max") +
-                        "): the first of them " +
-                        why_waiting({facts.budget, rejection.meter, facts.taken, 0, {}, room_in, facts.pause}) + ".";
+                        "): the first of them " + why_waiting(why) + ".";
       if (!room_in) room_in = milliseconds(1000);
       break;
     case deadline:
       refusal.code = "weir_deadline";
-      refusal.message =
-          "The request may wait " + seconds_in_words(facts.wait_bound) + ", which is too short: it " +
-          why_waiting(
-              {facts.budget, rejection.meter, facts.taken, rejection.requests_ahead, {}, room_in, facts.pause}) +
-          ".";
+      why.ahead = rejection.requests_ahead;
+      refusal.message = "The request may wait " + duration_in_words(facts.wait_bound) + ", which is too short: it " +
+                        why_waiting(why) + ".";
       retry = !facts.pause || !room_in || *room_in <= sdk_sleeps_max;
       break;
     case day:
       refusal.code = "weir_budget_day";
-      refusal.message = "The budget of the day is used up: " + limit + " has room again in about " +
-                        (room_in ? seconds_in_words(*room_in) : std::string("a day")) + ".";
+      refusal.message = day_in_words(rejection, facts) + limit + " has room again in about " +
+                        (room_in ? duration_in_words(*room_in) : std::string("a day")) + ".";
       retry = false;
       break;
     case oversize:

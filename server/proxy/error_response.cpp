@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/error_body.hpp"
+#include "proxy/duration_in_words.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -54,7 +55,7 @@ std::string list_of(const std::vector<std::string>& names) {
 
 std::string in_words(std::chrono::milliseconds limit) {
   const auto count = limit.count();
-  return count % 1000 == 0 ? std::to_string(count / 1000) + " s" : std::to_string(count) + " ms";
+  return count % 1000 == 0 ? duration_in_words(limit) : std::to_string(count) + " ms";
 }
 
 }  // namespace

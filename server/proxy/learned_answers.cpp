@@ -4,7 +4,7 @@
 
 #include "protocol/error_body.hpp"
 #include "proxy/admission_refusal.hpp"
-#include "proxy/why.hpp"
+#include "proxy/duration_in_words.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -69,8 +69,8 @@ std::string learned_json(const std::vector<LearnedAt>& all, std::string_view ups
     const auto left = std::chrono::ceil<milliseconds>(learned.until - now);
     const std::string limit = std::to_string(learned.limit);
     const std::string words = each.name + ": " + std::string(word_of(each.view.meter)) + " at most " + limit +
-                              ", since " + std::string(words_of(learned.source)) + " " + seconds_in_words(ago) +
-                              " ago; forgotten in " + seconds_in_words(left) + " unless it happens again.";
+                              ", since " + std::string(words_of(learned.source)) + " " + duration_in_words(ago) +
+                              " ago; forgotten in " + duration_in_words(left) + " unless it happens again.";
     out += (out.empty() ? "" : ",") + std::string(R"({"scope":")") + std::string(word_of(each.scope)) + R"(","name":)" +
            json_quote(each.name) + R"(,"meter":")" + std::string(word_of(each.view.meter)) + R"(","limit":)" + limit +
            R"(,"source":")" + std::string(word_of(learned.source)) + R"(","learned_ms_ago":)" +

@@ -60,6 +60,8 @@ std::string place_members(admission::Scheduler& scheduler, const admission::Wait
     if (view.starts_at <= scheduler.left_alone_until(view.blocked_on)) why.pause.emplace();
   }
   why.meter = view.meter;
+  why.by = view.by;
+  why.needs = view.needs;
   why.ahead = view.position - 1;
   why.next = next;
   if (view.starts_at != admission::never) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/duration_in_words.hpp"
 #include "proxy/upstream_answers.hpp"
 
 namespace weir::proxy {
@@ -82,10 +83,9 @@ std::optional<Refusal> Recovery::why_not() const {
   if (!state || state->failing_until == Instant::min() || state->failing_until < state->rests_until)
     return std::nullopt;
   const auto rest = std::max(Duration(1000), std::chrono::ceil<Duration>(state->rests_until - now));
-  const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(rest).count());
-  Refusal refusal =
-      no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
-                  " times in a row, last with: " + in_words(state->last) + ". It is tried again in " + seconds + " s.");
+  Refusal refusal = no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
+                                " times in a row, last with: " + in_words(state->last) + ". It is tried again in " +
+                                duration_in_words(std::chrono::ceil<std::chrono::seconds>(rest)) + ".");
   say_when(refusal, rest);
   return refusal;
 }

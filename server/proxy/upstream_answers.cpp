@@ -3,7 +3,7 @@
 #include "protocol/error_body.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/cause.hpp"
-#include "proxy/why.hpp"
+#include "proxy/duration_in_words.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -69,7 +69,7 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
   text += " (" + in_words(state->last) + ")";
   if (breaker == "half-open") return text + "; the next call finds out.";
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
-  return text + "; it is left alone for " + seconds_in_words(left) + ".";
+  return text + "; it is left alone for " + duration_in_words(left) + ".";
 }
 
 std::string upstreams_json(const Settings& settings, const AccountHealth& health, net::Instant now,

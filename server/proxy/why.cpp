@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "proxy/admission_refusal.hpp"
+#include "proxy/duration_in_words.hpp"
 
 namespace weir::proxy {
 namespace {
 
 using admission::Meter;
-using std::chrono::milliseconds;
 
 // "tokens per minute", "tokens in 2 s"
 std::string in_words(Meter meter, std::chrono::nanoseconds window) {
@@ -22,8 +22,41 @@ std::string in_words(Meter meter, std::chrono::nanoseconds window) {
   return text + " in " + std::to_string(seconds.count()) + " s";
 }
 
+// A call takes one of the others.
+bool counts_tokens(Meter meter) {
+  return meter != Meter::requests && meter != Meter::requests_day && meter != Meter::in_flight;
+}
+
 std::string owner(const admission::BudgetLimits& budget) {
   return "the " + std::string(word_of(budget.scope)) + " '" + budget.name + "'";
+}
+
+// "tokens per minute of the upstream 'ark-1'", or what of them lets the call through in its time only.
+std::string waited_for(const WhyWaiting& why) {
+  const admission::BudgetLimits& budget = *why.budget;
+  const auto limit = budget.limit(why.meter);
+  const std::string meter = in_words(why.meter, budget.window) + " of " + owner(budget);
+  const std::string whole = "the " + (limit ? std::to_string(*limit) + " " : "") + meter;
+  if (why.by == admission::Hold::slice) {
+    const auto slice = std::chrono::ceil<std::chrono::milliseconds>(std::min(budget.pacing, budget.window));
+    return "a slice of " + duration_in_words(slice) + " (pacing) of " + whole;
+  }
+  if (why.by == admission::Hold::burst)
+    return "the even rate (burst: " + std::to_string(budget.burst.value_or(0)) + ") of " + whole;
+  return meter;
+}
+
+// " (4980000 of 5000000 taken, it needs 30000)"
+std::string in_numbers(const WhyWaiting& why) {
+  std::string text;
+  const auto limit = why.budget->limit(why.meter);
+  if (limit && why.by == admission::Hold::window) {
+    text = why.taken ? std::to_string(*why.taken) + " of " + std::to_string(*limit) + " taken"
+                     : "limit " + std::to_string(*limit);
+  }
+  if (counts_tokens(why.meter) && why.needs > 0)
+    text += (text.empty() ? "it needs " : ", it needs ") + std::to_string(why.needs);
+  return text.empty() ? text : " (" + text + ")";
 }
 
 }  // namespace
@@ -46,11 +79,6 @@ std::string_view counted(Meter meter) {
   return {};
 }
 
-std::string seconds_in_words(milliseconds duration) {
-  const auto tenths = (std::max<milliseconds::rep>(0, duration.count()) + 99) / 100;
-  return std::to_string(tenths / 10) + (tenths % 10 ? "." + std::to_string(tenths % 10) : "") + " s";
-}
-
 std::string limit_in_words(const admission::BudgetLimits& budget, Meter meter) {
   std::string text = owner(budget);
   if (const auto limit = budget.limit(meter)) {
@@ -65,20 +93,16 @@ std::string why_waiting(const WhyWaiting& why) {
   if (why.budget && why.pause) {
     text = "waits out a pause of " + owner(*why.budget);
     if (why.pause->asked.count() > 0)
-      text += " (the upstream asked for one of " + seconds_in_words(why.pause->asked) + ")";
+      text += " (the upstream asked for one of " + duration_in_words(why.pause->asked) + ")";
   } else if (why.budget) {
-    text = "waits for " + in_words(why.meter, why.budget->window) + " of " + owner(*why.budget);
-    if (const auto limit = why.budget->limit(why.meter)) {
-      text += why.taken ? " (" + std::to_string(*why.taken) + " of " + std::to_string(*limit) + " taken)"
-                        : " (limit " + std::to_string(*limit) + ")";
-    }
+    text = "waits for " + waited_for(why) + in_numbers(why);
   }
   if (why.ahead > 0) {
     text += " behind " + std::to_string(why.ahead) + (why.ahead == 1 ? " other" : " others");
     if (!why.next.empty()) text += ", the next of '" + std::string(why.next) + "'";
   }
   return text + "; it can start " +
-         (why.starts_in ? "in about " + seconds_in_words(*why.starts_in)
+         (why.starts_in ? "in about " + duration_in_words(*why.starts_in)
                         : std::string("at a time that nobody knows yet"));
 }
 

@@ -23,10 +23,12 @@ struct WhyWaiting {
   std::string_view next;                   // whose request is the first of them; empty: not known
   std::optional<std::chrono::milliseconds> starts_in;
   std::optional<UpstreamPause> pause = {};
+  admission::Tokens needs = 0;  // of the meter, as is expected; 0: not known
+  admission::Hold by = admission::Hold::window;
 };
 
-// "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken) behind 12 others, the next of 'bob';
-// it can start in about 8 s"
+// "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken, it needs 30000) behind 12 others, the
+// next of 'bob'; it can start in about 8 s"
 std::string why_waiting(const WhyWaiting& why);
 
 // "the upstream 'ark-1' (tpm: 5000000 tokens per minute)"
@@ -34,8 +36,5 @@ std::string limit_in_words(const admission::BudgetLimits& budget, admission::Met
 
 // "requests", "input tokens": what a meter counts.
 std::string_view counted(admission::Meter meter);
-
-// "0.3 s"
-std::string seconds_in_words(std::chrono::milliseconds duration);
 
 }  // namespace weir::proxy

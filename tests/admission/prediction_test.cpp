@@ -354,6 +354,24 @@ TEST(Prediction, PlacesInALaneAreDistinctAndInOrder) {
   }
 }
 
+TEST(Prediction, NamesWhatOfALimitHoldsTheCallAndWhatItNeeds) {
+  const auto held = [](BudgetLimits limits, Tokens tokens) {
+    Desk desk(all_of({std::move(limits)}));
+    desk.submit("first", {.tokens = tokens});
+    desk.pass();
+    desk.submit("second", {.tokens = tokens});
+    return *desk.scheduler.place_of(desk.tickets["second"], desk.now);
+  };
+  BudgetLimits paced = account({{Meter::requests, 60}}), bursts = account({{Meter::tokens, 60'000}});
+  paced.pacing = 1s;
+  bursts.burst = 1'000;
+  EXPECT_EQ(held(paced, 10).by, Hold::slice);
+  EXPECT_EQ(held(bursts, 800).by, Hold::burst);
+  EXPECT_EQ(held(bursts, 800).needs, 800);
+  EXPECT_EQ(held(account({{Meter::tokens, 1'000}}), 800).by, Hold::window);
+  EXPECT_EQ(held(account({{Meter::tokens, 1'000}}), 800).needs, 800);
+}
+
 TEST(Prediction, OfACallDoesNotChangeWhenThoseBehindItLeave) {
   Desk desk(all_of({account({{Meter::in_flight, 1}})}));
   for (int i = 0; i <= 100; ++i) desk.submit(std::to_string(i), {});

@@ -56,6 +56,25 @@ TEST(AdmissionRefusal, OfAFullQueueSaysWhatTheFirstWaitsFor) {
       "at a time that nobody knows yet.");
 }
 
+TEST(AdmissionRefusal, OfADaySaysWhatIsLeftAndWhatIsNeeded) {
+  admission::BudgetLimits budget;
+  budget.name = "alice";
+  budget.limits[static_cast<std::size_t>(Meter::tokens_day)] = 1000;
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  Rejection rejection{admission::Refusal::day, 0, Meter::tokens_day, now + 76'732'800ms, 0};
+  rejection.needs = 500;
+  const std::string again = "the key 'alice' (tpd: 1000 tokens per day) has room again in about 21 h 19 min.";
+  facts.taken = 970;
+  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+            "The request needs 500 tokens and the day has 30 left: " + again);
+  rejection.requests_ahead = 2;
+  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+            "The request needs 500 tokens and the day has 30 left for it and 2 others before it: " + again);
+  facts.taken = 1000;
+  EXPECT_EQ(refuse_admission(rejection, facts, now).message, "The budget of the day is used up: " + again);
+}
+
 struct Row {
   admission::Refusal reason;
   admission::Instant room_at;

@@ -399,7 +399,7 @@ TEST_F(Recovery, AHintOfADayForOneModelStopsNoOther) {
   EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"another","messages":[]})").status(), 200);
   const HttpMessage told = answer_to_call(proxy);
   EXPECT_EQ(told.field("x-should-retry"), "false");
-  EXPECT_NE(told.body.find("waits out a pause of the model 'up/m' (the upstream asked for one of 86400 s)"),
+  EXPECT_NE(told.body.find("waits out a pause of the model 'up/m' (the upstream asked for one of 24 h)"),
             std::string::npos)
       << told.body;
   EXPECT_EQ(calls(), 2u);

@@ -19,12 +19,26 @@ admission::BudgetLimits account(std::chrono::seconds window = 60s) {
 
 TEST(Why, NamesMeterScopeThoseAheadAndTheStart) {
   const auto limits = account();
-  EXPECT_EQ(
-      why_waiting({&limits, admission::Meter::tokens, 4'980'000, 12, "bob", 8'000ms}),
-      "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken) behind 12 others, the next of "
-      "'bob'; it can start in about 8 s");
+  EXPECT_EQ(why_waiting({&limits, admission::Meter::tokens, 4'980'000, 12, "bob", 8'000ms, {}, 30'000}),
+            "waits for tokens per minute of the upstream 'ark-1' (4980000 of 5000000 taken, it needs 30000) behind 12 "
+            "others, "
+            "the next of 'bob'; it can start in about 8 s");
   EXPECT_EQ(why_waiting({&limits, admission::Meter::in_flight, 20, 0, "", 250ms}),
             "waits for requests in flight of the upstream 'ark-1' (20 of 20 taken); it can start in about 0.3 s");
+}
+
+TEST(Why, NamesASliceOrABurstThatHoldsTheCall) {
+  auto limits = account();
+  limits.pacing = 1s;
+  limits.burst = 1000;
+  using admission::Hold;
+  EXPECT_EQ(
+      why_waiting({&limits, admission::Meter::tokens, 800, 0, "", 1s, {}, 900, Hold::slice}),
+      "waits for a slice of 1 s (pacing) of the 5000000 tokens per minute of the upstream 'ark-1' (it needs 900); "
+      "it can start in about 1 s");
+  EXPECT_EQ(why_waiting({&limits, admission::Meter::tokens, 800, 0, "", 1s, {}, 900, Hold::burst}),
+            "waits for the even rate (burst: 1000) of the 5000000 tokens per minute of the upstream 'ark-1' (it needs "
+            "900); it can start in about 1 s");
 }
 
 TEST(Why, SaysThatOthersComeFirst) {
@@ -36,10 +50,9 @@ TEST(Why, NamesAPauseOfTheUpstreamAndNoMeter) {
   const auto limits = account();
   EXPECT_EQ(why_waiting({&limits, admission::Meter::requests, 0, 0, "", 9s, UpstreamPause{}}),
             "waits out a pause of the upstream 'ark-1'; it can start in about 9 s");
-  EXPECT_EQ(
-      why_waiting({&limits, admission::Meter::requests, 0, 3, "", 600s, UpstreamPause{100'000s}}),
-      "waits out a pause of the upstream 'ark-1' (the upstream asked for one of 100000 s) behind 3 others; it can "
-      "start in about 600 s");
+  EXPECT_EQ(why_waiting({&limits, admission::Meter::requests, 0, 3, "", 600s, UpstreamPause{100'000s}}),
+            "waits out a pause of the upstream 'ark-1' (the upstream asked for one of 27 h 47 min) behind 3 others; it "
+            "can start in about 10 min");
 }
 
 TEST(Why, OwnsUpToNotKnowing) {
