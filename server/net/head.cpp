@@ -21,6 +21,10 @@ HeadError malformed(std::string reason) {
   return {HeadError::Kind::malformed, std::move(reason)};
 }
 
+HeadError too_many_fields(const HeadLimits& limits) {
+  return {HeadError::Kind::too_many_fields, "more than " + std::to_string(limits.fields_max) + " header fields"};
+}
+
 std::string_view to_view(beast::string_view text) {
   return {text.data(), text.size()};
 }
@@ -77,10 +81,7 @@ std::optional<HeadError> parse_head(std::string_view bytes, const HeadLimits& li
   HeadSink<IsRequest, Head> sink(head, limits);
   beast::error_code error;
   sink.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
-  if (sink.too_many()) {
-    return HeadError{HeadError::Kind::too_many_fields,
-                     "more than " + std::to_string(limits.fields_max) + " header fields"};
-  }
+  if (sink.too_many()) return too_many_fields(limits);
   if (error && error != http::error::need_more) return malformed(error.message());
   if (!sink.is_header_done()) return malformed("incomplete head");
   if constexpr (!IsRequest) {
@@ -159,11 +160,16 @@ bool MessageHead::keep_alive() const {
 }
 
 std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits) {
+  HeadScan scan;
+  return find_head_end(bytes, limits, scan);
+}
+
+std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits, HeadScan& scan) {
   if (bytes.starts_with("\x16\x03"))
     return malformed(
         "it begins a TLS handshake, and this port speaks plain HTTP: use http:// or configure clients.tls");
-  std::size_t line_begin = 0;
   for (;;) {
+    const std::size_t line_begin = scan.line_begin;
     const std::size_t window = std::min(bytes.size(), limits.bytes_max) - line_begin;
     const auto* newline = static_cast<const char*>(std::memchr(bytes.data() + line_begin, '\n', window));
     if (!newline) {
@@ -181,7 +187,8 @@ std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const
     if (std::memchr(line.data(), '\0', line.size())) return malformed("a NUL byte in the header");
     if (line.front() == ' ' || line.front() == '\t')
       return malformed("a line begins with white space (obsolete line folding)");
-    line_begin = end + 1;
+    if (++scan.lines > limits.fields_max + 1) return too_many_fields(limits);  // the first is no field
+    scan.line_begin = end + 1;
   }
 }
 

@@ -77,8 +77,16 @@ struct HeadLimits {
   std::size_t fields_max = 128;
 };
 
-// Looks for the end of the head. Finds what no head may contain on the way: a bare LF or CR, NUL, a folded line.
-// Returns the size of the head with its empty line, 0 while incomplete, or the error.
+// How far the lines of a head that arrives little by little have been looked at.
+struct HeadScan {
+  std::size_t line_begin = 0;
+  std::size_t lines = 0;
+};
+
+// Looks for the end of the head. Finds what no head may contain on the way: a bare LF or CR, NUL, a folded line, more
+// lines than fields may be. Returns the size of the head with its empty line, 0 while incomplete, or the error.
+// `scan`: goes on where the call before it, with fewer of the same bytes, ended.
+std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits, HeadScan& scan);
 std::variant<std::size_t, HeadError> find_head_end(std::string_view bytes, const HeadLimits& limits);
 
 // What RFC 9112 mends in a response before it is understood: white space before a colon goes (§5.1), and the space

@@ -147,6 +147,7 @@ net::Task<Session::HeadRead> Session::read_head() {
   bool answered = head_read_at_ != net::Instant();  // a request before this one, on this connection
   bool stops = false;
   int empty_lines = 0, reads = 0;
+  net::HeadScan scan;
   at_once_ = begun && answered ? at_once_ + 1 : 0;
   if (at_once_ >= requests_at_once) {
     at_once_ = 0;
@@ -163,7 +164,7 @@ net::Task<Session::HeadRead> Session::read_head() {
       co_return HeadRead::closed;
     }
     if (!client_.unread().empty()) {
-      const auto end = net::find_head_end(client_.unread(), limits);
+      const auto end = net::find_head_end(client_.unread(), limits, scan);
       if (const auto* error = std::get_if<net::HeadError>(&end)) {
         co_await refuse_early(*error, client_.unread());
         co_return HeadRead::closed;

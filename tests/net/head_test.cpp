@@ -253,6 +253,45 @@ TEST(HeadLimits, RefuseALineThatNeverEndsAsSoonAsItIsTooLong) {
   EXPECT_EQ(std::get<HeadError>(end).kind, HeadError::Kind::too_large);
 }
 
+TEST(HeadLimits, CountTheFieldsOfAHeadThatIsNotAllThere) {
+  std::string bytes = "GET / HTTP/1.1\r\n";
+  for (int i = 0; i < 10; ++i) bytes += "a\r\n";
+  const auto allowed = find_head_end(bytes, {65536, 10});
+  ASSERT_TRUE(std::holds_alternative<std::size_t>(allowed));
+  EXPECT_EQ(std::get<std::size_t>(allowed), 0u);
+  EXPECT_EQ(std::get<std::size_t>(find_head_end(bytes + "\r\n", {65536, 10})), bytes.size() + 2);
+  const auto end = find_head_end(bytes + "a\r\n", {65536, 10});
+  ASSERT_TRUE(std::holds_alternative<HeadError>(end));
+  EXPECT_EQ(std::get<HeadError>(end).kind, HeadError::Kind::too_many_fields);
+  EXPECT_EQ(std::get<HeadError>(end).reason, "more than 10 header fields");
+}
+
+TEST(HeadLimits, CountTheFieldsOfAHeadThatComesByteByByte) {
+  std::string bytes = "GET / HTTP/1.1\r\n";
+  for (int i = 0; i < 11; ++i) bytes += "a: b\r\n";
+  HeadScan scan;
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    const auto end = find_head_end(std::string_view(bytes).substr(0, cut), {65536, 10}, scan);
+    ASSERT_TRUE(std::holds_alternative<std::size_t>(end)) << cut;
+    EXPECT_EQ(std::get<std::size_t>(end), 0u) << cut;
+  }
+  const auto end = find_head_end(bytes, {65536, 10}, scan);
+  ASSERT_TRUE(std::holds_alternative<HeadError>(end));
+  EXPECT_EQ(std::get<HeadError>(end).kind, HeadError::Kind::too_many_fields);
+}
+
+TEST(RequestHead, IsScannedOnFromTheLineThatWasNotComplete) {
+  const std::string bytes = post("Content-Length: 3\r\n");
+  HeadScan scan;
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    const auto end = find_head_end(std::string_view(bytes).substr(0, cut), limits, scan);
+    ASSERT_TRUE(std::holds_alternative<std::size_t>(end)) << cut;
+    EXPECT_EQ(std::get<std::size_t>(end), 0u) << cut;
+    EXPECT_EQ(scan.line_begin, bytes.substr(0, cut).rfind('\n') + 1) << cut;
+  }
+  EXPECT_EQ(std::get<std::size_t>(find_head_end(bytes, limits, scan)), bytes.size());
+}
+
 TEST(HeadLimits, CountFields) {
   std::string fields;
   for (int i = 0; i < 9; ++i) fields += "X-" + std::to_string(i) + ": y\r\n";
