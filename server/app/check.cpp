@@ -81,6 +81,7 @@ void describe_waiting(std::ostream& out, const Config& config) {
 
 void describe_process(std::ostream& out, const Config& config) {
   out << "limits: {body_bytes_max: " << format_size(config.limits.body_bytes_max)
+      << ", bodies_bytes_max: " << format_size(config.limits.bodies_bytes_max.value_or(0))
       << ", header_bytes_max: " << format_size(config.limits.header_bytes_max)
       << ", header_count_max: " << config.limits.header_count_max
       << ", json_depth_max: " << config.limits.json_depth_max << ", connections_max: " << config.limits.connections_max

@@ -277,6 +277,7 @@ void read_heartbeat(Section& section, HeartbeatConfig& config) {
 
 void read_size_limits(Section& section, SizeLimitsConfig& config) {
   section.size("body_bytes_max", config.body_bytes_max, 1024, std::size_t{1} << 34);
+  read_size(section, "bodies_bytes_max", config.bodies_bytes_max);
   section.size("header_bytes_max", config.header_bytes_max, 1024, std::size_t{1} << 24);
   section.count("header_count_max", config.header_count_max, 8, 10'000);
   section.count("json_depth_max", config.json_depth_max, 8, 1024);

@@ -202,8 +202,9 @@ struct LearnConfig {
 };
 
 struct SizeLimitsConfig {
-  std::size_t body_bytes_max = 64u << 20;    // a long context with images
-  std::size_t header_bytes_max = 64u << 10;  // long bearer tokens and cookies of company gateways
+  std::size_t body_bytes_max = 64u << 20;       // a long context with images
+  std::optional<std::size_t> bodies_bytes_max;  // nullopt: the smaller of 1GiB and 40 % of the cgroup's memory limit
+  std::size_t header_bytes_max = 64u << 10;     // long bearer tokens and cookies of company gateways
   std::size_t header_count_max = 128;
   std::size_t json_depth_max = 256;      // deeper bodies exhaust the stacks of parsers upstream
   std::size_t connections_max = 20'000;  // of clients; each costs a descriptor, and its exchange another

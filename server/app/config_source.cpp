@@ -297,6 +297,7 @@ std::variant<Loaded, Problems> ConfigSource::load(const Environment& environment
   const auto slash = path_.rfind('/');
   const std::string folder = slash == std::string::npos ? std::string() : path_.substr(0, slash);
   if (!loaded.config.queue.bytes_max) loaded.config.queue.bytes_max = default_queue_bytes();
+  if (!loaded.config.limits.bodies_bytes_max) loaded.config.limits.bodies_bytes_max = default_bodies_bytes();
   if (!loaded.config.retry.kept_bodies_max) loaded.config.retry.kept_bodies_max = default_kept_bytes();
   Resolved resolved = resolve_settings(loaded.config, folder, environment, problems);
   if (!problems.empty()) return problems;

@@ -108,9 +108,12 @@ unsigned default_workers() {
   return std::min(cpus, cgroup_limits(cgroup_root, whole_file("/proc/self/cgroup")).cpus.value_or(cpus));
 }
 
-std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths) {
-  constexpr std::uint64_t most = 256u << 20;
+std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths, std::uint64_t most) {
   return static_cast<std::size_t>(limit ? std::min(most, *limit / 5 * fifths) : most);
+}
+
+std::size_t default_bodies_bytes() {
+  return share_of_memory(memory_limit(), 2, 1u << 30);
 }
 
 std::size_t default_queue_bytes() {

@@ -13,11 +13,12 @@ namespace weir::app {
 // The smaller of the CPU affinity and the cgroup's CPU quota, rounded up; at least 1.
 unsigned default_workers();
 
-// What may stay in memory without the container dying of it: 256 MiB, or so many fifths of the memory limit if that is
+// What may stay in memory without the container dying of it: `most`, or so many fifths of the memory limit if that is
 // less.
-std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths);
-// By the cgroup's limit: bodies that wait (40 %), and bodies that were sent and are kept for another try (20 %). The
-// rest is for those on their way and for weir itself.
+std::size_t share_of_memory(std::optional<std::uint64_t> limit, std::uint64_t fifths, std::uint64_t most = 256u << 20);
+// By the cgroup's limit: bodies on their way in or out (40 %), bodies that wait (40 %), and bodies that were sent and
+// are kept for another try (20 %). A body is one of these at a time, and hardly ever are all three full.
+std::size_t default_bodies_bytes();
 std::size_t default_queue_bytes();
 std::size_t default_kept_bytes();
 

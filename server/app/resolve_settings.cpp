@@ -368,6 +368,7 @@ class Resolver {
     clients.origins = config_.clients.origins;
     clients.open_anywhere = config_.clients.open_anywhere;
     settings_->limits.body_bytes_max = config_.limits.body_bytes_max;
+    settings_->limits.bodies_bytes_max = config_.limits.bodies_bytes_max.value();
     settings_->limits.header_bytes_max = config_.limits.header_bytes_max;
     settings_->limits.header_count_max = config_.limits.header_count_max;
     settings_->limits.json_depth_max = config_.limits.json_depth_max;

@@ -13,6 +13,8 @@ using net::IoStep;
 // A body is slow when it takes longer than its limit plus a second for each of so many bytes: a large upload over a
 // thin line passes, a byte now and then does not.
 constexpr std::size_t slowest_bytes_per_second = 64 * 1024;
+// What a body by length is given before any of it has come: most are no larger.
+constexpr std::size_t first_room = 128 * 1024;
 // When shutdown begins what is on its way still arrives. A body that does not is no call yet: its sender can go
 // elsewhere at once, while waiting would take the time of the calls that run.
 constexpr std::chrono::seconds shutdown_grace{1};
@@ -34,16 +36,22 @@ std::span<char> BodyBuffer::room(std::size_t bytes) {
   return {data_.get() + size_, bytes};
 }
 
+std::span<char> BodyBuffer::room_within(std::size_t bytes_in_all) {
+  if (size_ == capacity_) reserve(std::min(bytes_in_all, std::max(first_room, capacity_ * 2)));
+  return {data_.get() + size_, std::min(capacity_, bytes_in_all) - size_};
+}
+
 void BodyBuffer::append(std::string_view bytes) {
   if (bytes.empty()) return;
   std::memcpy(room(bytes.size()).data(), bytes.data(), bytes.size());
   commit(bytes.size());
 }
 
-ClientBody::ClientBody(Session& session, const net::BodyFraming& framing, std::size_t bytes_max)
+ClientBody::ClientBody(Session& session, const net::BodyFraming& framing, const BodyLimits& limits)
     : session_(session),
       decoder_(framing),
-      bytes_max_(bytes_max),
+      bytes_max_(limits.body_bytes_max),
+      together_max_(limits.bodies_bytes_max),
       limit_(session.context().snapshot->settings->client_timeouts.body) {}
 
 void ClientBody::begin_wait() {
@@ -67,11 +75,22 @@ void ClientBody::invite() {
   session_.client().write("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
+MaybeRefusal ClientBody::refuse_size(std::uint64_t bytes) const {
+  if (bytes > bytes_max_) return refuse_large_body(bytes_max_, "limits.body_bytes_max");
+  // It alone would not fit: that is not for another time.
+  if (bytes > together_max_) return refuse_large_body(together_max_, "limits.bodies_bytes_max");
+  return std::nullopt;
+}
+
+net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into, BodyRoom::Claim& claim) {
   const net::BodyFraming& framing = decoder_.framing();
-  if (framing.kind == net::BodyFraming::Kind::length) {
-    if (framing.length > bytes_max_) co_return refuse_large_body(bytes_max_);
-    into.room(static_cast<std::size_t>(framing.length));
+  const bool direct = framing.kind == net::BodyFraming::Kind::length;  // goes straight to where it will stay
+  const auto length = static_cast<std::size_t>(framing.length);
+  if (direct) {
+    if (auto refusal = refuse_size(framing.length)) co_return refusal;
+    if (!session_.context().shared.body_room.has_room(length, together_max_))
+      co_return refuse_more_bodies(together_max_);
+    into.room_within(length);
   }
   invite();
   std::vector<std::string_view>& data = session_.context().data;
@@ -84,9 +103,7 @@ net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
       client.consume(consumed);
     } else {
       if (is_time_for_others()) co_await session_.let_others_run();
-      // A body by length goes straight to where it will stay.
-      const bool direct = framing.kind == net::BodyFraming::Kind::length;
-      std::span<char> bytes = direct ? into.room(static_cast<std::size_t>(decoder_.remaining())) : std::span<char>();
+      std::span<char> bytes = direct ? into.room_within(length) : std::span<char>();
       const IoStep step = direct ? client.wire().try_read(bytes) : client.read_scratch(bytes);
       if (step.status == IoStep::Status::would_block) {
         begin_wait();
@@ -116,7 +133,8 @@ net::Task<MaybeRefusal> ClientBody::read_whole(BodyBuffer& into) {
     }
     bytes_read_ = into.size();
     if (decoder_.wrong()) co_return refuse_chunks();
-    if (into.size() > bytes_max_) co_return refuse_large_body(bytes_max_);
+    if (auto refusal = refuse_size(into.size())) co_return refusal;
+    if (!claim.grow_to(into.size(), together_max_)) co_return refuse_more_bodies(together_max_);
   }
   into.room(0);
   co_return std::nullopt;

@@ -9,6 +9,7 @@
 
 #include "net/body_decoder.hpp"
 #include "net/task.hpp"
+#include "proxy/body_room.hpp"
 #include "proxy/error_response.hpp"
 #include "proxy/session.hpp"
 
@@ -22,6 +23,8 @@ class BodyBuffer {
   void append(std::string_view bytes);
   // Room for `bytes` more, to be read into directly; then commit() what came.
   std::span<char> room(std::size_t bytes);
+  // Some of it for a body of which so many bytes are to come in all: memory follows what has come.
+  std::span<char> room_within(std::size_t bytes_in_all);
   void commit(std::size_t bytes) { size_ += bytes; }
 
  private:
@@ -36,10 +39,11 @@ class BodyBuffer {
 
 class ClientBody {
  public:
-  ClientBody(Session& session, const net::BodyFraming& framing, std::size_t bytes_max);
+  ClientBody(Session& session, const net::BodyFraming& framing, const BodyLimits& limits);
 
-  // Reads all of it; a refusal when it is malformed, too large or too slow; nothing when the session is gone.
-  net::Task<MaybeRefusal> read_whole(BodyBuffer& into);
+  // Reads all of it, which `claim` counts; a refusal when it is malformed, too large or too slow, or when all together
+  // are too large; nothing when the session is gone.
+  net::Task<MaybeRefusal> read_whole(BodyBuffer& into, BodyRoom::Claim& claim);
 
   // The next piece, decoded; valid until the next await. Empty: there is no more (see complete()) or a refusal is set.
   net::Task<std::string_view> next_piece(MaybeRefusal& refusal);
@@ -52,11 +56,12 @@ class ClientBody {
  private:
   void begin_wait();
   void end_wait();
+  MaybeRefusal refuse_size(std::uint64_t bytes) const;
   bool is_time_for_others() { return ++reads_ % Session::reads_at_once == 0; }
 
   Session& session_;
   net::BodyDecoder decoder_;
-  std::size_t bytes_max_;
+  std::size_t bytes_max_, together_max_;
   std::uint64_t bytes_read_ = 0;
   int reads_ = 0;
   std::chrono::milliseconds limit_;

@@ -19,6 +19,7 @@
 #include "protocol/token_estimator.hpp"
 #include "proxy/account_health.hpp"
 #include "proxy/admission_gate.hpp"
+#include "proxy/body_room.hpp"
 #include "proxy/issued_ids.hpp"
 #include "proxy/kept_bodies.hpp"
 #include "proxy/output_forecast.hpp"
@@ -51,6 +52,7 @@ struct Shared {
   // What callers would have been told whose JSON answer had to be broken off, since white space had gone out before it.
   RecentCalls<Refusal> true_answers{std::chrono::seconds(60), 1000};
   Retries retries;
+  BodyRoom body_room;
   KeptBodies kept_bodies;
   AccountHealth health;
   protocol::TokenEstimator estimator;

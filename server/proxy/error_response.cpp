@@ -103,10 +103,10 @@ Refusal refuse_chunks() {
   return closing(make(400, "invalid_parameter", invalid_request, "The chunked body of the request is malformed."));
 }
 
-Refusal refuse_large_body(std::size_t limit) {
-  return closing(final(
-      make(413, "weir_body_too_large", invalid_request,
-           "The body is larger than " + std::to_string(limit) + " bytes; send less or raise limits.body_bytes_max.")));
+Refusal refuse_large_body(std::size_t limit, std::string_view setting) {
+  return closing(final(make(413, "weir_body_too_large", invalid_request,
+                            "The body is larger than " + std::to_string(limit) + " bytes; send less or raise " +
+                                std::string(setting) + ".")));
 }
 
 Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit) {
@@ -265,6 +265,15 @@ Refusal refuse_loop() {
 Refusal shutting_down() {
   Refusal refusal =
       closing(make(503, "weir_shutting_down", server_error, "weir is shutting down; send the request again."));
+  say_when(refusal, std::chrono::seconds(1));
+  return refusal;
+}
+
+Refusal refuse_more_bodies(std::size_t limit) {
+  Refusal refusal = closing(make(429, "weir_queue_full", "rate_limit_error",
+                                 "The bodies of all requests that weir is reading or sending come to more than " +
+                                     std::to_string(limit) +
+                                     " bytes (limits.bodies_bytes_max); send the request again in a moment."));
   say_when(refusal, std::chrono::seconds(1));
   return refusal;
 }

@@ -53,7 +53,7 @@ class MaybeRefusal {
 Refusal refuse_head(const net::HeadError& error);
 Refusal refuse_body(const protocol::BodyError& error);
 Refusal refuse_chunks();
-Refusal refuse_large_body(std::size_t limit);
+Refusal refuse_large_body(std::size_t limit, std::string_view setting);
 Refusal refuse_slow(std::string_view what, std::chrono::milliseconds limit);
 Refusal refuse_expectation(std::string_view value);
 Refusal refuse_websocket();
@@ -82,6 +82,7 @@ Refusal nothing_waits(std::string_view request_id);
 
 // Of the server's.
 Refusal shutting_down();
+Refusal refuse_more_bodies(std::size_t limit);  // than fit beside each other
 Refusal no_upstream(std::string_view why);
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream);
 // The code of an upstream's error that has none, or none that can be used.

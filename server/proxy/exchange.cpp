@@ -167,15 +167,15 @@ net::Task<MaybeRefusal> Exchange::serve_own() {
 // JSON routes: the whole body, understood. Others: nothing is read yet.
 net::Task<MaybeRefusal> Exchange::read_request() {
   if (!route_.reads_body()) {
-    body_ = std::make_unique<ClientBody>(session_, framing_, settings_.limits.body_bytes_max);
+    body_ = std::make_unique<ClientBody>(session_, framing_, settings_.limits);
     co_return std::nullopt;
   }
   const std::string_view encoding = head_.value_of("content-encoding");
   if (!encoding.empty() && !net::equals_ignoring_case(encoding, "identity")) co_return refuse_encoding(encoding);
   const std::string_view type = head_.value_of("content-type");
   if (settings_.clients.mode == ClientMode::open && !is_json_type(type)) co_return refuse_media(type);
-  ClientBody body(session_, framing_, settings_.limits.body_bytes_max);
-  auto refusal = co_await body.read_whole(body_bytes_);
+  ClientBody body(session_, framing_, settings_.limits);
+  auto refusal = co_await body.read_whole(body_bytes_, body_claim_);
   body_read_ = body.complete();
   record_.bytes_in = body.bytes_read();
   if (refusal || session_.gone()) co_return refusal;

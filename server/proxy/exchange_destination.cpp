@@ -121,6 +121,7 @@ void Exchange::keep_body() {
     kept_.emplace(session_.context().shared.kept_bodies, session_.context().worker, [this] { release_body(); });
   }
   kept_->sent(body_bytes_.size(), settings_.retry.kept_bodies_max);
+  body_claim_.release();
   // What can be made of the body again is not kept beside it: many calls wait long, and few are sent again.
   std::vector<protocol::Member>().swap(view_.members);
   std::vector<protocol::Splice>().swap(prepared_.splices);
@@ -146,6 +147,7 @@ void Exchange::release_body() {
   if (!view_.stream && !call_hash_) call_hash_ = hash_of_call(call_name());
   std::vector<std::string_view>().swap(body_pieces_);
   body_bytes_ = BodyBuffer();
+  body_claim_.release();
 }
 
 OutgoingRequest Exchange::outgoing() {

@@ -42,7 +42,8 @@ class Exchange {
         downstream_(session),
         heartbeat_(session, downstream_),
         turn_(session),
-        recovery_(session, turn_, settings_) {}
+        recovery_(session, turn_, settings_),
+        body_claim_(session.context().shared.body_room) {}
 
   using Verdict = Recovery::Verdict;
   // What one try came to.
@@ -139,6 +140,7 @@ class Exchange {
   std::unique_ptr<ClientBody> body_;  // that is passed on as it comes
   bool body_read_ = false;            // it is all in body_bytes_, or was
   BodyBuffer body_bytes_;
+  BodyRoom::Claim body_claim_;  // as long as neither the queue nor kept_ counts it
   protocol::RequestView view_;
   protocol::PromptEstimate estimate_;
   std::string_view estimated_as_;  // the model whose tokenizer the estimate is of

@@ -71,6 +71,7 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
     }
     turn_.bound_wait(recovery_.patience_ends(Clock::now()));
     const net::Instant look_up = destinations_.size() > 1 ? Clock::now() + look_elsewhere_every : net::Instant::max();
+    body_claim_.release();
     auto refused = co_await turn_.take(recovery_.not_before(record_.upstream), look_up, heartbeat_);
     if (turn_.had_place()) record_.queued = turn_.queued();
     record_.heartbeats_sent = heartbeat_.sent();
@@ -91,6 +92,7 @@ net::Task<MaybeRefusal> Exchange::call_upstream() {
       turn_.withdraw();
       moves = true;
     } else {
+      body_claim_.hold(body_bytes_.size());
       if (++record_.attempts == 1) shared.retries.note_first_try(destination_.upstream->name);
       auto tried = co_await try_once();
       record_.heartbeats_sent = heartbeat_.sent();
@@ -352,6 +354,7 @@ RelayOptions Exchange::relay_options(UpstreamCall& call) {
   if (route_.reads_body()) {
     options.at_first_content = [this] {
       kept_.reset();
+      body_claim_.hold(body_bytes_.size());
       // Whoever breaks off JSON remembers why, by the body.
       if (view_.stream) release_body();
     };

@@ -188,6 +188,7 @@ struct ClientPolicy {
 
 struct BodyLimits {
   std::size_t body_bytes_max = 64u << 20;
+  std::size_t bodies_bytes_max = 1u << 30;  // of all that are being read, or sent for the first time
   std::size_t header_bytes_max = 64u << 10;
   std::size_t header_count_max = 128;
   std::size_t json_depth_max = 256;

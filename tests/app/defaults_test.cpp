@@ -44,6 +44,10 @@ TEST(Defaults, BodiesAreBoundedByTheMemoryOfTheContainer) {
   EXPECT_EQ(loaded.settings->queue.bytes_max, default_queue_bytes());
   EXPECT_LE(default_queue_bytes(), 256 * mebibyte);
   EXPECT_GT(default_queue_bytes(), 0u);
+  EXPECT_EQ(loaded.config.limits.bodies_bytes_max, default_bodies_bytes());
+  EXPECT_EQ(loaded.settings->limits.bodies_bytes_max, default_bodies_bytes());
+  EXPECT_LE(default_bodies_bytes(), 1024 * mebibyte);
+  EXPECT_GE(default_bodies_bytes(), default_queue_bytes());
   EXPECT_EQ(loaded.config.retry.kept_bodies_max, default_kept_bytes());
   EXPECT_EQ(loaded.settings->retry.kept_bodies_max, default_kept_bytes());
   EXPECT_LE(default_kept_bytes(), default_queue_bytes());
@@ -51,9 +55,10 @@ TEST(Defaults, BodiesAreBoundedByTheMemoryOfTheContainer) {
 }
 
 TEST(Defaults, BodiesAreBoundedAsConfigured) {
-  const Loaded loaded =
-      load(with_config("upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n"
-                       "queue: {bytes_max: 900MiB}\nretry: {kept_bodies_max: 800MiB}\n"));
+  const Loaded loaded = load(with_config(
+      "upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n"
+      "queue: {bytes_max: 900MiB}\nretry: {kept_bodies_max: 800MiB}\nlimits: {bodies_bytes_max: 700MiB}\n"));
+  EXPECT_EQ(loaded.settings->limits.bodies_bytes_max, 700 * mebibyte);
   EXPECT_EQ(loaded.settings->queue.bytes_max, 900 * mebibyte);
   EXPECT_EQ(loaded.settings->retry.kept_bodies_max, 800 * mebibyte);
 }
@@ -226,6 +231,7 @@ TEST(Defaults, AreWhatTheShippedExampleSays) {
   EXPECT_EQ(shipped.learn.keep, none.learn.keep);
   EXPECT_EQ(shipped.learn.start, none.learn.start);
   EXPECT_EQ(shipped.limits.body_bytes_max, none.limits.body_bytes_max);
+  EXPECT_EQ(shipped.limits.bodies_bytes_max, none.limits.bodies_bytes_max);
   EXPECT_EQ(shipped.limits.header_bytes_max, none.limits.header_bytes_max);
   EXPECT_EQ(shipped.limits.header_count_max, none.limits.header_count_max);
   EXPECT_EQ(shipped.limits.json_depth_max, none.limits.json_depth_max);

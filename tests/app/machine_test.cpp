@@ -89,6 +89,8 @@ TEST(ShareOfMemory, IsAPartOfTheLimitUpToABound) {
   EXPECT_EQ(share_of_memory(100 * mebibyte, 1), 20 * mebibyte);
   EXPECT_EQ(share_of_memory(4096 * mebibyte, 1), 256 * mebibyte);
   EXPECT_EQ(share_of_memory(std::nullopt, 1), 256 * mebibyte);
+  EXPECT_EQ(share_of_memory(100 * mebibyte, 2, 1024 * mebibyte), 40 * mebibyte);
+  EXPECT_EQ(share_of_memory(std::nullopt, 2, 1024 * mebibyte), 1024 * mebibyte);
 }
 
 TEST(DescriptorShortage, SaysWhatALowLimitOfFilesIsEnoughFor) {
