@@ -59,7 +59,7 @@ void CallerHistory::exchange(const ExchangeRecord& record, Time now) {
   call.output_tokens = record.output_tokens;
 
   const std::scoped_lock lock(mutex_);
-  std::deque<Call>& calls = calls_of(record.client);
+  std::deque<Call>& calls = calls_of(record.client_identity.empty() ? record.client : record.client_identity);
   if (calls.size() == calls_max) calls.pop_front();
   calls.push_back(std::move(call));
 }

@@ -23,8 +23,9 @@ struct UpstreamTry {
 
 struct ExchangeRecord {
   std::string request_id;
-  std::string client;   // key name, "key-1a2b3c4d", "open"
-  std::string address;  // of whoever sent a head that could not be read, and so no key
+  std::string client;           // key name, "key-1a2b3c4d", "open"
+  std::string client_identity;  // by which it is told from others; empty: `client`
+  std::string address;          // of whoever sent a head that could not be read, and so no key
   std::string method;
   std::string path;            // without the query, which may hold anything
   std::string_view operation;  // chat, text_completion, embeddings, responses, messages; a literal; empty: other

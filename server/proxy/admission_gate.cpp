@@ -15,7 +15,7 @@ using net::Clock;
 struct Admission::Wait {
   net::Worker* worker = nullptr;
   net::Bell bell;  // empty: the exchange has left
-  std::string client, request_id;
+  std::string client, request_id, shown;
   admission::Ticket ticket;
   bool decided = false;
   bool given_up = false;  // decided by its owner
@@ -155,6 +155,7 @@ Admission AdmissionGate::enter(net::Worker& worker, net::Bell bell, const Owner&
     wait->bell = bell;
     wait->client = owner.client;
     wait->request_id = owner.request_id;
+    wait->shown = owner.shown;
     wait->ticket = admission.ticket_;
     waits_[admission.ticket_.index] = wait;
     admission.wait_ = wait;
@@ -212,7 +213,7 @@ void AdmissionGate::each_waiting(
 
 Owner AdmissionGate::owner_of(admission::Ticket ticket) const {
   const Admission::Wait* wait = ticket.index < waits_.size() ? waits_[ticket.index].get() : nullptr;
-  return wait ? Owner{wait->client, wait->request_id} : Owner{};
+  return wait ? Owner{wait->client, wait->request_id, wait->shown} : Owner{};
 }
 
 void AdmissionGate::pump(net::Instant now, AtOnce* at_once) {

@@ -73,6 +73,7 @@ class Admission {
 struct Owner {
   std::string_view client;
   std::string_view request_id;
+  std::string_view shown;  // the client, for operators
 };
 
 class AdmissionGate {

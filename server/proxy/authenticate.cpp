@@ -14,10 +14,12 @@ namespace {
 using Hash = net::Sha256;
 using net::sha256;
 
-std::string short_hex(const Hash& hash) {
+constexpr std::size_t shown_bytes = 4, identity_bytes = 16;  // of a key's hash
+
+std::string hex(const Hash& hash, std::size_t bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < bytes; ++i) {
     out += digits[hash[i] >> 4];
     out += digits[hash[i] & 15];
   }
@@ -99,11 +101,16 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
   Client client;
   switch (policy.mode) {
     case ClientMode::open:
-      client.name = "open";
+      client.name = client.identity = "open";
       return client;
     case ClientMode::pass_through: {
       const net::Field* brought = provider_credential(head);
-      client.name = brought ? "key-" + short_hex(sha256(secret_in(*brought))) : "anonymous";
+      client.anonymous = !brought;
+      client.name = client.identity = "anonymous";
+      if (!brought) return client;
+      const Hash hash = sha256(secret_in(*brought));
+      client.name = "key-" + hex(hash, shown_bytes);
+      client.identity = "key-" + hex(hash, identity_bytes);
       return client;
     }
     case ClientMode::keys:
@@ -120,7 +127,7 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
     const ClientKey& key = policy.keys[candidate->second];
     if (CRYPTO_memcmp(key.sha256.data(), hash.data(), hash.size()) != 0) continue;
     client.key = &key;
-    client.name = key.name;
+    client.name = client.identity = key.name;
     return client;
   }
   return refuse_key(KeyFault::unknown);

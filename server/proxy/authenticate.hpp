@@ -33,6 +33,10 @@ std::optional<Refusal> check_credentials(const net::MessageHead& head);
 struct Client {
   const ClientKey* key = nullptr;  // keys mode; lives as long as the snapshot
   std::string name;                // for logs and budgets: the key's name, "key-<8 hex of its hash>", or "open"
+  // What a caller's own calls are found by: the name, or for a key that weir does not check more of its hash than can
+  // be met by trying.
+  std::string identity;
+  bool anonymous = false;  // pass-through without a key: nothing tells one from another
 };
 
 std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const Snapshot& snapshot);

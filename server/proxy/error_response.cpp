@@ -155,7 +155,9 @@ Refusal refuse_key(KeyFault fault) {
   constexpr std::string_view texts[] = {
       "No API key was sent. Send 'Authorization: Bearer <key>' with a key of this weir (weir new-key makes one).",
       "The Authorization header has no key: put the word Bearer before it, 'Authorization: Bearer <key>'.",
-      "The API key is not one of this weir's. Check the key; weir new-key makes one."};
+      "The API key is not one of this weir's. Check the key; weir new-key makes one.",
+      "No API key was sent, and without one weir cannot tell your calls from those of others: send the key that you "
+      "call the provider with."};
   return final(make(401, "invalid_api_key", invalid_request, std::string(texts[static_cast<std::size_t>(fault)])));
 }
 

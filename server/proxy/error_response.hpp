@@ -61,7 +61,7 @@ Refusal refuse_encoding(std::string_view encoding);
 Refusal refuse_media(std::string_view content_type);
 Refusal refuse_host(std::string_view host);
 Refusal refuse_origin(std::string_view origin);
-enum class KeyFault { missing, without_bearer, unknown };
+enum class KeyFault { missing, without_bearer, unknown, anonymous };
 Refusal refuse_key(KeyFault fault);
 Refusal refuse_model(std::string_view model);
 Refusal refuse_unread_model();

@@ -110,6 +110,7 @@ MaybeRefusal Exchange::identify() {
   if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
   client_ = std::move(std::get<Client>(authenticated));
   record_.client = client_.name;
+  record_.client_identity = client_.identity;
   if (client_.key) turn_.introduce(client_.key->name, client_.key->team);
   return {};
 }
@@ -197,7 +198,7 @@ MaybeRefusal Exchange::true_answer() {
 }
 
 CallName Exchange::call_name() const {
-  return {client_.name, route_.full_path, head_.value_of("x-weir-upstream"), body_bytes_.view()};
+  return {client_.identity, route_.full_path, head_.value_of("x-weir-upstream"), body_bytes_.view()};
 }
 
 void Exchange::remember_true_answer(const Refusal& refusal) {

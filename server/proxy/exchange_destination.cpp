@@ -183,7 +183,7 @@ OutgoingRequest Exchange::outgoing() {
 // What the call will cost an account and whom, and where its caller stands in line.
 Turn::Request Exchange::turn_request(const Destination& destination) {
   Turn::Request request;
-  request.owner = {client_.name, record_.request_id};
+  request.owner = {client_.identity, record_.request_id, client_.name};
   request.output_model = tokenizer_model(destination);
   std::string_view model;
   if (settings_.learn.enabled && route_.reads_body())
@@ -192,7 +192,7 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   request.ramps = ramps_up(destination);
   const ChargePlan plan = plan_of(destination);
   const std::uint64_t expected =
-      session_.context().shared.outputs.expect(client_.name, tokenizer_model(destination), plan.output_cap).mean;
+      session_.context().shared.outputs.expect(client_.identity, tokenizer_model(destination), plan.output_cap).mean;
   // Others count as a request: what they take is none, or is not told in tokens.
   if (route_.reads_body() && !route_.only_counts()) {
     request.own = own_cost(plan, expected);

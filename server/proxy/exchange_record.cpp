@@ -106,7 +106,8 @@ void Exchange::settle(const Relay& relay, int status) {
 
 void Exchange::learn(const protocol::Usage& usage, bool complete) {
   if (usage.output && complete) {
-    session_.context().shared.outputs.learn(client_.name, tokenizer_model(destination_), *usage.output, turn_.told());
+    session_.context().shared.outputs.learn(client_.identity, tokenizer_model(destination_), *usage.output,
+                                            turn_.told());
   }
   if (usage.input && *usage.input > 0) {
     session_.context().shared.estimator.learn(tokenizer_model(destination_), estimate_, *usage.input);

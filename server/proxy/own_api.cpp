@@ -54,24 +54,25 @@ std::string own_budgets(Scheduler& scheduler, const Client& client) {
 
 std::string me_json(const Client& client, AdmissionGate& gate, const observe::CallerHistory& history) {
   std::string requests;
-  gate.each_waiting(client.name, shown_max,
+  gate.each_waiting(client.identity, shown_max,
                     [&](Scheduler& scheduler, const std::string& id, const admission::WaitingView& place) {
                       requests += (requests.empty() ? "" : ",") + std::string(R"({"id":)") + json_quote(id) + ',' +
                                   place_members(scheduler, place, Clock::now()) + '}';
                     });
   const std::string budgets = gate.with([&](Scheduler& scheduler) { return own_budgets(scheduler, client); });
   return R"({"schema":1,"client":)" + json_quote(client.name) + R"(,"budgets":[)" + budgets + R"(],"requests":[)" +
-         requests + R"(],"recent":)" + history.json(client.name) + "}";
+         requests + R"(],"recent":)" + history.json(client.identity) + "}";
 }
 
 }  // namespace
 
 std::variant<std::string, Refusal> answer_own(std::string_view method, std::string_view path, const Client& client,
                                               AdmissionGate& gate, const observe::CallerHistory& history) {
+  if (client.anonymous) return refuse_key(KeyFault::anonymous);
   if (path == me_path && (method == "GET" || method == "HEAD")) return me_json(client, gate, history);
   if (method == "DELETE" && path.size() > requests_path.size() && path.starts_with(requests_path)) {
     const std::string id = decode_escapes(path.substr(requests_path.size()));
-    if (!gate.give_up({client.name, id})) return nothing_waits(id);
+    if (!gate.give_up({client.identity, id, {}})) return nothing_waits(id);
     return R"({"schema":1,"id":)" + json_quote(id) + R"(,"given_up":true})";
   }
   return unknown_route(method, path, client_route_hint(path));

@@ -80,8 +80,8 @@ std::string queue_json(AdmissionGate& gate, admission::Instant now) {
     for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
       const Owner owner = gate.owner_of(view.ticket);
       out += (first ? R"({"id":)" : R"(,{"id":)") + json_quote(owner.request_id) + R"(,"key":)" +
-             json_quote(owner.client) + ',' + place_members(scheduler, view, now, next) + '}';
-      if (first) next = owner.client;
+             json_quote(owner.shown) + ',' + place_members(scheduler, view, now, next) + '}';
+      if (first) next = owner.shown;
       first = false;
     }
     return out + "]}";

@@ -111,6 +111,22 @@ TEST_F(Authenticate, PassThroughNamesKeysByTheirHash) {
   EXPECT_EQ(as({{"authorization", "abc"}}), "key-ba7816bf") << "a lenient provider may take it so";
 }
 
+// The bug: weir checks no key in this mode, and 2^32 tries find one with the name of another.
+TEST_F(Authenticate, PassThroughTellsKeysOfOneNameApart) {
+  settings.clients.mode = ClientMode::pass_through;
+  const auto client_of = [&](const char* secret) {
+    return std::get<Client>(authenticate(head_with({{"x-api-key", secret}}), *snapshot(settings)));
+  };
+  const Client one = client_of("sk-3334"), other = client_of("sk-121845");
+  EXPECT_EQ(one.name, "key-a4dba211");
+  EXPECT_EQ(other.name, one.name);
+  EXPECT_NE(other.identity, one.identity);
+  EXPECT_EQ(one.identity.size(), std::string("key-").size() + 32);
+  EXPECT_EQ(client_of("sk-3334").identity, one.identity);
+  EXPECT_FALSE(one.anonymous);
+  EXPECT_TRUE(std::get<Client>(authenticate(head_with({}), *snapshot(settings))).anonymous);
+}
+
 TEST_F(Authenticate, OpenTakesEverybody) {
   EXPECT_EQ(as({}), "open");
   EXPECT_EQ(as({{"authorization", "Bearer anything"}}), "open");

@@ -58,6 +58,7 @@ std::vector<Row> rows() {
       {"host", refuse_host("evil"), 403, "origin_not_allowed", bad, "permission_error", false, "false"},
       {"origin", refuse_origin("http://evil"), 403, "origin_not_allowed", bad, "permission_error", false, "false"},
       {"no key", refuse_key(KeyFault::missing), 401, "invalid_api_key", bad, "authentication_error", false, "false"},
+      {"nobody", refuse_key(KeyFault::anonymous), 401, "invalid_api_key", bad, "authentication_error", false, "false"},
       {"wrong key", refuse_key(KeyFault::unknown), 401, "invalid_api_key", bad, "authentication_error", false, "false"},
       {"model", refuse_model("m"), 403, "model_not_allowed", bad, "permission_error", false, "false"},
       {"unknown model", unknown_model("m"), 404, "model_not_found", bad, "not_found_error", false, "false"},

@@ -175,6 +175,52 @@ TEST_F(OwnApi, NobodyElseCanGiveItUp) {
   EXPECT_EQ(client.read_response().body, R"({"id":"next"})");
 }
 
+proxy::Settings one_call_each_in_pass_through(std::uint16_t port) {
+  proxy::Settings settings = settings_for({upstream_at(port)});
+  settings.upstreams[0].limits.concurrency = 1;
+  settings.clients.mode = proxy::ClientMode::pass_through;
+  return settings;
+}
+
+// The bug: in pass-through mode a key was told from others by 32 bits of its hash, and these two share them.
+TEST_F(OwnApi, AKeyOfTheSameNameIsSomebodyElse) {
+  const std::string one = "Authorization: Bearer sk-3334\r\n", other = "Authorization: Bearer sk-121845\r\n";
+  upstream.expect_request().send(json_answer(R"({"id":"first"})")).expect_request().hold().send(json_answer("{}"));
+  TestProxy proxy(one_call_each_in_pass_through(upstream.port()));
+  RawClient runs(proxy.port()), client(proxy.port());
+  runs.send(post("/v1/chat/completions", R"({"model":"m"})", one + "x-request-id: over\r\n"));
+  EXPECT_EQ(runs.read_response().body, R"({"id":"first"})");
+  runs.send(post("/v1/chat/completions", R"({"model":"m"})", one + "x-request-id: runs\r\n"));
+  ASSERT_TRUE(upstream.wait_requests(2));
+  client.send(post("/v1/chat/completions", R"({"model":"m"})", one + "x-request-id: mine\r\n"));
+  ASSERT_TRUE(waits(proxy, one));
+  EXPECT_HAS(me(proxy, one), R"("client":"key-a4dba211")");
+  EXPECT_HAS(me(proxy, one), R"("recent":[{"id":"over",)");
+  EXPECT_HAS(me(proxy, other), R"("client":"key-a4dba211")");
+  EXPECT_HAS(me(proxy, other), R"("requests":[],"recent":[])");
+  EXPECT_EQ(code_of(ask(proxy, remove("/v1/weir/requests/mine", other))), "weir_not_waiting");
+  EXPECT_EQ(ask(proxy, remove("/v1/weir/requests/mine", one)).status(), 200);
+  EXPECT_EQ(code_of(client.read_response()), "weir_given_up");
+  upstream.release();
+}
+
+// The bug: those without a key saw each other's calls, and could give them up.
+TEST_F(OwnApi, CallersWhomNothingTellsApartHaveNone) {
+  TestProxy proxy(one_call_each_in_pass_through(upstream.port()));
+  for (const std::string& request : {get("/v1/weir/me"), remove("/v1/weir/requests/any", ""), get("/v1/weir/other")}) {
+    const HttpMessage answer = ask(proxy, request);
+    EXPECT_EQ(answer.status(), 401) << request;
+    EXPECT_EQ(code_of(answer), "invalid_api_key");
+    EXPECT_HAS(answer.body, "weir cannot tell your calls from those of others");
+  }
+  EXPECT_EQ(ask(proxy, get("/v1/weir/me", alice)).status(), 200);
+}
+
+TEST_F(OwnApi, OpenModeIsOneCaller) {
+  TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+  EXPECT_HAS(me(proxy, ""), R"("client":"open")");
+}
+
 TEST_F(OwnApi, WhatWasSentCannotBeGivenUp) {
   TestProxy proxy(settings_of_a_team(upstream.port()));
   occupy(proxy, Next::nobody);
