@@ -108,13 +108,15 @@ int run_hash_key(std::string secret) {
   return 0;
 }
 
-int run_new_key(const std::string& name) {
+int run_new_key(const std::string& given_name) {
+  const std::string name = given_name.empty() ? "alice" : given_name;
   if (!is_name(name)) {
     std::cerr << "weir new-key: --name: expected " << name_form << '\n';
     return usage_error;
   }
   const std::string secret = make_key();
-  std::cout << secret << "\n\n# The key above is shown once. Give it to its user; paste this into the configuration:\n"
+  std::cout << secret << "\n\n# The key above is shown once. Give it to its user; paste this into the configuration"
+            << (given_name.empty() ? ", with the user's name for alice (or --name):\n" : ":\n")
             << "keys:\n  - {name: " << name << ", hash: \"" << hash_key(secret) << "\"}\n";
   return 0;
 }
@@ -272,9 +274,9 @@ int run_command_line(int argc, char** argv) {
                           "where to ask, default 127.0.0.1:8081 (WEIR_OPERATOR_LISTEN)");
   top_command->add_flag("--once", once, "show it once (as where standard output is no terminal)");
 
-  std::string key_name = "alice";
+  std::string key_name;
   CLI::App* new_key_command = app.add_subcommand("new-key", "make a key: print it once, and the YAML to paste");
-  new_key_command->add_option("--name", key_name, "whose key it is");
+  new_key_command->add_option("--name", key_name, "whose key it is (alice, to be replaced)");
   std::string secret;
   CLI::App* hash_key_command = app.add_subcommand("hash-key", "print the hash of a key read from standard input");
   hash_key_command->add_option("key", secret, "the key itself (it stays in the shell's history: better pipe it in)");

@@ -209,7 +209,8 @@ Problems one_problem(Place place, std::string message) {
 constexpr const char* nothing_configured =
     "no upstream is configured. Say where requests should go, in one of three ways:\n"
     "  weir serve --upstream https://api.deepseek.com --rpm 30000 --tpm 5000000\n"
-    "  DEEPSEEK_API_KEY=sk-... weir serve          (also OPENAI_API_KEY, ARK_API_KEY)\n"
+    "  DEEPSEEK_API_KEY=sk-... weir serve          (also OPENAI_API_KEY, ARK_API_KEY;\n"
+    "                                               for others: --upstream https://api.anthropic.com)\n"
     "  weir serve --config weir.yaml               (with `upstreams:` in it)\n"
     "To try weir without a provider, start `weir simulate` and use --upstream http://127.0.0.1:8090";
 

@@ -25,7 +25,7 @@ struct ExchangeRecord {
   std::string request_id;
   std::string client;           // key name, "key-1a2b3c4d", "open"
   std::string client_identity;  // by which it is told from others; empty: `client`
-  std::string address;          // of whoever sent a head that could not be read, and so no key
+  std::string address;          // of whoever cannot be named: no head that can be read, no key that is known
   std::string method;
   std::string path;            // without the query, which may hold anything
   std::string_view operation;  // chat, text_completion, embeddings, responses, messages; a literal; empty: other

@@ -107,7 +107,10 @@ net::Task<MaybeRefusal> Exchange::serve() {
 
 MaybeRefusal Exchange::identify() {
   auto authenticated = authenticate(head_, *snapshot_);
-  if (auto* refusal = std::get_if<Refusal>(&authenticated)) return std::move(*refusal);
+  if (auto* refusal = std::get_if<Refusal>(&authenticated)) {
+    record_.address = session_.client().wire().peer_address();
+    return std::move(*refusal);
+  }
   client_ = std::move(std::get<Client>(authenticated));
   record_.client = client_.name;
   record_.client_identity = client_.identity;

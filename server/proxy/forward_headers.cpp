@@ -265,7 +265,9 @@ Duration queued_at_upstream(const net::MessageHead& head) {
 
 std::string_view upstream_request_id(const net::MessageHead& head, bool from_weir) {
   const std::string_view behind = from_weir ? head.value_of("x-weir-upstream-request-id") : std::string_view();
-  return behind.empty() ? head.value_of("x-request-id") : behind;
+  if (!behind.empty()) return behind;
+  const std::string_view id = head.value_of("x-request-id");
+  return id.empty() ? head.value_of("request-id") : id;  // Anthropic's
 }
 
 std::optional<Refusal> check_forwardable(const net::RequestHead& head, std::string_view via) {

@@ -220,6 +220,10 @@ net::Task<Failure> UpstreamCall::read_head(OutgoingRequest& request) {
     if (step.status == IoStep::Status::done) continue;
     if (step.status == IoStep::Status::would_block && !upstream.write_failed()) continue;
     if (!upstream.unread().empty()) {
+      constexpr std::string_view start = "HTTP/";
+      const std::string_view there = upstream.unread();
+      if (!there.starts_with(start.substr(0, there.size())))
+        co_return failed(Failure::Kind::invalid, "its answer is not valid HTTP: it does not begin with HTTP/");
       co_return failed(Failure::Kind::truncated, "the connection ended inside the head of the answer");
     }
     co_return broken();

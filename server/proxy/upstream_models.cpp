@@ -59,7 +59,7 @@ Turn::Request turn_request(Session& session, const Client& client, const Upstrea
   Destination destination;
   destination.upstream = &upstream;
   Turn::Request request;
-  request.owner = {client.name, id};
+  request.owner = {client.identity, id, client.name};
   request.names = budget_names(client, destination, ClientMode::keys);  // the account's own key goes with it
   request.ramps = ramps_up(destination);
   request.priority = priority_of(session.head(), client);

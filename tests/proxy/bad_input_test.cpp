@@ -163,6 +163,16 @@ INSTANTIATE_TEST_SUITE_P(
              "weir_websocket_unsupported", "HTTP"}),
     name_of_case);
 
+TEST(BadKeys, AreLoggedWithTheAddressTheyCameFrom) {
+  proxy::Settings settings = settings_for({upstream_at(1)});
+  settings.clients.mode = proxy::ClientMode::keys;
+  TestProxy proxy(settings);
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", "{}", "Authorization: Bearer nobody's\r\n"));
+  EXPECT_EQ(client.read_response().status(), 401);
+  EXPECT_EQ(proxy.record().address, "127.0.0.1");
+}
+
 // Nobody's key was read: a log that names one would lead to a caller that is none.
 TEST(BadHeads, AreLoggedWithTheirAddressAndWithoutAKey) {
   TestProxy proxy(settings_for({upstream_at(1)}));

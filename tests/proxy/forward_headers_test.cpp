@@ -335,6 +335,11 @@ TEST_F(ToClient, TheProvidersIdBehindAnotherWeirIsTheOneTold) {
   EXPECT_TRUE(has(lines(fields), "x-weir-upstream-request-id: req-1")) << text;
 }
 
+TEST_F(ToClient, AnthropicsIdHasAnotherName) {
+  EXPECT_TRUE(has(lines({{"request-id", "req_57"}}), "x-weir-upstream-request-id: req_57")) << text;
+  EXPECT_TRUE(has(lines({{"request-id", "a"}, {"x-request-id", "b"}}), "x-weir-upstream-request-id: b")) << text;
+}
+
 TEST(QueuedAtUpstream, IsWhatAnotherWeirSays) {
   const auto queued = [](Fields fields) {
     net::ResponseHead head;

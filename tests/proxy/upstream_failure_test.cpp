@@ -53,6 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
     Rows, BrokenAnswer,
     ::testing::Values(
         Broken{"NothingAtAll", "", "weir_upstream_reset"},
+        Broken{"NoEndOfALine", "SSH-2.0-OpenSSH", "weir_upstream_invalid"},
+        Broken{"HalfAVersion", "HTT", "weir_upstream_truncated"},
         Broken{"HalfAHead", "HTTP/1.1 200 OK\r\nContent-", "weir_upstream_truncated"},
         Broken{"Garbage", "\x15\x03\x01\x02\x02\x46\r\n\r\n", "weir_upstream_invalid"},
         Broken{"NotHttp", "220 mail.example ESMTP\r\n\r\n", "weir_upstream_invalid"},
