@@ -193,11 +193,11 @@ net::Task<MaybeRefusal> Exchange::read_request() {
 }
 
 // A JSON answer that began with white space and then failed was broken off, with no word why. Whoever asks the same
-// again hears it, once: that is the caller's own SDK, and a call after it may fare better.
+// again hears it; more than once, since the AI SDK tries again whatever x-should-retry says.
 MaybeRefusal Exchange::true_answer() {
   const std::string_view count = head_.value_of("x-stainless-retry-count");
   if (!route_.reads_body() || view_.stream || count == "0") return std::nullopt;
-  return session_.context().shared.true_answers.take(call_name(), Clock::now());
+  return session_.context().shared.true_answers.find(call_name(), Clock::now());
 }
 
 CallName Exchange::call_name() const {

@@ -27,7 +27,7 @@ class RecentCalls {
  public:
   RecentCalls(net::Clock::duration kept_for, std::size_t calls_max) : kept_for_(kept_for), calls_max_(calls_max) {}
 
-  // The first value stands until it is forgotten or taken.
+  // The first value stands until it is forgotten.
   void remember(const CallName& call, Value value, net::Instant now) {
     remember(hash_of_call(call), std::move(value), now);
   }
@@ -35,34 +35,23 @@ class RecentCalls {
   void remember(std::uint64_t hash, Value value, net::Instant now) {
     const std::lock_guard lock(mutex_);
     forget_old(now);
-    if (values_.try_emplace(hash, Remembered{std::move(value), now}).second) order_.push_back({hash, now});
+    if (values_.try_emplace(hash, std::move(value)).second) order_.push_back({hash, now});
   }
 
-  std::optional<Value> find(const CallName& call, net::Instant now) { return look_up(call, now, false); }
-  // Who finds it is the last to do so.
-  std::optional<Value> take(const CallName& call, net::Instant now) { return look_up(call, now, true); }
-
- private:
-  struct Remembered {
-    Value value;
-    net::Instant at;
-  };
-  struct Entry {
-    std::uint64_t hash;
-    net::Instant at;
-  };
-
-  std::optional<Value> look_up(const CallName& call, net::Instant now, bool take) {
+  std::optional<Value> find(const CallName& call, net::Instant now) {
     // Most of the time there is nothing, and then a body need not be hashed. Nobody waits for a large one's hash.
     if (empty(now)) return std::nullopt;
     const std::uint64_t hash = hash_of_call(call);
     const std::lock_guard lock(mutex_);
     const auto found = values_.find(hash);
-    if (found == values_.end()) return std::nullopt;
-    std::optional<Value> value = found->second.value;
-    if (take) values_.erase(found);
-    return value;
+    return found == values_.end() ? std::nullopt : std::optional(found->second);
   }
+
+ private:
+  struct Entry {
+    std::uint64_t hash;
+    net::Instant at;
+  };
   bool empty(net::Instant now) {
     const std::lock_guard lock(mutex_);
     forget_old(now);
@@ -70,9 +59,7 @@ class RecentCalls {
   }
   void forget_old(net::Instant now) {
     while (!order_.empty() && (order_.front().at + kept_for_ < now || order_.size() >= calls_max_)) {
-      // One that was taken may have come again since.
-      const auto found = values_.find(order_.front().hash);
-      if (found != values_.end() && found->second.at == order_.front().at) values_.erase(found);
+      values_.erase(order_.front().hash);
       order_.pop_front();
     }
   }
@@ -80,7 +67,7 @@ class RecentCalls {
   const net::Clock::duration kept_for_;
   const std::size_t calls_max_;
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, Remembered> values_;
+  std::unordered_map<std::uint64_t, Value> values_;
   std::deque<Entry> order_;  // by age
 };
 

@@ -33,17 +33,6 @@ TEST(RecentCalls, TheFirstValueStands) {
   EXPECT_EQ(calls.find(call("alice", "body"), start + 61s), std::nullopt);
 }
 
-TEST(RecentCalls, WhatIsTakenIsGone) {
-  RecentCalls<int> calls(60s, 10);
-  calls.remember(call("alice", "body"), 1, start);
-  EXPECT_EQ(calls.take(call("bob", "body"), start), std::nullopt);
-  EXPECT_EQ(calls.take(call("alice", "body"), start), 1);
-  EXPECT_EQ(calls.take(call("alice", "body"), start), std::nullopt);
-  calls.remember(call("alice", "body"), 2, start + 50s);
-  calls.remember(call("alice", "other"), 3, start + 61s);
-  EXPECT_EQ(calls.find(call("alice", "body"), start + 61s), 2) << "the first one's time is not its own";
-}
-
 TEST(RecentCalls, TheOldestGoesWhenThereAreTooMany) {
   RecentCalls<int> calls(60s, 3);
   for (int i = 0; i < 5; ++i) calls.remember(call("alice", std::to_string(i)), i, start);
