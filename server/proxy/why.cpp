@@ -35,7 +35,7 @@ std::string owner(const admission::BudgetLimits& budget) {
 std::string waited_for(const WhyWaiting& why) {
   const admission::BudgetLimits& budget = *why.budget;
   const auto limit = budget.limit(why.meter);
-  const std::string meter = in_words(why.meter, budget.window) + " of " + owner(budget);
+  std::string meter = in_words(why.meter, budget.window) + " of " + owner(budget);
   const std::string whole = "the " + (limit ? std::to_string(*limit) + " " : "") + meter;
   if (why.by == admission::Hold::slice) {
     const auto slice = std::chrono::ceil<std::chrono::milliseconds>(std::min(budget.pacing, budget.window));
