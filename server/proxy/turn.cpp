@@ -71,8 +71,8 @@ net::Task<MaybeRefusal> Turn::take(net::Instant not_before, net::Instant look_up
           admission::Submission made = submission(request_, ids(scheduler));
           made.not_before = not_before;
           made.again = had_place_;
-          // With no time to wait it may still go at once.
-          made.deadline = std::max(deadline(), began + std::chrono::milliseconds(1));
+          // With no time to wait it may still go at once, however long it took to come here.
+          made.deadline = std::max(deadline(), Clock::now() + std::chrono::milliseconds(1));
           return made;
         });
     had_place_ |= admission_.state() != Admission::State::rejected;
