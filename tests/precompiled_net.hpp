@@ -2,4 +2,4 @@
 #pragma once
 
 #include "net/precompiled.hpp"
-#include "precompiled.hpp"
+#include "precompiled_gtest.hpp"

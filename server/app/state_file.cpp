@@ -23,7 +23,6 @@ namespace weir::app {
 namespace {
 
 using admission::Budget;
-using admission::Duration;
 using admission::Meter;
 using admission::Scope;
 using admission::Tokens;
@@ -36,7 +35,7 @@ constexpr std::int64_t amount_max = 1'000'000'000'000'000;
 constexpr std::uintmax_t file_bytes_max = 256u << 20;
 constexpr std::array scopes{Scope::key, Scope::team, Scope::account, Scope::model};
 
-std::int64_t milliseconds_up(Duration duration) {
+std::int64_t milliseconds_up(admission::Duration duration) {
   if (duration >= leaves_in_max) return leaves_in_max.count();
   const auto grains = std::chrono::ceil<std::chrono::duration<std::int64_t, std::ratio<1, 20>>>(duration);
   static_assert(milliseconds(decltype(grains)(1)) == grain);
@@ -242,7 +241,7 @@ std::string state_file_fault(const std::string& path) {
 StateFile::StateFile(std::string path, proxy::AdmissionGate& gate, observe::Log& log)
     : path_(std::move(path)), gate_(gate), log_(log) {}
 
-bool StateFile::restore(Duration window_max, SystemTime now) {
+bool StateFile::restore(admission::Duration window_max, SystemTime now) {
   const std::string name = "state_file " + path_ + ": ";
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(path_, error);
@@ -266,7 +265,8 @@ bool StateFile::restore(Duration window_max, SystemTime now) {
   }
   const State& state = std::get<State>(parsed);
   // A clock that was set back makes charges stay too long, never too short: a meter keeps none beyond its window.
-  const Duration age = std::max(Duration::zero(), std::chrono::duration_cast<Duration>(now - state.written));
+  const admission::Duration age =
+      std::max(admission::Duration::zero(), std::chrono::duration_cast<admission::Duration>(now - state.written));
   gate_.with([&](admission::Scheduler& scheduler) { scheduler.restore(state.snapshot, age, net::Clock::now()); });
   if (age >= window_max) {
     log_.info(name + "written " + seconds(age) +

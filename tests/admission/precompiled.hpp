@@ -2,4 +2,4 @@
 #pragma once
 
 #include "admission/admission_support.hpp"
-#include "precompiled.hpp"
+#include "precompiled_gtest.hpp"
