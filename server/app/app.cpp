@@ -31,6 +31,7 @@
 #include "net/listener.hpp"
 #include "proxy/budgets.hpp"
 #include "proxy/doorkeeper.hpp"
+#include "proxy/notices.hpp"
 #include "proxy/session.hpp"
 
 namespace weir::app {
@@ -43,6 +44,7 @@ using asio::ip::tcp;
 constexpr std::chrono::milliseconds insist_max{2000};
 constexpr std::chrono::milliseconds poll_every{20};
 constexpr std::chrono::milliseconds watch_every{1000};
+constexpr std::chrono::seconds notices_every{2};
 
 std::string hex(std::uint64_t value, int digits) {
   std::string out(static_cast<std::size_t>(digits), '0');
@@ -162,7 +164,7 @@ class Server {
     shared_.mint_id = mint_id;
     shared_.reload = [this](auto done) { asio::post(control_, [this, done] { done(reload()); }); };
     shared_.elsewhere = [this](auto job) { asio::post(control_, std::move(job)); };
-    adopt(*loaded.settings);
+    adopt(loaded.settings);
     recall_budgets(*loaded.settings);
     start_workers(snapshot_of(loaded));
     for (const std::string& warning : loaded.warnings) log_.warn(warning);
@@ -186,6 +188,7 @@ class Server {
     wait_for_signal();
     keep_state();
     if (request_.watch) watch_file();
+    tell_notices();
     notify_supervisor(std::getenv("NOTIFY_SOCKET"), "READY=1");
     control_.run();
   }
@@ -210,6 +213,16 @@ class Server {
     state_timer_.expires_after(state_every);
     state_timer_.async_wait([this](const boost::system::error_code& error) {
       if (!error) keep_state();
+    });
+  }
+
+  void tell_notices() {
+    for (const proxy::Notice& notice : notices_.look(*settings_, shared_.health, shared_.gate, net::Clock::now())) {
+      notice.warning ? log_.warn(notice.text) : log_.info(notice.text);
+    }
+    notice_timer_.expires_after(notices_every);
+    notice_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) tell_notices();
     });
   }
 
@@ -268,9 +281,10 @@ class Server {
   }
 
   // What of the settings is the whole process's.
-  void adopt(const proxy::Settings& settings) {
-    shared_.gate.reconfigure(settings);
-    shared_.metrics.know_models(named_models(settings));
+  void adopt(std::shared_ptr<const proxy::Settings> settings) {
+    shared_.gate.reconfigure(*settings);
+    shared_.metrics.know_models(named_models(*settings));
+    settings_ = std::move(settings);
   }
 
   // Nothing when the new settings are in force; else what is wrong, and nothing has changed.
@@ -280,7 +294,7 @@ class Server {
       auto result = request_.source.load();
       if (auto* loaded = std::get_if<Loaded>(&result)) {
         const proxy::SnapshotPtr snapshot = snapshot_of(*loaded);
-        adopt(*loaded->settings);
+        adopt(loaded->settings);
         for (auto& thread : workers_) {
           thread->worker.post([&thread = *thread, snapshot] { thread.context->snapshot = snapshot; });
         }
@@ -394,8 +408,10 @@ class Server {
   proxy::Doorkeeper doorkeeper_{shared_, config_.limits.connections_max};
   asio::io_context control_{1};
   asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
-  asio::steady_timer timer_{control_}, watch_timer_{control_}, state_timer_{control_};
+  asio::steady_timer timer_{control_}, watch_timer_{control_}, state_timer_{control_}, notice_timer_{control_};
   std::optional<StateFile> state_file_;
+  std::shared_ptr<const proxy::Settings> settings_;
+  proxy::Notices notices_;
   std::optional<std::pair<std::filesystem::path, std::filesystem::file_time_type>> watched_;
   std::vector<tcp::endpoint> client_endpoints_, operator_endpoints_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;

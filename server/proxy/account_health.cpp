@@ -85,6 +85,15 @@ Instant AccountHealth::note_no_money(const std::string& upstream, const Symptom&
   return state.rests_until;
 }
 
+void AccountHealth::note_key_refused(const std::string& upstream, const Symptom& symptom, Instant now) {
+  const std::lock_guard lock(mutex_);
+  State refused;
+  refused.refuses_key = true;
+  refused.last = symptom;
+  refused.last_at = now;
+  touch(upstream, symptom, now) = std::move(refused);
+}
+
 std::optional<AccountHealth::State> AccountHealth::state(std::string_view upstream) const {
   if (troubled_.load(std::memory_order_relaxed) == 0) return std::nullopt;
   const std::lock_guard lock(mutex_);

@@ -33,6 +33,7 @@ class AccountHealth {
     unsigned refusals = 0;  // in a row, one per opening of the breaker
     unsigned failures = 0;  // in a row
     bool without_money = false;
+    bool refuses_key = false;  // that weir has for it
     net::Instant failing_since = net::Instant::max();  // when failures first were too many in a row
     net::Instant rests_until = net::Instant::min();
     // Whose end is that of a rest for the reason named: a refusal's rest is waited for as long as any other wait.
@@ -61,6 +62,10 @@ class AccountHealth {
                                            const RetrySettings& retry, net::Instant now);
   // No money or no quota left; returns until when nobody needs to ask.
   net::Instant note_no_money(const std::string& upstream, const Symptom& symptom, net::Instant now);
+
+  // It answers, but not to the key that weir has for it: whatever else was, is over. Nobody is kept from asking: a key
+  // may be activated there any time.
+  void note_key_refused(const std::string& upstream, const Symptom& symptom, net::Instant now);
 
   std::optional<State> state(std::string_view upstream) const;
   // Those in trouble whose names begin so, as a model's share of an account (`upstream/`) and an account that a caller

@@ -296,7 +296,10 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
     return tried;
   }
   if (settings_.learn.enabled) hear_refusal(turn_, *destination_.upstream, diagnosis, answer_head, error);
-  const Verdict verdict = recovery_.refused(diagnosis, symptom_of(diagnosis.cause, answer_head.status, error));
+  const Symptom symptom = symptom_of(diagnosis.cause, answer_head.status, error);
+  const bool our_key = !destination_.upstream->api_key.empty();
+  const bool refuses_our_key = our_key && answer_head.status == 401 && diagnosis.cause == Cause::caller;
+  const Verdict verdict = refuses_our_key ? recovery_.refused_our_key(symptom) : recovery_.refused(diagnosis, symptom);
   tried.again = verdict == Verdict::again;
   if (tried.again) return tried;
   record_.outcome = "upstream_error";

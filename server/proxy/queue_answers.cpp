@@ -6,7 +6,6 @@
 
 #include "protocol/error_body.hpp"
 #include "proxy/admission_refusal.hpp"
-#include "proxy/why.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -39,19 +38,8 @@ std::string share_of(const Settings& settings, std::string_view budget) {
 
 }  // namespace
 
-std::string place_members(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
-                          std::string_view next) {
-  constexpr std::string_view priorities[] = {"interactive", "normal", "background"};
-  std::string out = R"("lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
-  out += priorities[static_cast<std::size_t>(view.priority)];
-  out += R"(","upstream":)" + name_of(scheduler, view.account) + R"(,"position":)" + std::to_string(view.position) +
-         R"(,"waited_ms":)" + milliseconds(now - view.arrived) + R"(,"starts_in_ms":)" +
-         milliseconds(view.starts_at - now) + R"(,"bytes":)" + std::to_string(view.bytes);
-  if (view.blocked_on != admission::no_budget) {
-    out += R"(,"waits_for":{"scope":")" + std::string(word_of(scheduler.limits_of(view.blocked_on).scope)) +
-           R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
-           R"("})";
-  }
+WhyWaiting why_of(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
+                  std::string_view next) {
   WhyWaiting why;
   if (view.blocked_on != admission::no_budget) {
     why.budget = &scheduler.limits_of(view.blocked_on);
@@ -67,7 +55,23 @@ std::string place_members(admission::Scheduler& scheduler, const admission::Wait
   if (view.starts_at != admission::never) {
     why.starts_in = std::chrono::ceil<std::chrono::milliseconds>(view.starts_at - now);
   }
-  return out + R"(,"why":)" + json_quote("It " + why_waiting(why) + ".");
+  return why;
+}
+
+std::string place_members(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
+                          std::string_view next) {
+  constexpr std::string_view priorities[] = {"interactive", "normal", "background"};
+  std::string out = R"("lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
+  out += priorities[static_cast<std::size_t>(view.priority)];
+  out += R"(","upstream":)" + name_of(scheduler, view.account) + R"(,"position":)" + std::to_string(view.position) +
+         R"(,"waited_ms":)" + milliseconds(now - view.arrived) + R"(,"starts_in_ms":)" +
+         milliseconds(view.starts_at - now) + R"(,"bytes":)" + std::to_string(view.bytes);
+  if (view.blocked_on != admission::no_budget) {
+    out += R"(,"waits_for":{"scope":")" + std::string(word_of(scheduler.limits_of(view.blocked_on).scope)) +
+           R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
+           R"("})";
+  }
+  return out + R"(,"why":)" + json_quote("It " + why_waiting(why_of(scheduler, view, now, next)) + ".");
 }
 
 std::string queue_json(AdmissionGate& gate, admission::Instant now) {

@@ -8,6 +8,7 @@
 #include "observe/metrics.hpp"
 #include "proxy/admission_gate.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/why.hpp"
 
 namespace weir::proxy {
 
@@ -18,6 +19,9 @@ std::string queue_json(AdmissionGate& gate, admission::Instant now);
 std::string budgets_json(admission::Scheduler& scheduler, const Settings& settings, admission::Instant now);
 // One budget as a JSON object of that list.
 std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now);
+// Why a request in line waits. `next`: whose request is the first, for those behind it.
+WhyWaiting why_of(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,
+                  std::string_view next = {});
 // Where a request stands, as members of a JSON object: lane, priority, position, waits, what it waits for and why.
 // `next`: whose request is the first in line, for operators; empty: not told.
 std::string place_members(admission::Scheduler& scheduler, const admission::WaitingView& view, admission::Instant now,

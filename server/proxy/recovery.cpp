@@ -44,7 +44,7 @@ bool Recovery::without_money(const BudgetNames& names) const {
 }
 
 bool Recovery::said_no_money(const std::string& name) const {
-  if (std::find(without_money_.begin(), without_money_.end(), name) != without_money_.end()) return true;
+  if (std::find(of_no_use_.begin(), of_no_use_.end(), name) != of_no_use_.end()) return true;
   if (!settings_.breaker_enabled) return false;
   const auto state = health_of(session_).state(name);
   return state && Clock::now() < state->no_money_until;
@@ -103,7 +103,7 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
     const std::string& name = of_model ? model_ : account_;
     const Instant until = health.note_no_money(name, symptom, now);
     if (settings_.breaker_enabled) turn_.pause(until, of_model);
-    without_money_.push_back(name);
+    of_no_use_.push_back(name);
     return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::pointless;
   }
   if (diagnosis.cause == Cause::caller) {
@@ -129,6 +129,13 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
     health.note_asked(of_model ? model_ : account_, symptom, *diagnosis.hint, until, now);
   }
   return verdict;
+}
+
+Recovery::Verdict Recovery::refused_our_key(const Symptom& symptom) {
+  turn_.taken_in();
+  health_of(session_).note_key_refused(account_, symptom, Clock::now());
+  of_no_use_.push_back(account_);
+  return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::not_ours;
 }
 
 Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {

@@ -46,6 +46,8 @@ class Recovery {
   void taken_in();
   // It turned the call away.
   Verdict refused(const Diagnosis& diagnosis, const Symptom& symptom);
+  // It does not take the key that weir has for it: another account may.
+  Verdict refused_our_key(const Symptom& symptom);
   // It broke or failed.
   Verdict failed(admission::Trouble trouble, const Symptom& symptom);
   // It was not even asked, for want of something on this machine: that says nothing about the account.
@@ -73,7 +75,7 @@ class Recovery {
   std::string model_;  // the account's budget for it; empty: there is none
   bool repeatable_ = false, side_effects_ = false;
   std::function<bool(By)> elsewhere_;
-  std::vector<std::string> without_money_;  // told so: asked once, or without breakers this would never end
+  std::vector<std::string> of_no_use_;  // told so by them: asked once, or without breakers this would never end
   unsigned refusals_ = 0, in_vain_ = 0;
   net::Instant not_before_ = net::Instant::min();
 };

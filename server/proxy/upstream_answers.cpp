@@ -26,9 +26,10 @@ void append_account(std::string& out, const std::string& name, const Upstream& u
   out += R"(","state_words":)" + json_quote(state_in_words(name, state, now));
   if (state) {
     out += R"(,"refusals":)" + std::to_string(state->refusals) + R"(,"failures":)" + std::to_string(state->failures) +
-           R"(,"without_money":)" + (state->without_money ? "true" : "false") + R"(,"last":{"status":)" +
-           std::to_string(state->last.status) + R"(,"cause":)" + json_quote(name_of(state->last.cause)) +
-           R"(,"code":)" + json_quote(state->last.code) + R"(,"message":)" + json_quote(state->last.message) + "}";
+           R"(,"without_money":)" + (state->without_money ? "true" : "false") + R"(,"refuses_key":)" +
+           (state->refuses_key ? "true" : "false") + R"(,"last":{"status":)" + std::to_string(state->last.status) +
+           R"(,"cause":)" + json_quote(name_of(state->last.cause)) + R"(,"code":)" + json_quote(state->last.code) +
+           R"(,"message":)" + json_quote(state->last.message) + "}";
     if (state->rests_until > now) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(state->rests_until - now);
       out += R"(,"rests_for_ms":)" + std::to_string(left.count());
@@ -51,7 +52,8 @@ std::string in_words(const Symptom& last) {
 std::string_view breaker_state(const std::optional<AccountHealth::State>& state, net::Instant now) {
   if (!state) return "closed";
   if (state->rests_until > now) return "open";
-  return state->failures > 0 || state->refusals > 0 || state->without_money ? "half-open" : "closed";
+  const bool troubled = state->failures > 0 || state->refusals > 0 || state->without_money || state->refuses_key;
+  return troubled ? "half-open" : "closed";
 }
 
 std::string state_in_words(const std::string& name, const std::optional<AccountHealth::State>& state,
@@ -61,6 +63,8 @@ std::string state_in_words(const std::string& name, const std::optional<AccountH
   std::string text = name;
   if (state->without_money) {
     text += " has no money or quota left";
+  } else if (state->refuses_key) {
+    text += " does not take the key that weir has for it";
   } else if (state->failures > 0) {
     text += " failed " + in_a_row(state->failures);
   } else {

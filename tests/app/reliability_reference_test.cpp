@@ -127,7 +127,7 @@ TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {
     return std::count_if(rows.begin(), rows.end(),
                          [&](const std::string& row) { return row.find(text) != std::string::npos; });
   };
-  ASSERT_EQ(rows.size(), 7u);
+  ASSERT_EQ(rows.size(), 8u);
   EXPECT_EQ(naming(refusals + " |"), 1);
   EXPECT_EQ(naming(tries + " |"), 3);
   EXPECT_EQ(naming(pauses), 2);
@@ -136,7 +136,7 @@ TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {
 TEST(ReliabilityReference, NamesHowLongCallsWaitForAnAccountThatFails) {
   const std::string wait = "`breaker.wait_max` " + format_duration(BreakerConfig().wait_max) + " at most";
   const Lines rows = table_below("## What the account is spared");
-  ASSERT_EQ(rows.size(), 3u);
+  ASSERT_EQ(rows.size(), 4u);
   EXPECT_NE(rows[1].find(wait), std::string::npos) << rows[1];
 }
 

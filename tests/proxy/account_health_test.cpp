@@ -90,6 +90,19 @@ TEST(AccountHealth, WithoutMoneyItRestsForAMinuteAndKnowsWhatWasSaid) {
   EXPECT_EQ(state->last_at, start);
 }
 
+TEST(AccountHealth, ARefusedKeyIsAnAnswerSoThatWhatElseWasIsOver) {
+  AccountHealth health;
+  for (int i = 0; i < 10; ++i) health.note_failure("up", symptom, {}, start);
+  health.note_key_refused("up", {Cause::caller, 401, "", "invalid_api_key", ""}, start + 1s);
+  const auto state = health.state("up");
+  ASSERT_TRUE(state);
+  EXPECT_TRUE(state->refuses_key);
+  EXPECT_EQ(state->failures, 0u);
+  EXPECT_EQ(state->last.code, "invalid_api_key");
+  health.note_success("up");
+  EXPECT_FALSE(health.state("up"));
+}
+
 TEST(AccountHealth, ListsTheTroubledByTheBeginningOfTheirNames) {
   AccountHealth health;
   for (const char* name : {"up@key-2", "up@key-1", "up", "up2@key-3", "up-@key-4", "up/m"})

@@ -74,6 +74,53 @@ TEST_F(Failover, TheFirstServesWhileItIsWell) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(call(proxy).field("x-weir-upstream"), "first");
 }
 
+std::string key_refused() {
+  return answer_with("401 Unauthorized\r\nContent-Type: application/json\r\n",
+                     R"({"error":{"message":"no","type":"t","param":null,"code":"invalid_api_key"}})");
+}
+
+std::string ask_operators(TestProxy& proxy, std::string_view path) {
+  RawClient operators(proxy.operators_port());
+  operators.send(get(path));
+  return operators.read_response().body;
+}
+
+TEST_F(Failover, AnAccountThatDoesNotTakeTheKeyOfWeirIsLeftOutAndSaysSo) {
+  first.answer_always(key_refused());
+  second.answer_always(answer_of("second"));
+  TestProxy proxy(settings());
+  for (int i = 0; i < 3; ++i) {
+    const HttpMessage answer = call(proxy);
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.field("x-weir-upstream"), "second");
+  }
+  const std::string upstreams = ask_operators(proxy, "/weir/upstreams");
+  EXPECT_NE(upstreams.find("first does not take the key that weir has for it (status 401, invalid_api_key)"),
+            std::string::npos)
+      << upstreams;
+  EXPECT_NE(ask_operators(proxy, "/readyz").find("first does not take the key"), std::string::npos);
+}
+
+TEST_F(Failover, WhenNoAccountTakesItsKeyTheCallerHearsTheProvidersOwnWords) {
+  first.answer_always(key_refused());
+  second.answer_always(key_refused());
+  TestProxy proxy(settings());
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 401);
+  EXPECT_EQ(answer.count("x-weir-error"), 0u);
+  EXPECT_EQ(answer.field("x-weir-attempts"), "2");
+}
+
+TEST_F(Failover, ARefusedKeyThatTheCallerBroughtIsNoTroubleOfTheAccount) {
+  proxy::Settings made = settings_for({upstream_at(first.port(), "first")});
+  made.clients.mode = proxy::ClientMode::pass_through;
+  made.upstreams[0].api_key.clear();
+  first.answer_always(key_refused());
+  TestProxy proxy(std::move(made));
+  EXPECT_EQ(call(proxy, ask, "Authorization: Bearer sk-mine\r\n").status(), 401);
+  EXPECT_EQ(ask_operators(proxy, "/weir/upstreams").find("refuses_key"), std::string::npos);
+}
+
 TEST_F(Failover, ACallTurnedAwayGoesToTheSecondAtOnce) {
   first.answer_always(refusal("rate_limit_exceeded", "retry-after: 30\r\n"));
   second.answer_always(answer_of("second"));

@@ -44,6 +44,15 @@ TEST(UpstreamState, TellsRefusalsAndMoneyApart) {
   EXPECT_EQ(state_in_words("a", state, now), "a has no money or quota left (status 429); it is left alone for 1 s.");
 }
 
+TEST(UpstreamState, SaysThatAKeyIsRefusedWhileCallsGoOn) {
+  AccountHealth::State state;
+  state.refuses_key = true;
+  state.last = {Cause::caller, 401, "", "invalid_api_key", ""};
+  EXPECT_EQ(breaker_state(state, now), "half-open");
+  EXPECT_EQ(state_in_words("a", state, now),
+            "a does not take the key that weir has for it (status 401, invalid_api_key); the next call finds out.");
+}
+
 TEST(UpstreamList, HasEveryAccountInOrder) {
   Settings settings;
   settings.upstreams.resize(2);
@@ -73,7 +82,7 @@ TEST(UpstreamList, NamesTheAccountsThatCallersBroughtWhileTheyAreInTrouble) {
             R"({"schema":1,"upstreams":[{"name":"one","address":"https://one.test","state":"closed",)"
             R"("state_words":"one is ready."},{"name":"one@key-1a2b3c4d","address":"https://one.test","state":"open",)"
             R"("state_words":"one@key-1a2b3c4d turned calls away once (status 429, rate_limited: )"
-            R"(Slow down); it is left alone for 2 s.","refusals":1,"failures":0,"without_money":false,)"
+            R"(Slow down); it is left alone for 2 s.","refusals":1,"failures":0,"without_money":false,"refuses_key":false,)"
             R"("last":{"status":429,"cause":"minute-budget","code":"rate_limited","message":"Slow down."},)"
             R"("rests_for_ms":2000}]})");
 }
