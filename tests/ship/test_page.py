@@ -117,6 +117,16 @@ def test_calm_it_says_that_nothing_waits_and_what_was_spent(browser, simulator, 
     server.stop()
 
 
+def test_long_times_are_in_words_as_in_the_sentences_above_them(browser, simulator):
+    server = Weir("--upstream", simulator.origin)
+    seen = Seen(browser, server)
+    times = {400: "400 ms", 9_000: "9.0 s", 89_000: "89 s", 119_700: "2 min", 3_599_100: "1 h",
+             76_732_800: "21 h 19 min", 200_000_000: "2 d 8 h"}
+    assert {ms: seen.page.evaluate(f"seconds({ms})") for ms in times} == times
+    seen.close(server)
+    server.stop()
+
+
 def test_without_limits_it_says_so(browser, simulator):
     server = Weir("--upstream", simulator.origin)
     seen = Seen(browser, server)
