@@ -1,13 +1,11 @@
-// Connections of one worker to the upstreams: opened on demand (name, proxy, TCP, TLS), kept alive between calls, lent
-// by a Lease. Knows HTTP/1.1 only as far as CONNECT; knows no model API and no budgets. Single-threaded.
+// Connections of one worker to the upstreams: opened on demand, kept alive between calls, lent by a Lease. Knows no
+// model API and no budgets. Single-threaded.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -15,23 +13,11 @@
 #include "net/connection.hpp"
 #include "net/counts.hpp"
 #include "net/failure.hpp"
-#include "net/http_proxy.hpp"
+#include "net/open_connection.hpp"
 #include "net/resolver.hpp"
-#include "net/socket_wire.hpp"
 #include "net/task.hpp"
 
 namespace weir::net {
-
-// Where an upstream is and how to get there. Compared by `key`: two settings with one key share connections.
-struct Endpoint {
-  std::string host;  // without brackets
-  std::uint16_t port = 443;
-  SslContextPtr tls;  // null: plain
-  std::optional<ProxyHop> proxy;
-  std::string key;
-  std::chrono::milliseconds connect_max{5'000};  // name, TCP and a proxy's answer together
-  std::chrono::milliseconds tls_max{5'000};      // the handshake
-};
 
 class UpstreamPool;
 
@@ -54,14 +40,6 @@ class Lease {
   const std::string* key_ = nullptr;
   std::unique_ptr<Connection> connection_;
   bool reused_ = false;
-};
-
-// What an attempt to open a connection may use of its exchange, and how it learns that nobody wants it any more.
-struct OpenContext {
-  Signal& signal;
-  Signal::Bits progress;  // rung by resolver, socket and timer of the attempt
-  Signal::Bits watch;     // when one of these rings, still_wanted is asked
-  std::function<bool(Signal::Bits)> still_wanted;
 };
 
 class UpstreamPool {
@@ -96,7 +74,6 @@ class UpstreamPool {
   std::unique_ptr<Connection> take_idle(const std::string& key, Choice choice);
   std::unique_ptr<Connection> take_idle_of(std::deque<Idle>& connections, Choice choice);
   void keep(const std::string& key, std::unique_ptr<Connection> connection, Lease::Trust trust);
-  Task<std::variant<std::unique_ptr<Connection>, Failure>> open(const Endpoint& endpoint, OpenContext context);
 
   void sweep_at(Instant due);
   void sweep();

@@ -133,6 +133,10 @@ UpstreamCall::Front UpstreamCall::look_at_front() {
   net::Connection& upstream = connection();
   while (invalid_.empty()) {
     if (upstream.unread().empty()) return Front::incomplete;
+    if (upstream.unread().starts_with("\x15\x03")) {
+      invalid_ = "its answer is not valid HTTP but a TLS alert, as of a port that speaks TLS: is https:// meant?";
+      break;
+    }
     const auto end = net::find_head_end(upstream.unread(), head_limits);
     if (const auto* error = std::get_if<net::HeadError>(&end)) {
       invalid_ = "its answer is not valid HTTP: " + error->reason;

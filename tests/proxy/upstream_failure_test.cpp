@@ -142,6 +142,20 @@ TEST(UpstreamFailure, TlsOnAPlainPortIs502) {
       << detail;
 }
 
+// Among the alerts is one that ends in what HTTP takes for the end of a line.
+TEST(UpstreamFailure, PlainHttpOnATlsPortIs502) {
+  using namespace std::string_literals;
+  for (const std::string& alert : {"\x15\x03\x01\0\2\2\x46"s, "\x15\x03\x03\0\2\2\x0a"s}) {
+    ScriptedUpstream upstream;
+    upstream.script().expect_request().send(alert).close();
+    TestProxy proxy(settings_for({upstream_at(upstream.port())}));
+    expect_refusal(proxy, ask, 502, "weir_upstream_invalid");
+    const std::string detail = proxy.record().detail;
+    EXPECT_NE(detail.find("a TLS alert, as of a port that speaks TLS: is https:// meant?"), std::string::npos)
+        << detail;
+  }
+}
+
 TEST(UpstreamFailure, UntrustedCertificateIs502) {
   const TestAuthority trusted, other;
   const TestCertificate certificate = other.issue("localhost", "DNS:localhost,IP:127.0.0.1");
