@@ -7,6 +7,8 @@
 #include <charconv>
 #include <optional>
 
+#include "net/loopback.hpp"
+
 namespace weir::app {
 namespace {
 
@@ -104,19 +106,9 @@ std::string to_string(const ListenAddress& address) {
   return (v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
 }
 
-bool is_loopback(std::string_view host) {
-  const std::string name = lower_case(host);
-  if (name == "localhost" || name.ends_with(".localhost")) return true;
-  in_addr v4{};
-  if (inet_pton(AF_INET, name.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-  in6_addr v6{};
-  if (inet_pton(AF_INET6, name.c_str(), &v6) != 1) return false;
-  if (IN6_IS_ADDR_LOOPBACK(&v6)) return true;
-  return IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
-}
-
 bool is_loopback(const std::vector<ListenAddress>& addresses) {
-  return std::all_of(addresses.begin(), addresses.end(), [](const auto& address) { return is_loopback(address.host); });
+  return std::all_of(addresses.begin(), addresses.end(),
+                     [](const auto& address) { return net::is_loopback_host(address.host); });
 }
 
 bool meet(const ListenAddress& a, const ListenAddress& b) {

@@ -19,7 +19,6 @@ struct ListenAddress {
 std::variant<ListenAddress, std::string> parse_listen_address(std::string_view text);
 std::string to_string(const ListenAddress& address);  // "[::1]:8080"
 
-bool is_loopback(std::string_view host);                        // 127.0.0.0/8, ::1, localhost and names below it
 bool is_loopback(const std::vector<ListenAddress>& addresses);  // all of them
 
 // The sockets to open: `localhost` becomes 127.0.0.1 and ::1, because Node resolves it to ::1 first.

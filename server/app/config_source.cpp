@@ -10,6 +10,7 @@
 #include "app/units.hpp"
 #include "app/unread_variables.hpp"
 #include "app/words.hpp"
+#include "net/loopback.hpp"
 
 namespace weir::app {
 namespace {
@@ -231,7 +232,7 @@ std::vector<std::string> warnings_of(const Config& config, const proxy::Settings
   for (const auto& upstream : settings.upstreams) {
     if (!upstream.verify_tls)
       warnings.push_back("upstream " + upstream.name + ": verify_tls is off; anyone on the way can read its key");
-    if (!upstream.tls && !upstream.api_key.empty() && !is_loopback(upstream.host)) {
+    if (!upstream.tls && !upstream.api_key.empty() && !net::is_loopback_host(upstream.host)) {
       warnings.push_back("upstream " + upstream.name + ": its key travels over plain http");
     }
   }

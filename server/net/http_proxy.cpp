@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "net/head.hpp"
+#include "net/loopback.hpp"
 
 namespace weir::net {
 namespace {
@@ -86,16 +87,6 @@ std::optional<ProxyHop> parse_proxy(std::string_view url) {
   return hop;
 }
 
-bool is_loopback(std::string_view host) {
-  if (equals_ignoring_case(host, "localhost") ||
-      (host.size() > 10 && equals_ignoring_case(host.substr(host.size() - 10), ".localhost"))) {
-    return true;
-  }
-  boost::system::error_code error;
-  const auto address = ip::make_address(std::string(host), error);
-  return !error && address.is_loopback();
-}
-
 bool in_network(const std::string& entry, const ip::address& address) {
   boost::system::error_code error;
   if (address.is_v4()) {
@@ -166,7 +157,7 @@ ProxyRules ProxyRules::from_environment() {
 
 std::optional<ProxyHop> ProxyRules::hop_for(bool tls, std::string_view host, std::uint16_t port) const {
   const std::optional<ProxyHop>& hop = tls ? https_ : http_;
-  if (!hop || is_loopback(host)) return std::nullopt;
+  if (!hop || is_loopback_host(host)) return std::nullopt;
   const bool excepted = std::any_of(exceptions_.begin(), exceptions_.end(),
                                     [&](const std::string& entry) { return excepts(entry, host, port); });
   return excepted ? std::nullopt : hop;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "net/loopback.hpp"
 #include "net/sha256.hpp"
 
 namespace weir::proxy {
@@ -24,11 +25,6 @@ std::string hex(const Hash& hash, std::size_t bytes) {
     out += digits[hash[i] & 15];
   }
   return out;
-}
-
-bool is_loopback_name(std::string_view host) {
-  return net::equals_ignoring_case(host, "localhost") || host == "[::1]" ||
-         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
 bool is_address(std::string_view host) {
@@ -136,7 +132,7 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
 std::optional<Refusal> check_origin(const net::RequestHead& head, const ClientPolicy& policy) {
   if (policy.mode != ClientMode::open) return std::nullopt;
   const std::string_view host = without_port(head.value_of("host"));
-  const bool host_known = is_loopback_name(host) || policy.open_anywhere ||
+  const bool host_known = net::is_loopback_in_host_field(host) || policy.open_anywhere ||
                           std::any_of(policy.hosts.begin(), policy.hosts.end(), [&](const std::string& listed) {
                             return net::equals_ignoring_case(listed, host);
                           });
@@ -152,7 +148,7 @@ std::optional<Refusal> check_operators_host(const net::RequestHead& head) {
   const net::Field* field = head.find("host");
   if (!field) return std::nullopt;  // HTTP/1.0, which no browser speaks
   const std::string_view host = without_port(field->value);
-  if (is_loopback_name(host) || is_address(host)) return std::nullopt;
+  if (net::is_loopback_in_host_field(host) || is_address(host)) return std::nullopt;
   Refusal refusal = refuse_host(field->value);
   refusal.message =
       "Without operator.token the operators' listener is reached by 'localhost' or an address only, so that no web "

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/loopback.hpp"
 #include "proxy/batch_service.hpp"
 #include "proxy/budgets.hpp"
 
@@ -30,10 +31,6 @@ std::string_view named_lane(const net::MessageHead& head) {
     if (const std::string_view named = head.value_of(name); !named.empty()) return named.substr(0, 128);
   }
   return {};
-}
-
-bool is_loopback(std::string_view address) {
-  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
 }
 
 std::uint64_t bounded(std::uint64_t expected, const std::optional<std::uint64_t>& cap) {
@@ -139,7 +136,7 @@ Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool r
 
 std::string sub_lane_of(const net::MessageHead& head, const protocol::RequestView& view, KeyOf key,
                         const std::string& address) {
-  if (key == KeyOf::everybody && !is_loopback(address)) return "from:" + address;
+  if (key == KeyOf::everybody && !net::is_loopback_address(address)) return "from:" + address;
   if (const std::string_view lane = named_lane(head); !lane.empty()) return "lane:" + std::string(lane);
   if (!view.user.empty()) return "user:" + view.user.substr(0, 128);
   return key == KeyOf::one ? std::string() : "from:" + address;

@@ -40,15 +40,8 @@ TEST(ListenAddress, SaysWhatToWriteInstead) {
   for (const auto& [text, shown] : bad) EXPECT_EQ(listen(text), shown);
 }
 
-TEST(ListenAddress, KnowsWhatIsLoopback) {
-  for (const char* host :
-       {"localhost", "LocalHost", "a.localhost", "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"})
-    EXPECT_TRUE(is_loopback(host)) << host;
-  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "localhost.example.com", "notlocalhost", "",
-                           "::ffff:10.0.0.1", "::127.0.0.1"}) {
-    EXPECT_FALSE(is_loopback(host)) << host;
-  }
-  EXPECT_TRUE(is_loopback({{"127.0.0.1", 1}, {"::1", 1}}));
+TEST(ListenAddress, IsLoopbackWhereAllOfThemAre) {
+  EXPECT_TRUE(is_loopback({{"127.0.0.1", 1}, {"::1", 1}, {"localhost", 1}}));
   EXPECT_FALSE(is_loopback({{"127.0.0.1", 1}, {"0.0.0.0", 1}}));
 }
 

@@ -165,7 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(ProxyRules, NeverSendLoopbackThroughAProxy) {
   const ProxyRules rules("http://proxy:1", "http://proxy:1", "");
-  for (const char* host : {"localhost", "LOCALHOST", "api.localhost", "127.0.0.1", "127.8.9.1", "::1"}) {
+  for (const char* host :
+       {"localhost", "LOCALHOST", "api.localhost", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"}) {
     EXPECT_FALSE(rules.hop_for(false, host, 8080).has_value()) << host;
     EXPECT_FALSE(rules.hop_for(true, host, 8443).has_value()) << host;
   }
