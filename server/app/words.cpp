@@ -4,18 +4,12 @@
 #include <cctype>
 
 #include "app/units.hpp"
+#include "net/hex.hpp"
 
 namespace weir::app {
 namespace {
 
 constexpr std::string_view hash_prefix = "sha256:";
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 WordTable<std::string> same_words(std::initializer_list<std::string> words) {
   WordTable<std::string> table;
@@ -153,8 +147,8 @@ bool parse_key_hash(std::string_view text, std::array<std::uint8_t, 32>& into) {
   if (text.size() != into.size() * 2) return false;
   std::array<std::uint8_t, 32> bytes{};
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const int high = hex_digit(text[2 * i]);
-    const int low = hex_digit(text[2 * i + 1]);
+    const int high = net::hex_value(text[2 * i]);
+    const int low = net::hex_value(text[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
@@ -163,13 +157,7 @@ bool parse_key_hash(std::string_view text, std::array<std::uint8_t, 32>& into) {
 }
 
 std::string format_key_hash(const std::array<std::uint8_t, 32>& hash) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string text(hash_prefix);
-  for (const std::uint8_t byte : hash) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
+  return std::string(hash_prefix) + net::to_hex(hash);
 }
 
 }  // namespace weir::app

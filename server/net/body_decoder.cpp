@@ -3,17 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "net/hex.hpp"
+
 namespace weir::net {
-namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 BodyDecoder::BodyDecoder(BodyFraming framing) : framing_(framing), remaining_(framing.length) {
   switch (framing.kind) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "protocol/char_classes.hpp"
+#include "protocol/json_scan.hpp"
 
 namespace weir::protocol {
 
@@ -52,13 +53,6 @@ class CharReader {
  private:
   static unsigned byte(const char* at) { return static_cast<unsigned char>(*at); }
 
-  static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  }
-
   // Of the letter behind a backslash, but for `u`.
   static unsigned escape_class(char letter) {
     switch (letter) {
@@ -101,7 +95,7 @@ class CharReader {
   char32_t four_digits() {
     char32_t value = 0;
     for (int i = 0; i < 4 && at_ < end_; ++i, ++at_) {
-      const int digit = hex_digit(*at_);
+      const int digit = json::hex_value(*at_);
       if (digit < 0) break;
       value = value * 16 + static_cast<char32_t>(digit);
     }

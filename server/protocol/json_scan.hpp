@@ -29,6 +29,14 @@ inline bool is_space(char c) {
 }
 std::string_view trim(std::string_view text);
 
+// Of a hexadecimal digit in either case; -1: it is none.
+constexpr int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 // Length of the well-formed UTF-8 sequence at `at` (no surrogates, no overlong forms, none above U+10FFFF); 0: none.
 std::size_t utf8_length(std::string_view text, std::size_t at);
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
+#include "net/hex.hpp"
 #include "net/loopback.hpp"
 #include "net/sha256.hpp"
 
@@ -16,16 +18,6 @@ using Hash = net::Sha256;
 using net::sha256;
 
 constexpr std::size_t shown_bytes = 4, identity_bytes = 16;  // of a key's hash
-
-std::string hex(const Hash& hash, std::size_t bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    out += digits[hash[i] >> 4];
-    out += digits[hash[i] & 15];
-  }
-  return out;
-}
 
 bool is_address(std::string_view host) {
   const bool v4 =
@@ -105,8 +97,8 @@ std::variant<Client, Refusal> authenticate(const net::RequestHead& head, const S
       client.name = client.identity = "anonymous";
       if (!brought) return client;
       const Hash hash = sha256(secret_in(*brought));
-      client.name = "key-" + hex(hash, shown_bytes);
-      client.identity = "key-" + hex(hash, identity_bytes);
+      client.name = "key-" + net::to_hex(std::span(hash).first(shown_bytes));
+      client.identity = "key-" + net::to_hex(std::span(hash).first(identity_bytes));
       return client;
     }
     case ClientMode::keys:

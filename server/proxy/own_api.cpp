@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/hex.hpp"
 #include "protocol/error_body.hpp"
 #include "proxy/batch_service.hpp"
 #include "proxy/budgets.hpp"
@@ -71,7 +72,7 @@ std::variant<std::string, Refusal> answer_own(std::string_view method, std::stri
   if (client.anonymous) return refuse_key(KeyFault::anonymous);
   if (path == me_path && (method == "GET" || method == "HEAD")) return me_json(client, gate, history);
   if (method == "DELETE" && path.size() > requests_path.size() && path.starts_with(requests_path)) {
-    const std::string id = decode_escapes(path.substr(requests_path.size()));
+    const std::string id = net::percent_decoded(path.substr(requests_path.size()));
     if (!gate.give_up({client.identity, id, {}})) return nothing_waits(id);
     return R"({"schema":1,"id":)" + json_quote(id) + R"(,"given_up":true})";
   }

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "net/hex.hpp"
+
 namespace weir::proxy {
 namespace {
 
@@ -59,16 +61,9 @@ bool has_bare_root(std::string_view path) {
   return false;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // Escapes undone, and slashes in both directions.
 std::string spelled_out(std::string_view path) {
-  std::string decoded = decode_escapes(path);
+  std::string decoded = net::percent_decoded(path);
   std::replace(decoded.begin(), decoded.end(), '\\', '/');
   return decoded;
 }
@@ -142,17 +137,6 @@ Api family_of(std::string_view path, bool& canonical) {
 
 }  // namespace
 
-std::string decode_escapes(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape =
-        text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-    decoded += escape ? static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])) : text[i];
-    if (escape) i += 2;
-  }
-  return decoded;
-}
-
 Route find_route(std::string_view method, std::string_view target) {
   Route route;
   const auto question = target.find('?');
@@ -217,7 +201,7 @@ Api shape_of_head(std::string_view head) {
 
 std::string asked_model(std::string_view path) {
   constexpr std::string_view models = "/models/";
-  return path.starts_with(models) ? decode_escapes(path.substr(models.size())) : std::string();
+  return path.starts_with(models) ? net::percent_decoded(path.substr(models.size())) : std::string();
 }
 
 std::string_view object_id(std::string_view path) {

@@ -41,9 +41,6 @@ Route find_route(std::string_view method, std::string_view target);
 // Route::shape() of the request that begins with these bytes, if its first line is whole.
 protocol::Api shape_of_head(std::string_view head);
 
-// Percent escapes undone; what is none stays.
-std::string decode_escapes(std::string_view text);
-
 // The model that a path asks about ("/models/deepseek-chat", "/models/org%2Fname"); empty: it asks for the list, or for
 // something else.
 std::string asked_model(std::string_view path);

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "net/hex.hpp"
+
 namespace weir::simulator {
 
 struct Digest::Context {
@@ -24,15 +26,9 @@ void Digest::add(std::string_view bytes) {
 }
 
 std::string Digest::finish() {
-  constexpr char hex[] = "0123456789abcdef";
   std::array<unsigned char, 32> digest{};
   EVP_DigestFinal_ex(context_->evp, digest.data(), nullptr);
-  std::string text;
-  for (const unsigned char byte : digest) {
-    text += hex[byte >> 4];
-    text += hex[byte & 15];
-  }
-  return text;
+  return net::to_hex(digest);
 }
 
 std::string sha256(std::string_view bytes) {

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "net/hex.hpp"
+
 namespace weir::simulator {
 namespace {
 
@@ -34,26 +36,6 @@ constexpr std::array fixed_paths{
 constexpr std::array<std::string_view, 9> prefixes{
     "/anthropic/v1", "/anthropic", "/openai/v1", "/v1beta/openai", "/beta/v1", "/beta", "/api/v3", "/api/v1", "/v1"};
 
-int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 std::string_view without_prefix(std::string_view path) {
   for (const std::string_view prefix : prefixes) {
     if (path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] == '/')
@@ -85,18 +67,18 @@ Target read_target(std::string_view target) {
   };
   if (const auto id = rest_after("/models/"); !id.empty()) {
     result.route = Route::model;  // the id of a model may have slashes in it
-    result.id = percent_decode(id);
+    result.id = net::percent_decoded(id);
   } else if (const auto response = rest_after("/responses/"); !response.empty()) {
     if (response.find('/') != std::string_view::npos) return result;
     result.route = Route::response;
-    result.id = percent_decode(response);
+    result.id = net::percent_decoded(response);
   } else if (auto file = rest_after("/files/"); !file.empty()) {
     result.route = Route::file;
     if (file.ends_with("/content")) {
       result.route = Route::file_content;
       file.remove_suffix(8);
     }
-    result.id = percent_decode(file);
+    result.id = net::percent_decoded(file);
   }
   return result;
 }
