@@ -1,7 +1,6 @@
 #include "proxy/exchange.hpp"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include "observe/utf8.hpp"
@@ -9,6 +8,7 @@
 #include "proxy/exchange_steps.hpp"
 #include "proxy/forward_headers.hpp"
 #include "proxy/local_answers.hpp"
+#include "proxy/method.hpp"
 #include "proxy/own_api.hpp"
 #include "proxy/route_hints.hpp"
 #include "proxy/tell_failure.hpp"
@@ -18,14 +18,6 @@ namespace weir::proxy {
 
 using net::Clock;
 using protocol::Api;
-
-namespace {
-
-// Nothing else is anything a model API has. TRACE in particular would bring back what was sent, the account's key with
-// it, and a method in other letters would be passed on unread.
-constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-
-}  // namespace
 
 net::Task<void> Exchange::run(Session& session) {
   Exchange exchange(session);
@@ -67,8 +59,7 @@ MaybeRefusal Exchange::check_head() {
   auto framing = net::request_framing(head_);
   if (const auto* error = std::get_if<net::HeadError>(&framing)) return refuse_head(*error);
   framing_ = std::get<net::BodyFraming>(framing);
-  if (std::find(methods.begin(), methods.end(), head_.method) == methods.end())
-    return unknown_method(head_.method, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  if (!is_known_method(head_.method)) return unknown_method(head_.method, known_methods);
   if (auto refusal = check_credentials(head_)) return refusal;
   if (auto refusal = check_forwardable(head_, session_.context().shared.via)) return refusal;
   if (const std::string_view upgrade = head_.value_of("upgrade"); net::list_contains(upgrade, "websocket"))
@@ -88,7 +79,7 @@ net::Task<MaybeRefusal> Exchange::serve() {
   refusal = identify();
   if (refusal) co_return refusal;
   if (route_.kind == Route::Kind::own) co_return co_await serve_own();
-  if (route_.kind == Route::Kind::posted) co_return unknown_method(head_.method, "GET, HEAD, POST, DELETE, OPTIONS");
+  if (route_.kind == Route::Kind::posted) co_return unknown_method(head_.method, methods_of_read_paths);
   if (route_.kind != Route::Kind::forward)
     co_return unknown_route(head_.method, route_.full_path, client_route_hint(route_.full_path));
   if (has_own_list()) {

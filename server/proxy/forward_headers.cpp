@@ -7,6 +7,7 @@
 #include "net/reason_phrase.hpp"
 #include "observe/text_writer.hpp"
 #include "proxy/authenticate.hpp"
+#include "proxy/method.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -154,10 +155,7 @@ std::string write_upstream_head(const UpstreamRequest& request, const net::Reque
   add_via(out, client, request.via);
   add_framing(out, request.body);
   // A body of no bytes is still announced where a method expects one.
-  if (request.body.kind == net::BodyFraming::Kind::none &&
-      (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
-    add(out, "content-length", "0");
-  }
+  if (request.body.kind == net::BodyFraming::Kind::none && brings_body(request.method)) add(out, "content-length", "0");
   out << "\r\n";
   return out.take();
 }

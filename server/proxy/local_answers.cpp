@@ -5,6 +5,7 @@
 #include "net/reason_phrase.hpp"
 #include "protocol/error_body.hpp"
 #include "proxy/forward_headers.hpp"
+#include "proxy/method.hpp"
 #include "proxy/readiness.hpp"
 
 namespace weir::proxy {
@@ -89,8 +90,8 @@ std::string model_list_json(const std::vector<ListedModel>& models) {
 }
 
 std::string answer_preflight(std::string_view origin, bool keep_alive) {
-  const std::string headers = cors_fields(origin) +
-                              "access-control-allow-methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+  const std::string headers = cors_fields(origin) + "access-control-allow-methods: " + std::string(known_methods) +
+                              "\r\n"
                               "access-control-allow-headers: *, authorization\r\n"
                               "access-control-max-age: 600\r\n";
   return write_answer(204, {}, {}, headers, keep_alive);

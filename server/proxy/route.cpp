@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "net/hex.hpp"
+#include "proxy/method.hpp"
 
 namespace weir::proxy {
 namespace {
@@ -162,15 +163,15 @@ Route find_route(std::string_view method, std::string_view target) {
   }
   if (route.path.size() < 2) return route;
   if (!known && !has_bare_root(route.path)) return route;
-  const bool brings_body = method == "POST" || method == "PUT" || method == "PATCH";
-  if (brings_body && is_disguised_family(route.full_path)) return route;
+  const bool with_body = brings_body(method);
+  if (with_body && is_disguised_family(route.full_path)) return route;
   route.kind = Route::Kind::forward;
   if (under(route.path, "/models") && (method == "GET" || method == "HEAD")) {
     route.api = Api::models;
     route.canonical = true;
     return route;
   }
-  if (!brings_body) return route;
+  if (!with_body) return route;
   route.api = family_of(route.path, route.canonical);
   // Its body would go upstream unread: no model checked, no cost.
   if (route.api != Api::other && method != "POST") route.kind = Route::Kind::posted;
