@@ -71,7 +71,10 @@ Instant Relay::byte_deadline() const {
 }
 
 MaybeRefusal Relay::check_clocks(Instant now) {
-  if (end_deadline() != Instant::max()) return std::nullopt;  // it has said all
+  if (const Instant end = end_deadline(); end != Instant::max()) {  // it has said all
+    if (now >= end) end_without_upstream();
+    return std::nullopt;
+  }
   const UpstreamTimeouts& limits = *options_.timeouts;
   if (now >= over_at()) return upstream_too_slow(TimeLimit::total, limits.total, options_.upstream);
   if (now >= byte_deadline()) return upstream_too_slow(TimeLimit::stall, limits.byte_gap, options_.upstream);
@@ -147,9 +150,10 @@ bool Relay::must_speak() const {
   return options_.kind == AnswerKind::json && options_.api != protocol::Api::other;
 }
 
-// A last word with nothing before it that it could be the end of: [DONE] behind keep-alives.
+// An end with nothing before it that it could be the end of: [DONE] behind keep-alives, or that of the body.
 bool Relay::ended_with_nothing() const {
-  return options_.kind == AnswerKind::events && filter_.ended() && !opened_ && !early_error_;
+  if (opened_ || early_error_ || !must_speak()) return false;
+  return decoder_.complete() || (options_.kind == AnswerKind::events && filter_.ended());
 }
 
 // A body may be whole and the stream in it not: whoever relays one and loses its upstream may end it well, as nginx
@@ -229,96 +233,107 @@ net::Task<void> Relay::read_out() {
   session_.disarm();
 }
 
-net::Task<MaybeRefusal> Relay::run() {
+// An answer whose head tells that nothing follows it.
+MaybeRefusal Relay::end_without_body() {
+  if (must_speak() && call_.head().status != 204 && session_.head().method == "POST") return no_content();
+  if (options_.kind != AnswerKind::error) send({}, Downstream::End::complete);
+  complete_ = true;
+  return std::nullopt;
+}
+
+// What is there of the body, at most as much as one read takes.
+MaybeRefusal Relay::take_what_is_there() {
   net::Connection& upstream = call_.connection();
-  if (decoder_.complete()) {
-    if (must_speak() && call_.head().status != 204 && session_.head().method == "POST") co_return no_content();
-    if (options_.kind != AnswerKind::error) send({}, Downstream::End::complete);
-    complete_ = true;
-    co_return std::nullopt;
+  if (!upstream.unread().empty()) {
+    upstream.consume(take(upstream.unread_bytes()));
+    return std::nullopt;
   }
-  bool drained = false;  // the last read took all there was: ask for readiness instead of reading in vain
-  int reads = 0;         // one after the other without a wait
+  if (drained_) return std::nullopt;
+  std::span<char> raw;
+  const IoStep step = upstream.read_scratch(raw);
+  if (step.status == IoStep::Status::would_block) {
+    drained_ = true;
+    return std::nullopt;
+  }
+  if (step.status != IoStep::Status::done) return end_of_connection(step.status);
+  // A fast upstream with a fast client would never let the worker's other connections have their turn.
+  drained_ = raw.size() < net::Worker::scratch_size || ++reads_ >= reads_in_a_row_max;
+  const std::size_t consumed = take(raw);
+  // Bytes behind the end of the answer belong to nothing that was asked: the connection is not used again.
+  upstream.keep(std::string_view(raw.data(), raw.size()).substr(consumed));
+  return std::nullopt;
+}
+
+// The body is over, or can be read no further; nothing: there is more to come.
+MaybeRefusal Relay::end_of_body() {
+  if (decoder_.wrong()) return malformed_chunks();
+  if (!decoder_.complete()) return std::nullopt;
+  if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) send({}, Downstream::End::complete);
+  if (ended_early()) return no_last_word();
+  complete_ = true;
+  return std::nullopt;
+}
+
+// The client has taken what there was for it, in its own time.
+MaybeRefusal Relay::after_drain() {
+  // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the upstream.
+  drained_ = false;
+  // But the whole of a call has its limit, whoever is slow.
+  if (Clock::now() < over_at() || session_.gone()) return std::nullopt;
+  if (end_deadline() == Instant::max())
+    return upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
+  end_without_upstream();
+  return std::nullopt;
+}
+
+void Relay::ask_for_more() {
+  reads_ = 0;
+  report_progress(last_byte_);
+  session_.arm(next_deadline());
+  call_.connection().wire().wait_readable(session_.bell(Session::upstream_in));
+}
+
+void Relay::hear(net::Signal::Bits rang) {
+  if ((rang & Session::upstream_in) != 0) drained_ = false;
+  if ((rang & Session::time) == 0) return;
+  // Inside an event that is too large to be held, nothing may be put in between, and nothing belongs behind the end.
+  if (filter_.mid_event() || filter_.ended()) {
+    heartbeat_.note_said(Clock::now());
+  } else {
+    heartbeat_.beat(Clock::now());
+  }
+}
+
+net::Task<MaybeRefusal> Relay::run() {
+  if (decoder_.complete()) co_return end_without_body();
+  drained_ = false;
+  reads_ = 0;
+  MaybeRefusal refusal;
   for (;;) {
-    if (!upstream.unread().empty()) {
-      upstream.consume(take(upstream.unread_bytes()));
-    } else if (!drained) {
-      std::span<char> raw;
-      const IoStep step = upstream.read_scratch(raw);
-      if (step.status == IoStep::Status::done) {
-        // A fast upstream with a fast client would never let the worker's other connections have their turn.
-        drained = raw.size() < net::Worker::scratch_size || ++reads >= reads_in_a_row_max;
-        const std::size_t consumed = take(raw);
-        // Bytes behind the end of the answer belong to nothing that was asked: the connection is not used again.
-        upstream.keep(std::string_view(raw.data(), raw.size()).substr(consumed));
-      } else if (step.status == IoStep::Status::would_block) {
-        drained = true;
-      } else {
-        MaybeRefusal cut = end_of_connection(step.status);
-        if (cut) co_return co_await fail(std::move(cut));
-        break;
-      }
+    refusal = take_what_is_there();
+    if (!refusal && !complete_) {
+      if (ended_with_nothing()) co_return no_content();
+      refusal = end_of_body();
     }
-    if (complete_) break;  // more of it than is needed
-    if (ended_with_nothing()) co_return no_content();
-    if (decoder_.complete()) {
-      if (!opened_ && !early_error_ && options_.kind != AnswerKind::error) {
-        if (must_speak()) co_return no_content();
-        send({}, Downstream::End::complete);
-      }
-      if (ended_early()) {
-        MaybeRefusal cut = no_last_word();
-        co_return co_await fail(std::move(cut));
-      }
-      complete_ = true;
-      break;
-    }
-    if (decoder_.wrong()) {
-      MaybeRefusal refusal = malformed_chunks();
-      co_return co_await fail(std::move(refusal));
-    }
-    if (downstream_.must_drain()) {
+    if (!refusal && !complete_ && downstream_.must_drain()) {
       co_await session_.drain(over_at());
-      // What the upstream sent meanwhile has not been looked at: the time is the client's, not a silence of the
-      // upstream.
-      drained = false;
-      // But the whole of a call has its limit, whoever is slow.
-      if (Clock::now() >= over_at() && !session_.gone()) {
-        if (end_deadline() != Instant::max()) {
-          end_without_upstream();
-          break;
-        }
-        MaybeRefusal refusal = upstream_too_slow(TimeLimit::total, options_.timeouts->total, options_.upstream);
-        co_return co_await fail(std::move(refusal));
-      }
+      refusal = after_drain();
     }
-    if (session_.gone()) break;
-    if (!drained || !upstream.unread().empty()) continue;
+    if (refusal) co_return co_await fail(std::move(refusal));
+    if (complete_ || session_.gone()) break;
+    if (!drained_ || !call_.connection().unread().empty()) continue;
 
     // Everything there is has been read: what is missing now is missing.
-    const Instant now = Clock::now();
-    if (now >= end_deadline()) {
-      end_without_upstream();
-      break;
-    }
-    if (MaybeRefusal late = check_clocks(now)) co_return co_await fail(std::move(late));
-    reads = 0;
-    report_progress(last_byte_);
-    session_.arm(next_deadline());
-    upstream.wire().wait_readable(session_.bell(Session::upstream_in));
+    refusal = check_clocks(Clock::now());
+    if (refusal) co_return co_await fail(std::move(refusal));
+    if (complete_) break;
+    ask_for_more();
     const net::Signal::Bits rang = co_await session_.wait(Session::upstream_in | Session::time);
     if (session_.gone()) break;
-    if ((rang & Session::upstream_in) != 0) drained = false;
-    if ((rang & Session::time) == 0) continue;
-    // Inside an event that is too large to be held, nothing may be put in between, and nothing belongs behind the end.
-    if (filter_.mid_event() || filter_.ended()) {
-      heartbeat_.note_said(Clock::now());
-    } else {
-      heartbeat_.beat(Clock::now());
-    }
+    hear(rang);
   }
   if (session_.insisted() && !complete_) {
-    MaybeRefusal refusal = shutting_down();
+    refusal = shutting_down();
     tell(*refusal);
     co_return refusal;
   }

@@ -86,7 +86,7 @@ class Relay {
   void note_answer();
   net::Instant over_at() const { return started_ + options_.timeouts->total; }
   net::Instant byte_deadline() const;
-  MaybeRefusal check_clocks(net::Instant now);
+  MaybeRefusal check_clocks(net::Instant now);  // may end a stream that has said all
   net::Instant content_deadline() const;
   net::Instant end_deadline() const;
   net::Instant next_deadline() const;
@@ -98,7 +98,13 @@ class Relay {
   void cut_short();
   void pause();
   void take_end();
+  MaybeRefusal end_without_body();
+  MaybeRefusal take_what_is_there();
   MaybeRefusal end_of_connection(net::IoStep::Status how);
+  MaybeRefusal end_of_body();
+  MaybeRefusal after_drain();
+  void ask_for_more();
+  void hear(net::Signal::Bits rang);
   void end_without_upstream();
   net::Task<MaybeRefusal> fail(MaybeRefusal refusal);
   bool must_speak() const;
@@ -136,6 +142,8 @@ class Relay {
   net::Instant error_begun_;  // an error's first byte, or its head
   std::optional<net::Instant> first_content_at_;
   observe::ContentGaps content_gaps_;
+  bool drained_ = false;  // the last read took all there was: ask for readiness instead of reading in vain
+  int reads_ = 0;         // one after the other without a wait
 };
 
 }  // namespace weir::proxy
