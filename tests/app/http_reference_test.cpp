@@ -85,6 +85,18 @@ TEST(HttpReference, DescribesEveryErrorCodeWithItsStatuses) {
     EXPECT_TRUE(described.contains(code)) << code << " is said by the server";
 }
 
+// Else requests that weir refused would be counted as the provider's.
+TEST(HttpReference, MetricsKnowEveryCodeOfItsOwn) {
+  const std::string metrics = text_of(top / "server/observe/metrics.cpp");
+  const auto list = matches(metrics, R"#(other_words\{([^}]*)\})#");
+  ASSERT_EQ(list.size(), 1u);
+  const std::string text = sources();
+  Words made = words_of(text, R"#((?:make|answer)\(\s*[0-9]{3}, "([a-z_]+)")#");
+  made.merge(words_of(text, R"#((?:refusal\.code = |refused_unread\()"([a-z_]+)")#"));
+  std::erase_if(made, [](const std::string& code) { return code.starts_with("weir_"); });
+  EXPECT_EQ(words_of(list.front()[1], R"#("([a-z_]+)")#"), made);
+}
+
 TEST(HttpReference, DescribesEveryHeaderOfItsOwn) {
   Words described;
   for (const auto& cells : rows("Header")) described.merge(words_of(cells.at(0), "`([A-Za-z-]+)`"));
