@@ -208,9 +208,9 @@ void Exchange::leave_body() {
   if (framing_.kind != net::BodyFraming::Kind::none) session_.linger_after_this();
 }
 
-net::Task<void> Exchange::answer(std::string text) {
-  text = fit_to_method(std::move(text), head_.method);
-  record_.status = std::stoi(text.substr(text.find(' ') + 1, 3));
+net::Task<void> Exchange::answer(LocalAnswer answer) {
+  const std::string text = fit_to_method(std::move(answer.text), head_.method);
+  record_.status = answer.status;
   record_.outcome = "ok";
   co_await session_.write_all(text);
 }

@@ -16,6 +16,7 @@
 #include "proxy/downstream.hpp"
 #include "proxy/heartbeat.hpp"
 #include "proxy/kept_bodies.hpp"
+#include "proxy/local_answers.hpp"
 #include "proxy/parameter_rules.hpp"
 #include "proxy/recent_calls.hpp"
 #include "proxy/recovery.hpp"
@@ -68,7 +69,7 @@ class Exchange {
   void remember_true_answer(const Refusal& refusal);
   CallName call_name() const;
   void leave_body();
-  net::Task<void> answer(std::string text);
+  net::Task<void> answer(LocalAnswer answer);
   net::Task<void> refuse(const Refusal& refusal);
   std::string_view cors_origin() const;
   std::string cors_lines() const;

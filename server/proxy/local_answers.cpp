@@ -9,7 +9,8 @@
 #include "proxy/readiness.hpp"
 
 namespace weir::proxy {
-std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
+
+LocalAnswer write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
                          bool keep_alive) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
   out += net::reason_phrase(status);
@@ -23,7 +24,7 @@ std::string write_answer(int status, std::string_view type, std::string_view bod
   out += headers;
   out += "\r\n";
   out += body;
-  return out;
+  return {status, std::move(out)};
 }
 
 std::string fit_to_method(std::string answer, std::string_view method) {
@@ -31,11 +32,11 @@ std::string fit_to_method(std::string answer, std::string_view method) {
   return answer;
 }
 
-std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive) {
+LocalAnswer write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive) {
   return write_answer(status, "application/json", body, headers, keep_alive);
 }
 
-std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive) {
+LocalAnswer answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive) {
   bool good = true;
   std::string reason = "alive";
   if (kind == Route::Kind::readyz) {
@@ -89,11 +90,10 @@ std::string model_list_json(const std::vector<ListedModel>& models) {
   return "{\"object\":\"list\",\"data\":[" + data + "]}";
 }
 
-std::string answer_preflight(std::string_view origin, bool keep_alive) {
-  const std::string headers = cors_fields(origin) + "access-control-allow-methods: " + std::string(known_methods) +
-                              "\r\n"
-                              "access-control-allow-headers: *, authorization\r\n"
-                              "access-control-max-age: 600\r\n";
+LocalAnswer answer_preflight(std::string_view origin, bool keep_alive) {
+  std::string headers = cors_fields(origin) + "access-control-allow-methods: ";
+  headers += known_methods;
+  headers += "\r\naccess-control-allow-headers: *, authorization\r\naccess-control-max-age: 600\r\n";
   return write_answer(204, {}, {}, headers, keep_alive);
 }
 

@@ -13,8 +13,14 @@
 
 namespace weir::proxy {
 
+// Head and body as bytes, and the status that stands in them.
+struct LocalAnswer {
+  int status = 200;
+  std::string text;
+};
+
 // /healthz and /readyz. The reason stands in the body on the operators' listener only.
-std::string answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive);
+LocalAnswer answer_probe(Route::Kind kind, const Snapshot& snapshot, const Shared& shared, Door door, bool keep_alive);
 
 // GET /v1/models: what the key may use, over all upstreams, each with the upstream that serves it.
 // What a client may use, each once. `asked`: what upstreams said of themselves (upstream_models.hpp).
@@ -25,15 +31,15 @@ std::string model_json(const ListedModel& model);
 std::string model_list_json(const std::vector<ListedModel>& models);
 
 // OPTIONS from a page of a listed origin.
-std::string answer_preflight(std::string_view origin, bool keep_alive);
+LocalAnswer answer_preflight(std::string_view origin, bool keep_alive);
 
 // The answer as a request of this method gets it: HEAD without the body.
 std::string fit_to_method(std::string answer, std::string_view method);
 
 // An answer of weir's own. `headers`: whole lines.
-std::string write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
+LocalAnswer write_answer(int status, std::string_view type, std::string_view body, std::string_view headers,
                          bool keep_alive);
 // A JSON answer of weir's own.
-std::string write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive);
+LocalAnswer write_json_answer(int status, std::string_view body, std::string_view headers, bool keep_alive);
 
 }  // namespace weir::proxy

@@ -35,10 +35,10 @@ net::Task<std::string> reload(Session& session) {
   reloading->session = nullptr;
   if ((rang & Session::wake) == 0) co_return std::string();
   if (!reloading->problem)
-    co_return write_json_answer(200, R"({"schema":1,"reloaded":true})", {}, session.keep_alive());
+    co_return write_json_answer(200, R"({"schema":1,"reloaded":true})", {}, session.keep_alive()).text;
   const std::string body =
       R"({"schema":1,"reloaded":false,"problem":)" + protocol::json_quote(*reloading->problem) + "}";
-  co_return write_json_answer(422, body, {}, session.keep_alive());
+  co_return write_json_answer(422, body, {}, session.keep_alive()).text;
 }
 
 std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_alive) {
@@ -59,7 +59,8 @@ std::string answer_metrics(Shared& shared, const Settings& settings, bool keep_a
     levels.retry_budgets.push_back({upstream.name, shared.retries.left(upstream.name)});
   }
   levels.learned = learned_levels(learned_limits(shared.gate, settings));
-  return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive);
+  return write_answer(200, "text/plain; version=0.0.4; charset=utf-8", shared.metrics.text(levels), {}, keep_alive)
+      .text;
 }
 
 // What another thread writes: the session may be gone when it comes.
@@ -116,7 +117,7 @@ net::Task<void> serve_operator(Session& session) {
   } else if (auto target_error = net::check_request_target(head)) {
     refusal = refuse_head(*target_error);
   } else if (route.kind == Route::Kind::healthz || route.kind == Route::Kind::readyz) {
-    text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive());
+    text = answer_probe(route.kind, *snapshot, session.context().shared, Door::operators, session.keep_alive()).text;
   } else if (auto host_refused = check_host(head, snapshot->settings->operator_token)) {
     refusal = std::move(host_refused);
   } else if (is_status_page(route) && reads) {
@@ -124,7 +125,8 @@ net::Task<void> serve_operator(Session& session) {
     // for, with the token.
     text = answer_status_page(session.keep_alive());
   } else if (route.full_path == "/" && reads) {
-    text = write_answer(307, "text/plain; charset=utf-8", "/weir/\n", "location: /weir/\r\n", session.keep_alive());
+    text =
+        write_answer(307, "text/plain; charset=utf-8", "/weir/\n", "location: /weir/\r\n", session.keep_alive()).text;
   } else if (!has_token(head, snapshot->settings->operator_token)) {
     refusal = refuse_key(credential_of(head).empty() ? KeyFault::missing : KeyFault::unknown);
     refusal->message = "The operator token is missing or wrong; send 'Authorization: Bearer <operator.token>'.";
@@ -135,14 +137,14 @@ net::Task<void> serve_operator(Session& session) {
     };
     const std::string json =
         route.full_path == "/weir/queue" ? queue_json(gate, net::Clock::now()) : gate.with(budgets);
-    text = write_json_answer(200, json, {}, session.keep_alive());
+    text = write_json_answer(200, json, {}, session.keep_alive()).text;
   } else if (route.full_path == "/weir/upstreams" && reads) {
     const auto learned = learned_limits(session.context().shared.gate, *snapshot->settings);
     const std::string json =
         upstreams_json(*snapshot->settings, session.context().shared.health, net::Clock::now(), learned);
-    text = write_json_answer(200, json, {}, session.keep_alive());
+    text = write_json_answer(200, json, {}, session.keep_alive()).text;
   } else if (route.full_path == "/weir/status" && reads) {
-    text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive());
+    text = write_json_answer(200, status_json(session.context().shared), {}, session.keep_alive()).text;
   } else if (route.full_path == "/metrics" && reads) {
     text = co_await metrics(session, snapshot);
     if (session.gone()) co_return;

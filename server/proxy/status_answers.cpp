@@ -11,7 +11,7 @@ std::string answer_status_page(bool keep_alive) {
       "content-security-policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
       "connect-src 'self'; img-src data:; frame-ancestors 'none'\r\n"
       "x-content-type-options: nosniff\r\n";
-  return write_answer(200, "text/html; charset=utf-8", status_page(), headers, keep_alive);
+  return write_answer(200, "text/html; charset=utf-8", status_page(), headers, keep_alive).text;
 }
 
 std::string status_json(const Shared& shared) {

@@ -48,21 +48,25 @@ TEST_F(LocalAnswers, ModelsAreThoseTheKeyMayUse) {
 }
 
 TEST_F(LocalAnswers, PreflightsAllowWhatSdksSend) {
+  const LocalAnswer answer = answer_preflight("http://page", true);
+  EXPECT_EQ(answer.status, 204);
   EXPECT_EQ(
-      answer_preflight("http://page", true),
+      answer.text,
       "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://page\r\naccess-control-expose-headers: *\r\n"
       "vary: origin\r\naccess-control-allow-methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
       "access-control-allow-headers: *, authorization\r\naccess-control-max-age: 600\r\n\r\n");
 }
 
 TEST_F(LocalAnswers, ToHeadHaveNoBody) {
-  const std::string text = write_json_answer(200, "{}", {}, true);
+  const std::string text = write_json_answer(200, "{}", {}, true).text;
   EXPECT_EQ(fit_to_method(text, "GET"), text);
   EXPECT_EQ(fit_to_method(text, "HEAD"), text.substr(0, text.size() - 2));
 }
 
 TEST_F(LocalAnswers, SayWhenTheConnectionEnds) {
-  EXPECT_EQ(write_json_answer(422, "{}", "a: b\r\n", false),
+  const LocalAnswer answer = write_json_answer(422, "{}", "a: b\r\n", false);
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_EQ(answer.text,
             "HTTP/1.1 422 Unprocessable Content\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: "
             "close\r\na: b\r\n\r\n{}");
 }
