@@ -29,6 +29,7 @@ struct Failure {
   bool connection_reused = false;  // on a kept-alive connection: the peer may simply have closed it meanwhile
   bool request_sent = false;       // the whole request had been written
   bool response_begun = false;     // bytes of a response had arrived
+  bool lasting = false;            // the next connection will meet it too: a certificate, a port without TLS
   std::string detail;              // in words, for the log and the answer; never a secret
 
   explicit operator bool() const { return kind != Kind::none; }

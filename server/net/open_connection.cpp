@@ -255,8 +255,10 @@ Task<Failure> Opening::secure() {
     const IoStep step = tls->handshake();
     if (step.status == IoStep::Status::done) break;
     if (step.status != IoStep::Status::would_block) {
-      co_return upstream_failure(Kind::tls,
-                                 "TLS handshake with " + endpoint_.host + " failed: " + handshake_fault(*tls));
+      Failure failure =
+          upstream_failure(Kind::tls, "TLS handshake with " + endpoint_.host + " failed: " + handshake_fault(*tls));
+      failure.lasting = tls->failed_for_good();
+      co_return failure;
     }
     if (tls->wants_write()) {
       tls->wait_writable(attempt_.bell());

@@ -32,6 +32,8 @@ class TlsWire : public Wire {
   // One step of the handshake: done, would_block (then wait as `wants_write` says), failed, end.
   virtual IoStep handshake() = 0;
   virtual bool wants_write() const = 0;
+  // After failed: for a reason that the next handshake will meet too.
+  virtual bool failed_for_good() const = 0;
 };
 
 // `server_name`: sent as SNI and checked against the certificate (client role; an address is checked as one).

@@ -70,6 +70,7 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     return step;
   }
   bool wants_write() const override { return wants_write_; }
+  bool failed_for_good() const override { return failed_for_good_; }
 
   IoStep try_read(std::span<char> into) override {
     // OpenSSL keeps the number of the descriptor, which is another connection's after close().
@@ -167,10 +168,13 @@ class OpenSslWire final : public TlsWire, private SocketBase {
     const long verdict = SSL_get_verify_result(ssl_.get());
     if (verifies && !SSL_is_init_finished(ssl_.get()) && verdict != X509_V_OK) {
       error_ = std::string("certificate: ") + X509_verify_cert_error_string(verdict);
+      failed_for_good_ = true;
     } else if (ERR_peek_last_error() == 0 && system_error != 0) {
       error_ = std::strerror(system_error);
     } else {
       error_ = openssl_error();
+      // What came was no TLS.
+      failed_for_good_ = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_WRONG_VERSION_NUMBER;
     }
     return {IoStep::Status::failed, 0};
   }
@@ -181,6 +185,7 @@ class OpenSslWire final : public TlsWire, private SocketBase {
   bool read_wants_write_ = false;
   bool drained_ = true;  // the last read found nothing: what OpenSSL still holds is less than a record
   bool failed_ = false;
+  bool failed_for_good_ = false;
 };
 
 // OpenSSL writes with write(2), which raises SIGPIPE when the peer is gone; we want the error. Leaves a handler alone.

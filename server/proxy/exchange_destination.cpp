@@ -50,23 +50,23 @@ net::Task<MaybeRefusal> Exchange::choose_and_prepare() {
   co_return go_to(destinations_[best_destination()]);
 }
 
-// Where it can start first, of those that have money; of all if none has.
+// Where it can start first, of those that are of use; of all if none is.
 std::size_t Exchange::best_destination() {
   if (destinations_.size() == 1) return 0;
   std::vector<AccountOffer> offers;
   offers.reserve(destinations_.size());
-  bool any_has_money = false;
+  bool any_of_use = false;
   for (const Destination& each : destinations_) {
     const std::string& name = each.upstream->name;
     const Turn::Request request = turn_request(each);
     net::Instant start = turn_.predicted_start(request);
     const net::Instant again = recovery_.not_before(name);
     if (again > net::Instant::min()) start = std::max({start, again, Clock::now() + in_vain_there});
-    const bool has_money = !recovery_.without_money(request.names);
-    any_has_money = any_has_money || has_money;
-    offers.push_back({name, each.weight, each.order, start, !has_money});
+    const bool of_use = !recovery_.is_useless(request.names);
+    any_of_use = any_of_use || of_use;
+    offers.push_back({name, each.weight, each.order, start, !of_use});
   }
-  if (!any_has_money) {
+  if (!any_of_use) {
     for (AccountOffer& offer : offers) offer.left_out = false;
   }
   const std::string_view body = body_bytes_.view();
@@ -79,7 +79,7 @@ bool Exchange::can_go_elsewhere(Recovery::By by) {
   return std::any_of(destinations_.begin(), destinations_.end(), [&](const Destination& each) {
     if (each.upstream == destination_.upstream) return false;
     const Turn::Request request = turn_request(each);
-    if (recovery_.without_money(request.names)) return false;
+    if (recovery_.is_useless(request.names)) return false;
     return by == Recovery::By::sometime || turn_.predicted_start(request) <= soon;
   });
 }

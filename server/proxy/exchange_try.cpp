@@ -199,6 +199,8 @@ Exchange::Tried Exchange::take_failure(const Failure& failure) {
   const Symptom symptom = symptom_of(*tried.refusal, 0);
   if (failure.origin == Failure::Origin::internal) {
     decide(tried, recovery_.failed_here());
+  } else if (failure.lasting) {
+    decide(tried, recovery_.failed_for_good(symptom));
   } else {
     decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(trouble, symptom));
   }

@@ -39,20 +39,20 @@ void Recovery::go_to(const std::string& upstream, const BudgetNames& names) {
   not_before_ = Instant::min();
 }
 
-bool Recovery::without_money(const BudgetNames& names) const {
-  return said_no_money(names.account) || (!names.model.empty() && said_no_money(names.model));
+bool Recovery::is_useless(const BudgetNames& names) const {
+  return is_useless(names.account) || (!names.model.empty() && is_useless(names.model));
 }
 
-bool Recovery::said_no_money(const std::string& name) const {
-  if (std::find(of_no_use_.begin(), of_no_use_.end(), name) != of_no_use_.end()) return true;
+bool Recovery::is_useless(const std::string& name) const {
+  if (std::find(useless_.begin(), useless_.end(), name) != useless_.end()) return true;
   if (!settings_.breaker_enabled) return false;
   const auto state = health_of(session_).state(name);
   return state && Clock::now() < state->no_money_until;
 }
 
 std::optional<Refusal> Recovery::no_use() const {
-  const bool of_account = said_no_money(account_);
-  if (!of_account && (model_.empty() || !said_no_money(model_))) return std::nullopt;
+  const bool of_account = is_useless(account_);
+  if (!of_account && (model_.empty() || !is_useless(model_))) return std::nullopt;
   const auto state = health_of(session_).state(of_account ? account_ : model_);
   if (!state) return std::nullopt;
   protocol::UpstreamError error;
@@ -103,8 +103,7 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
     const std::string& name = of_model ? model_ : account_;
     const Instant until = health.note_no_money(name, symptom, now);
     if (settings_.breaker_enabled) turn_.pause(until, of_model);
-    of_no_use_.push_back(name);
-    return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::pointless;
+    return only_elsewhere(name);
   }
   if (diagnosis.cause == Cause::caller) {
     taken_in();
@@ -134,13 +133,17 @@ Recovery::Verdict Recovery::refused(const Diagnosis& diagnosis, const Symptom& s
 Recovery::Verdict Recovery::refused_our_key(const Symptom& symptom) {
   turn_.taken_in();
   health_of(session_).note_key_refused(account_, symptom, Clock::now());
-  of_no_use_.push_back(account_);
-  return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::not_ours;
+  return only_elsewhere(account_);
 }
 
 Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {
   rest_if_failing(symptom);
   return next(trouble, std::nullopt, 0);
+}
+
+Recovery::Verdict Recovery::failed_for_good(const Symptom& symptom) {
+  rest_if_failing(symptom);
+  return only_elsewhere(account_);
 }
 
 Recovery::Verdict Recovery::failed_here() {
@@ -157,6 +160,12 @@ bool Recovery::spend_another_try() {
 Recovery::Verdict Recovery::timed_out(const Symptom& symptom) {
   rest_if_failing(symptom);
   return repeatable_ && settings_.retry.enabled ? Verdict::pointless : Verdict::not_ours;
+}
+
+// What will not be otherwise for this call at this account, or at its share for the model.
+Recovery::Verdict Recovery::only_elsewhere(const std::string& name) {
+  useless_.push_back(name);
+  return settings_.retry.enabled && repeatable_ && elsewhere_(By::sometime) ? Verdict::again : Verdict::pointless;
 }
 
 void Recovery::rest_if_failing(const Symptom& symptom) {

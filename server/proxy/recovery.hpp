@@ -32,8 +32,9 @@ class Recovery {
   // theirs.
   void go_to(const std::string& upstream, const BudgetNames& names);
 
-  // An account that need not be asked: it has no money (for the model), as it told this call or, lately, another one.
-  bool without_money(const BudgetNames& names) const;
+  // An account that need not be asked: it has no money (for the model), as it told this call or, lately, another one,
+  // or has failed this call in a way that lasts.
+  bool is_useless(const BudgetNames& names) const;
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
   // An account that fails call after call, or has asked for a long pause, is not waited for as long as one that is
@@ -50,6 +51,8 @@ class Recovery {
   Verdict refused_our_key(const Symptom& symptom);
   // It broke or failed.
   Verdict failed(admission::Trouble trouble, const Symptom& symptom);
+  // In a way that the next try would meet too.
+  Verdict failed_for_good(const Symptom& symptom);
   // It was not even asked, for want of something on this machine: that says nothing about the account.
   Verdict failed_here();
   // It was sent, and broke so that it may go again at once: whether there is a try for that. Takes it.
@@ -63,7 +66,8 @@ class Recovery {
   }
 
  private:
-  bool said_no_money(const std::string& name) const;
+  bool is_useless(const std::string& name) const;
+  Verdict only_elsewhere(const std::string& name);
   bool asks_for_long(const std::string& name, net::Instant now) const;
   Verdict next(admission::Trouble trouble, std::optional<Duration> hint, unsigned refusals_of_account);
   void rest_if_failing(const Symptom& symptom);
@@ -75,7 +79,7 @@ class Recovery {
   std::string model_;  // the account's budget for it; empty: there is none
   bool repeatable_ = false, side_effects_ = false;
   std::function<bool(By)> elsewhere_;
-  std::vector<std::string> of_no_use_;  // told so by them: asked once, or without breakers this would never end
+  std::vector<std::string> useless_;  // to this call: asked once, or without breakers this would never end
   unsigned refusals_ = 0, in_vain_ = 0;
   net::Instant not_before_ = net::Instant::min();
 };

@@ -127,7 +127,7 @@ TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {
     return std::count_if(rows.begin(), rows.end(),
                          [&](const std::string& row) { return row.find(text) != std::string::npos; });
   };
-  ASSERT_EQ(rows.size(), 8u);
+  ASSERT_EQ(rows.size(), 9u);
   EXPECT_EQ(naming(refusals + " |"), 1);
   EXPECT_EQ(naming(tries + " |"), 3);
   EXPECT_EQ(naming(pauses), 2);

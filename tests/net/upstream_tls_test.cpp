@@ -52,6 +52,7 @@ TEST(UpstreamPoolTls, SaysWhyTheCertificateIsRefused) {
   const Failure failure = bench.failure(bench.secure(upstream.port(), "127.0.0.1"));
   EXPECT_EQ(failure.kind, Kind::tls);
   EXPECT_EQ(failure.detail, "TLS handshake with 127.0.0.1 failed: certificate: IP address mismatch");
+  EXPECT_TRUE(failure.lasting);
   EXPECT_EQ(bench.pool.connections_opened(), 0u);
 }
 
@@ -59,8 +60,22 @@ TEST(UpstreamPoolTls, SaysThatTheServerSpeaksNoTls) {
   TlsBench bench;
   test::ScriptedUpstream upstream;
   upstream.script().send("HTTP/1.1 400 Bad Request\r\n\r\n").expect_end();
-  EXPECT_EQ(bench.failure(bench.secure(upstream.port())).kind, Kind::tls);
+  const Failure failure = bench.failure(bench.secure(upstream.port()));
+  EXPECT_EQ(failure.kind, Kind::tls);
+  EXPECT_TRUE(failure.lasting);
   upstream.wait_done();
+}
+
+TEST(UpstreamPoolTls, AHandshakeThatBreaksMayDoBetterNextTime) {
+  TlsBench bench;
+  test::ScriptedUpstream upstream;
+  upstream.script().expect_until("\x16\x03").reset();
+  upstream.next_connection().expect_until("\x16\x03").close();
+  for (int i = 0; i < 2; ++i) {
+    const Failure failure = bench.failure(bench.secure(upstream.port()));
+    EXPECT_EQ(failure.kind, Kind::tls);
+    EXPECT_FALSE(failure.lasting);
+  }
 }
 
 TEST(UpstreamPoolTls, SaysThatTheHandshakeTookTooLong) {

@@ -4,7 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "net/socket_wire.hpp"
 #include "proxy/proxy_support.hpp"
+#include "support/certificates.hpp"
 
 namespace weir::test {
 namespace {
@@ -259,6 +261,24 @@ TEST_F(Failover, AnAccountThatIsGoneComesBackAfterItsRest) {
   first.answer_always(answer_of("first"));
   proxy.reload(made);
   EXPECT_TRUE(wait_for([&] { return call(proxy).field("x-weir-upstream") == "first"; }));
+}
+
+TEST_F(Failover, AnAccountWhoseCertificateCannotBeVerifiedIsAskedOnceByACall) {
+  const TestAuthority trusted, other;
+  const TestCertificate certificate = other.issue("localhost", "IP:127.0.0.1");
+  ScriptedUpstream untrusted(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  untrusted.answer_always(answer_of("untrusted"));
+  second.expect_request().send(refusal("rate_limit_exceeded", "retry-after-ms: 5\r\n"));
+  second.expect_request().send(answer_of("second"));
+  proxy::Settings made = settings();
+  made.upstreams[0].port = untrusted.port();
+  made.upstreams[0].tls = true;
+  made.upstreams[0].ca_file = trusted.file();
+  TestProxy proxy(made);
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.field("x-weir-upstream"), "second");
+  EXPECT_EQ(answer.field("x-weir-attempts"), "3");
+  EXPECT_EQ(untrusted.connections(), 1u);
 }
 
 TEST_F(Failover, ACallMovesToTheAccountThatHasRoomSooner) {

@@ -29,6 +29,31 @@ void expect_refusal(TestProxy& proxy, const std::string& body, int status, const
   EXPECT_EQ(record.status, status);
 }
 
+proxy::Upstream tls_account(std::uint16_t port, const TestAuthority& trusted) {
+  proxy::Upstream account = upstream_at(port);
+  account.tls = true;
+  account.ca_file = trusted.file();
+  return account;
+}
+
+proxy::Settings with_retries(proxy::Upstream account) {
+  proxy::Settings settings = settings_for({std::move(account)});
+  settings.retry.enabled = true;
+  settings.retry.pause_min = settings.retry.pause_max = proxy::Duration(1);
+  return settings;
+}
+
+// Neither weir nor the caller's library is to try this again.
+void expect_final(TestProxy& proxy) {
+  RawClient client(proxy.port());
+  client.send(post("/v1/chat/completions", ask));
+  const HttpMessage answer = client.read_response();
+  EXPECT_EQ(answer.status(), 502);
+  EXPECT_EQ(code_of(answer), "weir_upstream_tls");
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_EQ(proxy.record().attempts, 1u);
+}
+
 struct Broken {
   std::string name;
   std::string sent;  // by the upstream, which then closes
@@ -167,6 +192,50 @@ TEST(UpstreamFailure, UntrustedCertificateIs502) {
   TestProxy proxy(settings_for({account}));
   expect_refusal(proxy, ask, 502, "weir_upstream_tls");
   EXPECT_TRUE(upstream.requests().empty());
+}
+
+// The bug: as long as for a server that starts anew, every call waited for a certificate that nobody will mend
+// meanwhile.
+TEST(UpstreamFailure, ACertificateThatCannotBeVerifiedIsToldAtOnce) {
+  const TestAuthority trusted, other;
+  const std::string names = "DNS:localhost,IP:127.0.0.1";
+  const TestCertificate certificates[] = {
+      other.issue("localhost", names),                                                 // an authority that is not known
+      trusted.self_signed("localhost", names), trusted.issue("localhost", names, -1),  // expired
+      trusted.issue("other", "DNS:other"),                                             // another's name
+  };
+  for (const TestCertificate& certificate : certificates) {
+    ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+    upstream.answer_always(json_answer("{}"));
+    TestProxy proxy(with_retries(tls_account(upstream.port(), trusted)));
+    expect_final(proxy);
+    EXPECT_NE(proxy.record().detail.find("certificate: "), std::string::npos) << proxy.record().detail;
+  }
+}
+
+TEST(UpstreamFailure, TlsOnAPlainPortIsToldAtOnce) {
+  const TestAuthority trusted;
+  ScriptedUpstream upstream;
+  upstream.script().expect_until("\x16\x03").send("HTTP/1.1 400 Bad Request\r\n\r\n").close();
+  TestProxy proxy(with_retries(tls_account(upstream.port(), trusted)));
+  expect_final(proxy);
+}
+
+TEST(UpstreamFailure, AHandshakeThatBreaksIsTriedAgain) {
+  const TestAuthority trusted;
+  ScriptedUpstream upstream;
+  for (int i = 0; i < 4; ++i) {
+    ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
+    script.expect_until("\x16\x03");
+    if (i % 2 == 0) {
+      script.reset();
+    } else {
+      script.close();
+    }
+  }
+  TestProxy proxy(with_retries(tls_account(upstream.port(), trusted)));
+  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  EXPECT_EQ(proxy.record().attempts, 4u);
 }
 
 TEST(UpstreamFailure, TlsHandshakeTimeoutIs504) {
