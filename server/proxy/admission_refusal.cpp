@@ -24,6 +24,11 @@ std::string limit_of(const AdmissionFacts& facts, Meter meter) {
   return facts.budget ? limit_in_words(*facts.budget, meter) : "the queue";
 }
 
+// " (x-weir-max-wait)"
+std::string source_of_bound(const AdmissionFacts& facts) {
+  return facts.bounded_by.empty() ? std::string() : " (" + std::string(facts.bounded_by) + ")";
+}
+
 // Why nothing is left of a day for it.
 std::string day_in_words(const admission::Rejection& rejection, const AdmissionFacts& facts) {
   const auto limit = facts.budget ? facts.budget->limit(rejection.meter) : std::nullopt;
@@ -72,8 +77,8 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
     case deadline:
       refusal.code = "weir_deadline";
       why.ahead = rejection.requests_ahead;
-      refusal.message = "The request may wait " + duration_in_words(facts.wait_bound) + ", which is too short: it " +
-                        why_waiting(why) + ".";
+      refusal.message = "The request may wait " + duration_in_words(facts.wait_bound) + source_of_bound(facts) +
+                        ", which is too short: it " + why_waiting(why) + ".";
       retry = !facts.pause || !room_in || *room_in <= sdk_sleeps_max;
       break;
     case day:

@@ -20,6 +20,7 @@ struct AdmissionFacts {
   std::optional<admission::Tokens> taken;           // of its meter: used and reserved
   admission::Tokens asked = 0;                      // of its meter, by the call
   std::chrono::milliseconds wait_bound{0};          // how long it was allowed to wait
+  std::string_view bounded_by;                      // and whose word that was; empty: nobody's
   std::size_t waiting = 0;
   std::optional<UpstreamPause> pause;  // the reason, and not the meter
 };

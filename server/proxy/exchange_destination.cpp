@@ -204,7 +204,10 @@ Turn::Request Exchange::turn_request(const Destination& destination) {
   request.bytes = body_bytes_.size();
   request.arrived = arrived_;
   request.since = session_.head_read_at();
-  request.wait_bound = wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
+  const WaitBound bound =
+      wait_bound(head_, settings_.queue.wait_max, heartbeat_.first_after(), Duration(expected * 20));
+  request.wait_bound = bound.time;
+  request.bounded_by = bound.by;
   return request;
 }
 

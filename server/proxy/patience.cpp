@@ -40,28 +40,37 @@ Patience patience_of(const net::MessageHead& head) {
   const auto timeout = seconds_of(head.value_of("x-stainless-timeout"));
   if (language == "python") {
     patience.first_byte = seconds_of(head.value_of("x-stainless-read-timeout"));
+    patience.first_byte_by = "the timeout of its client, x-stainless-read-timeout";
   } else if (language == "js") {
     patience.first_byte = timeout;
+    patience.first_byte_by = "the timeout of its client, x-stainless-timeout";
   } else {
     patience.total = timeout;
   }
-  if (is_on_fetch_of_node(head))
-    patience.first_byte = std::min(patience.first_byte.value_or(fetch_of_node), fetch_of_node);
+  if (is_on_fetch_of_node(head) && patience.first_byte.value_or(fetch_of_node) >= fetch_of_node) {
+    patience.first_byte = fetch_of_node;
+    patience.first_byte_by = "Node's fetch, which gives up after 300 s";
+  }
   return patience;
 }
 
-Duration wait_bound(const net::MessageHead& head, Duration wait_max, std::optional<Duration> first_beat,
-                    Duration expected_answer) {
-  Duration bound = wait_max;
-  for (const char* name : {"x-weir-max-wait", "x-litellm-max-queue-wait"}) {
-    if (const auto said = seconds_of(head.value_of(name))) bound = std::min(bound, *said);
+WaitBound wait_bound(const net::MessageHead& head, Duration wait_max, std::optional<Duration> first_beat,
+                     Duration expected_answer) {
+  WaitBound bound{wait_max, "queue.wait_max"};
+  const auto within = [&](Duration limit, std::string_view by) {
+    if (limit < bound.time) bound = {std::max(Duration::zero(), limit), by};
+  };
+  for (const std::string_view name : {"x-weir-max-wait", "x-litellm-max-queue-wait"}) {
+    if (const auto said = seconds_of(head.value_of(name))) within(*said, name);
   }
   const Patience patience = patience_of(head);
   // A little before its time is up: the answer has to travel too.
   constexpr Duration margin{250};
-  const auto within = [&](Duration limit) { bound = std::min(bound, std::max(Duration::zero(), limit - margin)); };
-  if (patience.first_byte && (!first_beat || *first_beat >= *patience.first_byte)) within(*patience.first_byte);
-  if (patience.total) within(*patience.total - expected_answer);
+  if (patience.first_byte && (!first_beat || *first_beat >= *patience.first_byte))
+    within(*patience.first_byte - margin, patience.first_byte_by);
+  if (patience.total)
+    within(*patience.total - expected_answer - margin,
+           "the timeout of its client, x-stainless-timeout, less the time for an answer");
   return bound;
 }
 

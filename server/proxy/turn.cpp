@@ -165,6 +165,7 @@ Refusal Turn::refusal(net::Instant now) {
                                                       : cost.output + later_output;
     }
     facts.wait_bound = request_.wait_bound;
+    facts.bounded_by = request_.bounded_by;
     facts.waiting = scheduler.queued();
     return refuse_admission(rejection, facts, now);
   });

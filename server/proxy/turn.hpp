@@ -34,6 +34,7 @@ class Turn {
     net::Instant arrived{};  // of the first try: decides the place in line
     net::Instant since{};    // of this one: the wait is bounded from here
     Duration wait_bound{0};
+    std::string_view bounded_by;  // whose word that is, for people; empty: nobody's
   };
   void prepare(Request request) {
     request_ = std::move(request);
@@ -89,7 +90,10 @@ class Turn {
 
   // Nothing is waited for beyond this instant.
   void bound_wait(net::Instant until) {
-    request_.wait_bound = std::min(request_.wait_bound, std::chrono::ceil<Duration>(until - request_.since));
+    const auto bound = std::chrono::ceil<Duration>(until - request_.since);
+    if (bound >= request_.wait_bound) return;
+    request_.wait_bound = bound;
+    request_.bounded_by = "breaker.wait_max";
   }
 
   Duration queued() const { return queued_; }  // over all attempts

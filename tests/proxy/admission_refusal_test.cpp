@@ -111,6 +111,21 @@ TEST(AdmissionRefusal, HasACodeOfItsOwnAndTrueHints) {
   }
 }
 
+TEST(AdmissionRefusal, OfADeadlineSaysWhoseItIs) {
+  admission::BudgetLimits budget;
+  budget.name = "alice";
+  budget.limits[static_cast<std::size_t>(Meter::requests)] = 60;
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  facts.taken = 60;
+  facts.wait_bound = 9750ms;
+  facts.bounded_by = "the timeout of its client, x-stainless-timeout";
+  EXPECT_EQ(
+      refuse_admission({admission::Refusal::deadline, 0, Meter::requests, now + 30s, 0}, facts, now).message,
+      "The request may wait 9.8 s (the timeout of its client, x-stainless-timeout), which is too short: it waits for "
+      "requests per minute of the key 'alice' (60 of 60 taken); it can start in about 30 s.");
+}
+
 TEST(AdmissionRefusal, OfALongPauseOfTheUpstreamSaysNotToComeBack) {
   admission::BudgetLimits budget;
   budget.scope = admission::Scope::account;

@@ -62,8 +62,29 @@ TEST(WaitBound, IsTheSmallestOfTheSettingTheCallerAndItsLibrary) {
       {"fetch alone", {{"user-agent", "node"}}, {}, 0s, 299750ms},
       {"curl", {{"user-agent", "curl/8.5.0"}}, {}, 0s, 10min},
   };
-  for (const Row& row : rows)
-    EXPECT_EQ(wait_bound(head_with(row.fields), 10min, row.first_beat, row.expected_answer), row.bound) << row.name;
+  for (const Row& row : rows) {
+    EXPECT_EQ(wait_bound(head_with(row.fields), 10min, row.first_beat, row.expected_answer).time, row.bound)
+        << row.name;
+  }
+}
+
+// The bug: "may wait 9.75 s, which is too short", to people who had set no such time anywhere they could see.
+TEST(WaitBound, SaysWhoseWordItIs) {
+  const std::pair<std::vector<net::Field>, const char*> rows[] = {
+      {{}, "queue.wait_max"},
+      {{{"x-weir-max-wait", "3600"}}, "queue.wait_max"},
+      {{{"x-weir-max-wait", "2"}}, "x-weir-max-wait"},
+      {{{"x-litellm-max-queue-wait", "2"}}, "x-litellm-max-queue-wait"},
+      {{{"x-stainless-lang", "python"}, {"x-stainless-read-timeout", "10"}},
+       "the timeout of its client, x-stainless-read-timeout"},
+      {{{"x-stainless-lang", "js"}, {"x-stainless-timeout", "10"}}, "the timeout of its client, x-stainless-timeout"},
+      {{{"x-stainless-lang", "js"}, {"x-stainless-timeout", "10"}, {"user-agent", "OpenAI/JS 6.49.0"}},
+       "the timeout of its client, x-stainless-timeout"},
+      {{{"user-agent", "OpenAI/JS 6.49.0"}}, "Node's fetch, which gives up after 300 s"},
+      {{{"x-stainless-lang", "go"}, {"x-stainless-timeout", "10"}},
+       "the timeout of its client, x-stainless-timeout, less the time for an answer"},
+  };
+  for (const auto& [fields, by] : rows) EXPECT_EQ(wait_bound(head_with(fields), 10min, std::nullopt, 0s).by, by);
 }
 
 }  // namespace
