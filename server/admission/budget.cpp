@@ -149,12 +149,19 @@ std::optional<Meter> Budget::oversize(const Cost& cost, Beyond beyond) const {
     return std::nullopt;
   }
   // By what is configured: what was learned expires. Of days nothing is owed.
-  const Tokens windows_max = std::max<Tokens>(10, std::chrono::minutes(10) / configured_.window);
   for (const Meter meter : {Meter::tokens, Meter::input, Meter::output}) {
     const auto limit = configured_.limit(meter);
-    if (limit && windows_of(on_arrival(meter, cost), *limit) > windows_max) return meter;
+    if (limit && windows_of(on_arrival(meter, cost), *limit) > windows_of_debt_max()) return meter;
   }
   return std::nullopt;
+}
+
+Tokens Budget::windows_of_debt_max() const {
+  return std::max<Tokens>(10, std::chrono::minutes(10) / configured_.window);
+}
+
+Tokens Budget::most_in_debt(Meter meter) const {
+  return std::max<Tokens>(1, *configured_.limit(meter)) * windows_of_debt_max();
 }
 
 Tokens Budget::later(Meter meter, const Cost& cost) {

@@ -81,6 +81,8 @@ class Budget {
   // worth in each window: in more than ten windows, and for more than ten minutes.
   enum class Beyond : std::uint8_t { limit, all_debt };
   std::optional<Meter> oversize(const Cost& cost, Beyond beyond = Beyond::limit) const;
+  // The most that is not Beyond::all_debt. REQUIRES: a limit is configured.
+  Tokens most_in_debt(Meter meter) const;
   // When a call could pass behind others, and which meter takes longest: a prediction. How long calls
   // stay in flight is not known before one has ended: that is guessed, or counts as nothing.
   using Basis = admission::Basis;
@@ -134,6 +136,7 @@ class Budget {
   void restore(const Charge& charge, Instant now);
 
  private:
+  Tokens windows_of_debt_max() const;
   static constexpr std::size_t windows = 4;  // requests, tokens, input, output
   void configure_days(Instant now);
   static Tokens on_arrival(Meter meter, const Cost& cost);

@@ -144,7 +144,9 @@ std::variant<Ticket, Rejection> Scheduler::submit(Submission submission, Instant
   const bool refuses = limits_.oversize == Oversize::refuse;
   each_budget(call, [&](Place& each, const Cost& cost, const Expectation&) {
     const auto meter = each.budget.oversize(cost, refuses ? Budget::Beyond::limit : Budget::Beyond::all_debt);
-    if (meter && !oversize) oversize = Rejection{Refusal::oversize, each.id, *meter, never, 0};
+    if (!meter || oversize) return;
+    oversize = Rejection{Refusal::oversize, each.id, *meter, never, 0};
+    if (!refuses) oversize->most = each.budget.most_in_debt(*meter);
   });
   if (oversize) return reject(*oversize, Refusal::oversize);
   const auto full = no_place(s);

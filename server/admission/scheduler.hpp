@@ -70,6 +70,7 @@ struct Rejection {
   Tokens requests_ahead = 0;
   Hold by = Hold::window;  // what of the meter's limit
   Tokens needs = 0;        // what it is expected to take of the meter; 0: not known
+  Tokens most = 0;         // of one that would pay for too long: what it could pay for in that time
 };
 
 struct Decision {

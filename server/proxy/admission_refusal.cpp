@@ -41,6 +41,16 @@ std::string day_in_words(const admission::Rejection& rejection, const AdmissionF
   return text + ": ";
 }
 
+// A call may be larger than a budget where it runs alone and pays for a while, but not for ever.
+std::string oversize_in_words(const admission::Rejection& rejection, const AdmissionFacts& facts) {
+  const std::string limit = limit_of(facts, rejection.meter);
+  const std::string what(counted(rejection.meter));
+  const std::string text = "The request needs " + std::to_string(facts.asked) + " " + what + ", which is too much for ";
+  if (rejection.most == 0) return text + "a whole budget of " + limit + "; send less at once.";
+  return text + limit + ": one larger than that runs alone and is in debt afterwards, if it needs " +
+         std::to_string(rejection.most) + " " + what + " at most; send less at once.";
+}
+
 }  // namespace
 
 std::string_view word_of(Meter meter) {
@@ -89,9 +99,7 @@ Refusal refuse_admission(const admission::Rejection& rejection, const AdmissionF
       break;
     case oversize:
       refusal.code = "weir_oversize";
-      refusal.message = "The request needs " + std::to_string(facts.asked) + " " +
-                        std::string(counted(rejection.meter)) + ", which is too much for a whole budget of " + limit +
-                        "; send less at once.";
+      refusal.message = oversize_in_words(rejection, facts);
       room_in.reset();
       retry = false;
       break;

@@ -159,9 +159,11 @@ Refusal Turn::refusal(net::Instant now) {
       const admission::Cost& cost = own ? request_.own : request_.upstream;
       const bool part = rejection.meter == Meter::input || rejection.meter == Meter::output;
       if (rejection.room_at <= scheduler.left_alone_until(rejection.budget)) facts.pause = UpstreamPause{asked};
-      const admission::Tokens later_output = cost.lump ? cost.later_output : 0;
-      facts.asked = !part                             ? cost.tokens + cost.later_input + later_output
-                    : rejection.meter == Meter::input ? cost.input + cost.later_input
+      // Nobody goes into debt for what is charged later.
+      const admission::Tokens later_input = rejection.most > 0 ? 0 : cost.later_input;
+      const admission::Tokens later_output = rejection.most > 0 || !cost.lump ? 0 : cost.later_output;
+      facts.asked = !part                             ? cost.tokens + later_input + later_output
+                    : rejection.meter == Meter::input ? cost.input + later_input
                                                       : cost.output + later_output;
     }
     facts.wait_bound = request_.wait_bound;

@@ -126,11 +126,13 @@ TEST(Oversize, IsRefusedWhenItWouldPayForLongerThanTenWindows) {
   Desk desk(tokens_of(100));
   EXPECT_EQ(desk.submit("a", {.tokens = 1'001}), "oversize");
   EXPECT_EQ(desk.rejected.meter, Meter::tokens);
+  EXPECT_EQ(desk.rejected.most, 1'000);
   EXPECT_EQ(desk.submit("b", {.tokens = 1'000}), "");
   BudgetLimits quick = account({{Meter::tokens, 100}});
   quick.window = 1s;
   Desk seconds(all_of({quick}));
   EXPECT_EQ(seconds.submit("a", {.tokens = 60'001}), "oversize");  // ten minutes
+  EXPECT_EQ(seconds.rejected.most, 60'000);
   EXPECT_EQ(seconds.submit("b", {.tokens = 60'000}), "");
 }
 

@@ -37,6 +37,23 @@ TEST(AdmissionRefusal, OfARequestLargerThanABudgetSaysBothNumbers) {
             "(input_tpm: 5000 input tokens per minute); send less at once.");
 }
 
+// The bug: 50001 tokens were "too much for a whole budget" of 5000, while one of 50000 was let through.
+TEST(AdmissionRefusal, OfARequestThatWouldPayForTooLongSaysHowMuchIsTaken) {
+  admission::BudgetLimits budget;
+  budget.scope = admission::Scope::account;
+  budget.name = "ark-1";
+  budget.limits[static_cast<std::size_t>(Meter::tokens)] = 5000;
+  AdmissionFacts facts;
+  facts.budget = &budget;
+  facts.asked = 50'001;
+  Rejection rejection{admission::Refusal::oversize, 0, Meter::tokens, admission::never, 0};
+  rejection.most = 50'000;
+  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+            "The request needs 50001 tokens, which is too much for the upstream 'ark-1' (tpm: 5000 tokens per minute): "
+            "one larger than that runs alone and is in debt afterwards, if it needs 50000 tokens at most; send less at "
+            "once.");
+}
+
 TEST(AdmissionRefusal, OfAFullQueueSaysWhatTheFirstWaitsFor) {
   admission::BudgetLimits budget;
   budget.name = "alice";
