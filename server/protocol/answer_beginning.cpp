@@ -121,6 +121,8 @@ class Members {
   std::string_view key_;
 };
 
+constexpr std::string_view bom = "\xEF\xBB\xBF";
+
 // The end of an object is no error, but that of one that is cut or broken.
 Beginning at_end(Front& front, bool flat_error) {
   if (front.take('}')) return flat_error ? Beginning::error : Beginning::answer;
@@ -200,13 +202,19 @@ Beginning of_object(Front& front, Api api) {
 
 }  // namespace
 
+bool is_web_page(std::string_view body) {
+  if (body.starts_with(bom)) body.remove_prefix(bom.size());
+  const auto first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && body[first] == '<';
+}
+
 Beginning beginning_of(std::string_view json, Api api) {
-  constexpr std::string_view bom = "\xEF\xBB\xBF";
   if (json.starts_with(bom)) json.remove_prefix(bom.size());
   if (bom.starts_with(json)) return Beginning::unknown;
   Front front(json);
   if (front.take('[') && !is_looked_through(api)) return Beginning::answer;
   if (front.over()) return Beginning::unknown;
+  if (is_looked_through(api) && is_web_page(json)) return Beginning::error;
   return front.take('{') ? of_object(front, api) : Beginning::answer;
 }
 

@@ -21,7 +21,10 @@ enum class Beginning {
 // * `choices`, `content`, `data` or `output` with something in it, "object":"response", "type":"message": an answer,
 //   but if its first choice has an `error` and no content (OpenRouter).
 // * A `message` that is a text, and none of those: a flat error (SiliconFlow, DashScope), once the end is there.
-// An array is what its first element is (Gemini).
+// An array is what its first element is (Gemini). A page of the web is an error, but of other APIs.
 Beginning beginning_of(std::string_view json, Api api);
+
+// It begins as HTML does, and no JSON.
+bool is_web_page(std::string_view body);
 
 }  // namespace weir::protocol

@@ -49,6 +49,16 @@ Refusal does_not_fit(const net::ResponseHead& head, std::string_view upstream) {
   return upstream_failed(failure, upstream);
 }
 
+// A portal to log in at, or what stands where base_url leads.
+Refusal is_no_api(const net::ResponseHead& head, std::string_view upstream) {
+  const std::string_view type = head.value_of("content-type");
+  Failure failure;
+  failure.kind = Failure::Kind::invalid;
+  failure.detail = "it answered with a web page (" + (type.empty() ? "no type" : std::string(type.substr(0, 64))) +
+                   ") and no JSON, as where base_url is wrong";
+  return upstream_failed(failure, upstream);
+}
+
 // `status`: the upstream's; 0: no answer.
 Symptom symptom_of(const Refusal& refusal, int status) {
   return {Cause::fault, status, refusal.type, refusal.code, refusal.message};
@@ -271,6 +281,13 @@ void Exchange::take_break(Tried& tried) {
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
 Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
+  if (answer_head.status < 300 && !relay.is_events() && protocol::is_web_page(relay.held_error())) {
+    record_.cause = name_of(Cause::fault);
+    Tried page;
+    page.refusal = is_no_api(answer_head, record_.upstream);
+    decide(page, recovery_.failed_for_good(symptom_of(*page.refusal, answer_head.status)));
+    return page;
+  }
   const protocol::UpstreamError error = error_of(relay, answer_head);
   const bool failed = answer_head.status >= 400 || relay.is_events() ||
                       protocol::beginning_of(relay.held_error(), route_.api) == protocol::Beginning::error;

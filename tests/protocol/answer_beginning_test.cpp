@@ -18,6 +18,15 @@ TEST(AnswerBeginning, OfAnErrorIsAMemberThatSaysSo) {
 }
 
 // An error of an API that is known may stand behind other members; of others it may be what the answer is about.
+TEST(AnswerBeginning, OfAWebPageIsAnError) {
+  for (const char* page : {"<!DOCTYPE html>", "\n <html>", "\xEF\xBB\xBF<"}) {
+    EXPECT_EQ(beginning_of(page, Api::chat), Beginning::error) << page;
+    EXPECT_EQ(beginning_of(page, Api::other), Beginning::answer) << page;
+    EXPECT_TRUE(is_web_page(page));
+  }
+  for (const char* other : {"", " \n", "{\"a\":\"<html>\"}", "\"<html>\""}) EXPECT_FALSE(is_web_page(other)) << other;
+}
+
 TEST(AnswerBeginning, OfAnErrorNeedNotBeItsFirstMember) {
   for (const std::string text :
        {R"({"id":"c1","error":{"a":1}})", R"({"object":"chat.completion","error":{"code":500}})",

@@ -221,6 +221,28 @@ TEST(UpstreamFailure, TlsOnAPlainPortIsToldAtOnce) {
   expect_final(proxy);
 }
 
+// The bug: the page of a portal was passed on as the answer, and the caller's library failed at its first byte.
+TEST(UpstreamFailure, AWebPageIsNoAnswer) {
+  ScriptedUpstream upstream;
+  upstream.answer_always(
+      answer_with("200 OK\r\nContent-Type: text/html; charset=utf-8\r\n", "<!DOCTYPE html><p>Log in"));
+  TestProxy proxy(with_retries(upstream_at(upstream.port())));
+  RawClient client(proxy.port());
+  for (const char* path :
+       {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"}) {
+    client.send(post(path, R"({"model":"m","max_tokens":5,"input":"x","prompt":"x","messages":[]})"));
+    const HttpMessage answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502) << path;
+    EXPECT_EQ(answer.field("x-weir-error"), "weir_upstream_invalid") << path;
+    EXPECT_EQ(answer.field("x-should-retry"), "false") << path;
+    EXPECT_NE(answer.body.find("it answered with a web page (text/html; charset=utf-8) and no JSON"), std::string::npos)
+        << answer.body;
+  }
+  EXPECT_EQ(upstream.requests().size(), 5u);
+  client.send(get("/v1/files/f/content"));
+  EXPECT_EQ(client.read_response().body, "<!DOCTYPE html><p>Log in") << "where weir does not know what comes";
+}
+
 TEST(UpstreamFailure, AHandshakeThatBreaksIsTriedAgain) {
   const TestAuthority trusted;
   ScriptedUpstream upstream;
