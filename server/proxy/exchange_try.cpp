@@ -281,7 +281,8 @@ void Exchange::take_break(Tried& tried) {
 
 // The upstream answered with an error and the client has heard nothing of it: another try, or the truth.
 Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here) {
-  if (answer_head.status < 300 && !relay.is_events() && protocol::is_web_page(relay.held_error())) {
+  const bool is_page = protocol::is_web_page(relay.held_error());
+  if (answer_head.status < 300 && is_page && !relay.is_events()) {
     record_.cause = name_of(Cause::fault);
     Tried page;
     page.refusal = is_no_api(answer_head, record_.upstream);
@@ -289,8 +290,9 @@ Exchange::Tried Exchange::take_error(Relay& relay, const net::ResponseHead& answ
     return page;
   }
   const protocol::UpstreamError error = error_of(relay, answer_head);
-  const bool failed = answer_head.status >= 400 || relay.is_events() ||
-                      protocol::beginning_of(relay.held_error(), route_.api) == protocol::Beginning::error;
+  const bool failed =
+      answer_head.status >= 400 || relay.is_events() ||
+      (!is_page && protocol::beginning_of(relay.held_error(), route_.api) == protocol::Beginning::error);
   if (!failed) {
     // The answer to another try would be like it.
     record_.cause = name_of(Cause::fault);

@@ -128,6 +128,7 @@ TEST(ReliabilityReference, NamesTheTriesAndPausesOfTheDefaults) {
                          [&](const std::string& row) { return row.find(text) != std::string::npos; });
   };
   ASSERT_EQ(rows.size(), 9u);
+  EXPECT_EQ(naming("one at each other account of the model"), 3);
   EXPECT_EQ(naming(refusals + " |"), 1);
   EXPECT_EQ(naming(tries + " |"), 3);
   EXPECT_EQ(naming(pauses), 2);
