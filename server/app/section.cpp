@@ -28,6 +28,23 @@ std::string join_path(const std::string& path, std::string_view key) {
   return path + "." + std::string(key);
 }
 
+constexpr const char* where_limits_stand =
+    "; limits of an account stand in upstreams[].limits, those of callers in keys[].limits and teams.*.limits, and "
+    "such "
+    "as have a name in tiers.*";
+
+// In the configuration, and not with whom it limits. A file's `limits` are those of its own connections and bodies.
+bool is_misplaced_limit(std::string_view path, const std::vector<std::string>& known) {
+  constexpr std::string_view limits = "limits.";
+  if (path.starts_with(limits)) {
+    path.remove_prefix(limits.size());
+  } else if (std::find(known.begin(), known.end(), "upstreams") == known.end()) {
+    return false;
+  }
+  constexpr std::string_view meters[] = {"rpm", "rpd", "tpm", "tpd", "input_tpm", "output_tpm", "concurrency"};
+  return std::find(std::begin(meters), std::end(meters), path) != std::end(meters);
+}
+
 }  // namespace
 
 Section::Section(ReadContext& context, const YamlNode* node, std::string path, std::string shape)
@@ -56,8 +73,9 @@ void Section::finish() {
   if (node_ == nullptr) return;
   for (const auto& child : node_->children) {
     if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
-    context_.problems.push_back(
-        {child.key_place, path_of(child.key) + ": unknown key" + suggestion(child.key, known_)});
+    const std::string path = path_of(child.key);
+    const std::string hint = is_misplaced_limit(path, known_) ? where_limits_stand : suggestion(child.key, known_);
+    context_.problems.push_back({child.key_place, path + ": unknown key" + hint});
   }
 }
 

@@ -31,6 +31,11 @@ constexpr Case unknown_keys[] = {
      "weir.yaml:2:3: timeouts.connect_timeout: unknown key (did you mean 'connect'?)\n"},
     {"NothingNear", "breaker:\n  colour: red\n",
      "weir.yaml:2:3: breaker.colour: unknown key (known: enabled, wait_max)\n"},
+    {"LimitsOfTheWholeFile", "limits: {rpm: 60}\ntpm: 5\n",
+     "weir.yaml:1:10: limits.rpm: unknown key; limits of an account stand in upstreams[].limits, those of callers in "
+     "keys[].limits and teams.*.limits, and such as have a name in tiers.*\n"
+     "weir.yaml:2:1: tpm: unknown key; limits of an account stand in upstreams[].limits, those of callers in "
+     "keys[].limits and teams.*.limits, and such as have a name in tiers.*\n"},
     {"InAListItem", "upstreams:\n  - name: a\n    base_url: http://127.0.0.1:1\n    apikey: x\n",
      "weir.yaml:4:5: upstreams[0].apikey: unknown key (did you mean 'api_key'?)\n"},
     {"InAFlowMap", "models: [{name: a, upstream: b, upstreams: b}]\n",
