@@ -61,13 +61,18 @@ std::variant<bool, std::string> watches(bool asked, const ConfigSource& source) 
   return watch;
 }
 
+// Cannot be watched. Whatever else is wrong is told at once.
+int refuse_watching(std::string_view command, const std::string& problem, const ConfigSource& source) {
+  std::cerr << "weir " << command << ": " << problem << '\n';
+  const auto result = source.load();
+  if (const auto* problems = std::get_if<Problems>(&result)) std::cerr << to_string(*problems);
+  return usage_error;
+}
+
 int run_check(const Overrides& overrides) {
   const ConfigSource source(overrides, process_environment());
   const auto watch = watches(false, source);
-  if (const auto* problem = std::get_if<std::string>(&watch)) {
-    std::cerr << "weir check: " << *problem << '\n';
-    return usage_error;
-  }
+  if (const auto* problem = std::get_if<std::string>(&watch)) return refuse_watching("check", *problem, source);
   const auto result = source.load();
   if (const auto* problems = std::get_if<Problems>(&result)) {
     std::cerr << to_string(*problems);
@@ -301,10 +306,8 @@ int run_command_line(int argc, char** argv) {
     if (*serve_command) {
       ServeRequest request{ConfigSource(overrides, process_environment()), watch};
       const auto watched = watches(watch, request.source);
-      if (const auto* problem = std::get_if<std::string>(&watched)) {
-        std::cerr << "weir serve: " << *problem << '\n';
-        return usage_error;
-      }
+      if (const auto* problem = std::get_if<std::string>(&watched))
+        return refuse_watching("serve", *problem, request.source);
       request.watch = std::get<bool>(watched);
       return serve(request);
     }

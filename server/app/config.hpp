@@ -110,6 +110,7 @@ struct UpstreamConfig {
   std::string query;
   LimitedBy limits;
   double share = 1.0;         // this instance's part of every limit, in (0, 1]
+  Place share_place;          // of the flag or the variable that gives it; empty: the file does
   bool reserves_cap = false;  // `reserve: cap`
   UpstreamTimeoutsConfig timeouts;
   std::optional<BatchConfig> batch;

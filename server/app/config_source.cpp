@@ -165,23 +165,22 @@ class OverrideReader {
 
   // --rpm, --tpm, --concurrency and --share speak of the one upstream there is.
   void limit_upstream() {
-    const auto one = [&](const std::optional<Given>& value) -> UpstreamConfig* {
-      if (!value) return nullptr;
+    const auto one = [&](const Given& value) -> UpstreamConfig* {
       if (config_.upstreams.size() == 1) return &config_.upstreams.front();
       if (!config_.upstreams.empty()) {
-        problem(value->place, several_upstreams("set the limits of each in a configuration file"));
+        problem(value.place, several_upstreams("set the limits of each in a configuration file"));
       }
       return nullptr;
     };
     const auto limit = [&](const std::optional<std::string>& flag, const char* name, const char* variable,
                            std::optional<std::uint64_t> LimitsConfig::* field) {
       const auto value = given(flag, name, variable);
-      UpstreamConfig* upstream = one(value);
-      if (!upstream) return;
+      if (!value) return;
+      // Also where there is no upstream for it, since the one that was given is wrong: all faults are told at once.
       const auto number = value->text == "unlimited" ? std::optional(unlimited) : parse_count(value->text);
       if (!number || *number == 0)
         return problem(value->place, "expected a whole number from 1, or unlimited; found '" + value->text + "'");
-      upstream->limits.limits.*field = *number;
+      if (UpstreamConfig* upstream = one(*value)) upstream->limits.limits.*field = *number;
     };
     limit(overrides_.rpm, "--rpm", "WEIR_RPM", &LimitsConfig::rpm);
     limit(overrides_.tpm, "--tpm", "WEIR_TPM", &LimitsConfig::tpm);
@@ -191,7 +190,10 @@ class OverrideReader {
       if (!part || *part <= 0 || *part > 1)
         return problem(share->place, "expected a part such as 0.25, above 0 and up to 1; found '" + share->text + "'");
       // Of several accounts every one is shared in the same way: a sidecar knows how many of it there are, not of what.
-      for (UpstreamConfig& upstream : config_.upstreams) upstream.share = *part;
+      for (UpstreamConfig& upstream : config_.upstreams) {
+        upstream.share = *part;
+        upstream.share_place = share->place;
+      }
     }
   }
 

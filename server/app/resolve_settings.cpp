@@ -190,8 +190,9 @@ class Resolver {
                                                                                  {"concurrency", &limits.concurrency}};
     for (const auto& [word, limit] : words) {
       if (!*limit || static_cast<double>(**limit) * from.share >= 1) continue;
-      problem(from.place, "the share " + format_fraction(from.share) + " of " + word + ": " + std::to_string(**limit) +
-                              whose + " is less than one, so nothing could be sent");
+      problem(from.share_place.source.empty() ? from.place : from.share_place,
+              "the share " + format_fraction(from.share) + " of " + word + ": " + std::to_string(**limit) + whose +
+                  " is less than one, so nothing could be sent");
     }
   }
 

@@ -161,6 +161,12 @@ TEST_F(CommandLine, WatchingNeedsAFileAndASwitch) {
   EXPECT_EQ(run({"serve", "--upstream", "http://127.0.0.1:1", "--watch"}).status, 2);
   set("WEIR_WATCH", "maybe");
   EXPECT_EQ(run({"serve", "--upstream", "http://127.0.0.1:1"}).err, "weir serve: WEIR_WATCH: expected on or off\n");
+  for (const std::string command : {"serve", "check"}) {
+    EXPECT_EQ(run({command, "--upstream", "http://127.0.0.1:1", "--rpm", "x"}).err,
+              "weir " + command +
+                  ": WEIR_WATCH: expected on or off\n"
+                  "--rpm: expected a whole number from 1, or unlimited; found 'x'\n");
+  }
 }
 
 // The bug: weir check said yes to what weir serve ended with.

@@ -232,6 +232,27 @@ TEST(ConfigSource, NamesTheVariableThatIsWrong) {
             "WEIR_UPSTREAM: expected a URL with its scheme, such as https://localhost:1\n");
 }
 
+// The bug: a wrong address hid wrong limits until the next start.
+TEST(ConfigSource, TellsOfAllThatIsWrongAtOnce) {
+  EXPECT_EQ(
+      refusal({{{"WEIR_UPSTREAM", "localhost:1"}, {"WEIR_RPM", "x"}, {"WEIR_SHARE", "2"}, {"WEIR_WORKERS", "0"}}, {}}),
+      "WEIR_RPM: expected a whole number from 1, or unlimited; found 'x'\n"
+      "WEIR_SHARE: expected a part such as 0.25, above 0 and up to 1; found '2'\n"
+      "WEIR_UPSTREAM: expected a URL with its scheme, such as https://localhost:1\n"
+      "WEIR_WORKERS: expected a whole number from 1 to 1024, or auto; found '0'\n");
+}
+
+// The bug: the upstream's place was named, be it a flag that was right.
+TEST(ConfigSource, AShareThatIsTooSmallIsThatOfItsFlagOrVariable) {
+  const std::string fault = "the share 0.001 of rpm: 60 is less than one, so nothing could be sent\n";
+  Overrides flags;
+  flags.upstream = "http://127.0.0.1:1";
+  flags.rpm = "60";
+  EXPECT_EQ(refusal({{{"WEIR_SHARE", "0.001"}}, {}}, flags), "WEIR_SHARE: " + fault);
+  flags.share = "0.001";
+  EXPECT_EQ(refusal({}, flags), "--share: " + fault);
+}
+
 TEST(ConfigSource, NamesTheFlagThatIsWrong) {
   Overrides flags;
   flags.upstream = "http://127.0.0.1:1";
