@@ -223,6 +223,11 @@ std::string unexpected_word(const CLI::App& app) {
   std::string text = "weir " + command.get_name() + ": ";
   const std::vector<std::string> words = app.remaining(true);
   for (const std::string& word : words) {
+    if (command.get_name() == "serve" && (word == "-v" || word == "--verbose"))
+      return text + "there is no flag '" + word +
+             "'; how much is logged is said by log.level, or WEIR_LOG_LEVEL=debug\n";
+  }
+  for (const std::string& word : words) {
     const std::string flag = word.substr(0, word.find('='));
     if (!flag.starts_with("--")) continue;
     text += "there is no flag '" + flag + "'";

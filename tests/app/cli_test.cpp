@@ -110,6 +110,10 @@ TEST_F(CommandLine, AWordThatIsNotExpectedIsToldWithWhatWasMeant) {
   EXPECT_EQ(
       run({"simulate", "--limitr=fixed"}).err,
       "weir simulate: there is no flag '--limitr' (did you mean '--limiter'?); weir simulate --help lists them\n");
+  for (const std::string flag : {"-v", "--verbose"}) {
+    EXPECT_EQ(run({"serve", flag}).err, "weir serve: there is no flag '" + flag +
+                                            "'; how much is logged is said by log.level, or WEIR_LOG_LEVEL=debug\n");
+  }
   EXPECT_EQ(run({"check", "weir.yaml"}).err,
             "weir check: nothing is expected here: 'weir.yaml'; a configuration file is named by --config\n");
   EXPECT_EQ(run({"health", "127.0.0.1:8081"}).err,
