@@ -29,9 +29,8 @@ std::string join_path(const std::string& path, std::string_view key) {
 }
 
 constexpr const char* where_limits_stand =
-    "; limits of an account stand in upstreams[].limits, those of callers in keys[].limits and teams.*.limits, and "
-    "such "
-    "as have a name in tiers.*";
+    "; limits of an account stand in upstreams[].limits, those of callers in keys[].limits and teams.*.limits, "
+    "and such as have a name in tiers.*";
 
 // In the configuration, and not with whom it limits. A file's `limits` are those of its own connections and bodies.
 bool is_misplaced_limit(std::string_view path, const std::vector<std::string>& known) {

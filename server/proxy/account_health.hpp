@@ -33,7 +33,7 @@ class AccountHealth {
     unsigned refusals = 0;  // in a row, one per opening of the breaker
     unsigned failures = 0;  // in a row
     bool without_money = false;
-    bool refuses_key = false;  // that weir has for it
+    bool refuses_key = false;                          // that weir has for it
     net::Instant failing_since = net::Instant::max();  // when failures first were too many in a row
     net::Instant rests_until = net::Instant::min();
     // Whose end is that of a rest for the reason named: a refusal's rest is waited for as long as any other wait.

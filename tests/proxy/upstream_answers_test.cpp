@@ -78,13 +78,14 @@ TEST(UpstreamList, NamesTheAccountsThatCallersBroughtWhileTheyAreInTrouble) {
   AccountHealth health;
   health.note_refusal("one@key-1a2b3c4d", {Cause::minute_budget, 429, "", "rate_limited", "Slow down."}, now);
   health.note_rest("one@key-1a2b3c4d", now + 2s);
-  EXPECT_EQ(upstreams_json(settings, health, now),
-            R"({"schema":1,"upstreams":[{"name":"one","address":"https://one.test","state":"closed",)"
-            R"("state_words":"one is ready."},{"name":"one@key-1a2b3c4d","address":"https://one.test","state":"open",)"
-            R"("state_words":"one@key-1a2b3c4d turned calls away once (status 429, rate_limited: )"
-            R"(Slow down); it is left alone for 2 s.","refusals":1,"failures":0,"without_money":false,"refuses_key":false,)"
-            R"("last":{"status":429,"cause":"minute-budget","code":"rate_limited","message":"Slow down."},)"
-            R"("rests_for_ms":2000}]})");
+  EXPECT_EQ(
+      upstreams_json(settings, health, now),
+      R"({"schema":1,"upstreams":[{"name":"one","address":"https://one.test","state":"closed",)"
+      R"("state_words":"one is ready."},{"name":"one@key-1a2b3c4d","address":"https://one.test","state":"open",)"
+      R"("state_words":"one@key-1a2b3c4d turned calls away once (status 429, rate_limited: )"
+      R"(Slow down); it is left alone for 2 s.","refusals":1,"failures":0,"without_money":false,"refuses_key":false,)"
+      R"("last":{"status":429,"cause":"minute-budget","code":"rate_limited","message":"Slow down."},)"
+      R"("rests_for_ms":2000}]})");
 }
 
 TEST(UpstreamList, NamesTheModelsOfAnAccountThatHaveNothingLeft) {
