@@ -166,6 +166,9 @@ Task<std::string> open_tunnel(Worker& worker, Attempt& attempt, std::unique_ptr<
 std::string handshake_fault(const Wire& wire) {
   std::string reason = wire.error_text();
   if (reason.empty()) return "the connection was closed";
+  const bool unknown_issuer =
+      reason.find("self-signed") != std::string::npos || reason.find("issuer") != std::string::npos;
+  if (unknown_issuer) reason += ", as of an authority of one's own: is ca_file missing?";
   // What OpenSSL makes of words that are no TLS.
   if (reason == "wrong version number") reason += ", as of a port that speaks plain HTTP: is http:// meant?";
   return reason;

@@ -286,7 +286,9 @@ Refusal no_upstream(std::string_view why) {
 
 Refusal upstream_failed(const net::Failure& failure, std::string_view upstream) {
   const auto answer = [&](int status, std::string_view code) {
-    return make(status, code, server_error, "Upstream " + in_quotes(upstream) + ": " + failure.detail + ".");
+    const std::string_view end = failure.detail.ends_with('?') ? "" : ".";
+    return make(status, code, server_error,
+                "Upstream " + in_quotes(upstream) + ": " + failure.detail + std::string(end));
   };
   if (failure.origin == net::Failure::Origin::internal) {
     Refusal refusal = no_upstream("weir itself is short of something here, which upstream " + in_quotes(upstream) +

@@ -194,22 +194,26 @@ TEST(UpstreamFailure, UntrustedCertificateIs502) {
   EXPECT_TRUE(upstream.requests().empty());
 }
 
-// The bug: as long as for a server that starts anew, every call waited for a certificate that nobody will mend
-// meanwhile.
+// Nobody will mend it while a call waits.
 TEST(UpstreamFailure, ACertificateThatCannotBeVerifiedIsToldAtOnce) {
   const TestAuthority trusted, other;
-  const std::string names = "DNS:localhost,IP:127.0.0.1";
-  const TestCertificate certificates[] = {
-      other.issue("localhost", names),                                                 // an authority that is not known
-      trusted.self_signed("localhost", names), trusted.issue("localhost", names, -1),  // expired
-      trusted.issue("other", "DNS:other"),                                             // another's name
+  const std::string names = "DNS:localhost,IP:127.0.0.1", missing = "is ca_file missing?";
+  const struct {
+    TestCertificate certificate;
+    std::string ends_with;
+  } troubles[] = {
+      {other.issue("localhost", names), "certificate signature failure"},  // it has the same name
+      {trusted.self_signed("localhost", names), missing},
+      {trusted.issue("localhost", names, -1), "certificate has expired"},
+      {trusted.issue("other", "DNS:other"), "mismatch"},
   };
-  for (const TestCertificate& certificate : certificates) {
+  for (const auto& [certificate, end] : troubles) {
     ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
     upstream.answer_always(json_answer("{}"));
     TestProxy proxy(with_retries(tls_account(upstream.port(), trusted)));
     expect_final(proxy);
     EXPECT_NE(proxy.record().detail.find("certificate: "), std::string::npos) << proxy.record().detail;
+    EXPECT_TRUE(proxy.record().detail.ends_with(end)) << proxy.record().detail;
   }
 }
 
