@@ -222,15 +222,13 @@ std::string unexpected_word(const CLI::App& app) {
     for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
   std::string text = "weir " + command.get_name() + ": ";
   const std::vector<std::string> words = app.remaining(true);
-  for (const std::string& word : words) {
-    if (command.get_name() == "serve" && (word == "-v" || word == "--verbose"))
-      return text + "there is no flag '" + word +
-             "'; how much is logged is said by log.level, or WEIR_LOG_LEVEL=debug\n";
-  }
+  const bool serves = command.get_name() == "serve";
   for (const std::string& word : words) {
     const std::string flag = word.substr(0, word.find('='));
-    if (!flag.starts_with("--")) continue;
+    if (!flag.starts_with("--") && !(serves && flag == "-v")) continue;
     text += "there is no flag '" + flag + "'";
+    if (serves && (flag == "-v" || flag == "--verbose"))
+      return text += "; how much is logged is said by log.level, or WEIR_LOG_LEVEL=debug\n";
     text += suggestion(flag, flags);
     return text += "; weir " + command.get_name() + " --help lists them\n";
   }

@@ -72,9 +72,11 @@ void Section::finish() {
   if (node_ == nullptr) return;
   for (const auto& child : node_->children) {
     if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
-    const std::string path = path_of(child.key);
-    const std::string hint = is_misplaced_limit(path, known_) ? where_limits_stand : suggestion(child.key, known_);
-    context_.problems.push_back({child.key_place, path + ": unknown key" + hint});
+    std::string text = path_of(child.key);
+    const bool misplaced = is_misplaced_limit(text, known_);
+    text += ": unknown key";
+    text += misplaced ? where_limits_stand : suggestion(child.key, known_);
+    context_.problems.push_back({child.key_place, std::move(text)});
   }
 }
 
