@@ -104,7 +104,7 @@ class Exchange {
   bool goes_again_at_once(const UpstreamCall& call, const net::Failure& failure);
   Tried take_failure(const net::Failure& failure);
   net::Task<Tried> relay_answer(UpstreamCall& call);
-  void take_break(Tried& tried);
+  void take_break(Tried& tried, const net::ResponseHead& answer_head);
   Refusal told_by(const protocol::UpstreamError& error, int status, const Diagnosis& diagnosis, Verdict verdict) const;
   Tried take_error(Relay& relay, const net::ResponseHead& answer_head, bool body_is_here);
   void decide(Tried& tried, Verdict verdict);

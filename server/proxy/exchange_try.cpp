@@ -49,6 +49,11 @@ Refusal does_not_fit(const net::ResponseHead& head, std::string_view upstream) {
   return upstream_failed(failure, upstream);
 }
 
+bool is_html(const net::ResponseHead& head) {
+  constexpr std::string_view html = "text/html";
+  return net::equals_ignoring_case(head.value_of("content-type").substr(0, html.size()), html);
+}
+
 // A portal to log in at, or what stands where base_url leads.
 Refusal is_no_api(const net::ResponseHead& head, std::string_view upstream) {
   const std::string_view type = head.value_of("content-type");
@@ -253,7 +258,7 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
     note_try(answer_head.status, refusal->code, answer_head.status < 400);
     const bool early = !relay.opened() && !session_.gone();
     tried.refusal = std::move(refusal);
-    if (early) take_break(tried);
+    if (early) take_break(tried, answer_head);
   } else if (relay.complete()) {
     const bool error_event = !relay.filter().error_event().empty();
     if (error_event) note_error_event(relay, answer_head);
@@ -273,9 +278,12 @@ net::Task<Exchange::Tried> Exchange::relay_answer(UpstreamCall& call) {
 }
 
 // An answer began, and broke or dried up before its first word.
-void Exchange::take_break(Tried& tried) {
-  const Symptom symptom = symptom_of(*tried.refusal, record_.status);
+void Exchange::take_break(Tried& tried, const net::ResponseHead& answer_head) {
   const bool timeout = tried.refusal->status == 504;
+  const bool is_page = !timeout && answer_head.status < 300 && is_html(answer_head);
+  if (is_page) tried.refusal = is_no_api(answer_head, record_.upstream);
+  const Symptom symptom = symptom_of(*tried.refusal, record_.status);
+  if (is_page) return decide(tried, recovery_.failed_for_good(symptom));
   decide(tried, timeout ? recovery_.timed_out(symptom) : recovery_.failed(admission::Trouble::failed, symptom));
 }
 

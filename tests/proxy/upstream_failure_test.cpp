@@ -225,7 +225,7 @@ TEST(UpstreamFailure, TlsOnAPlainPortIsToldAtOnce) {
   expect_final(proxy);
 }
 
-// The bug: the page of a portal was passed on as the answer, and the caller's library failed at its first byte.
+// A caller's library would fail at its first byte.
 TEST(UpstreamFailure, AWebPageIsNoAnswer) {
   ScriptedUpstream upstream;
   upstream.answer_always(
@@ -234,15 +234,20 @@ TEST(UpstreamFailure, AWebPageIsNoAnswer) {
   RawClient client(proxy.port());
   for (const char* path :
        {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"}) {
-    client.send(post(path, R"({"model":"m","max_tokens":5,"input":"x","prompt":"x","messages":[]})"));
-    const HttpMessage answer = client.read_response();
-    EXPECT_EQ(answer.status(), 502) << path;
-    EXPECT_EQ(answer.field("x-weir-error"), "weir_upstream_invalid") << path;
-    EXPECT_EQ(answer.field("x-should-retry"), "false") << path;
-    EXPECT_NE(answer.body.find("it answered with a web page (text/html; charset=utf-8) and no JSON"), std::string::npos)
-        << answer.body;
+    for (const char* stream : {"false", "true"}) {
+      SCOPED_TRACE(path + std::string(" stream ") + stream);
+      client.send(post(path, R"({"model":"m","max_tokens":5,"input":"x","prompt":"x","messages":[],"stream":)" +
+                                 std::string(stream) + "}"));
+      const HttpMessage answer = client.read_response();
+      EXPECT_EQ(answer.status(), 502);
+      EXPECT_EQ(answer.field("x-weir-error"), "weir_upstream_invalid");
+      EXPECT_EQ(answer.field("x-should-retry"), "false");
+      EXPECT_NE(answer.body.find("it answered with a web page (text/html; charset=utf-8) and no JSON"),
+                std::string::npos)
+          << answer.body;
+    }
   }
-  EXPECT_EQ(upstream.requests().size(), 5u);
+  EXPECT_EQ(upstream.requests().size(), 10u);
   client.send(get("/v1/files/f/content"));
   EXPECT_EQ(client.read_response().body, "<!DOCTYPE html><p>Log in") << "where weir does not know what comes";
 }
