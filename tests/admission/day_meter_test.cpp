@@ -50,6 +50,16 @@ TEST(DayMeter, SleepsThroughSeveralMidnights) {
   EXPECT_EQ(meter.resets(), midnight + 72h);
 }
 
+TEST(DayMeter, ADayEndsWhileAReloadHasTakenItsLimitAway) {
+  DayMeter meter = limited(100);
+  meter.charge(60, start);
+  meter.configure(std::nullopt, never, 50ms, start + 1h);
+  EXPECT_EQ(meter.resets(), midnight);
+  meter.configure(100, midnight + 24h, 50ms, midnight + 1h);
+  EXPECT_EQ(meter.used(), 0);
+  EXPECT_FALSE(meter.blocked(100));
+}
+
 TEST(DayMeter, ReservedAndUsedTogetherAreTheLimit) {
   DayMeter meter = limited(100);
   meter.reserve(60);

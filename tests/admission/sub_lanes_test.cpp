@@ -131,12 +131,16 @@ TEST(SubLanes, TheSubLaneThatMakesRoomIsTheOneWithTheLeastToRemember) {
   queue.order().push(lane);
   queue.remove(requests[7]);
   queue.remove(requests[3]);
-  for (std::size_t i = 0; i + 2 < FairQueue::sub_lanes_max; ++i) queue.serve(lane);  // each has had one token
+  for (std::size_t i = 0; i + 2 < FairQueue::sub_lanes_max; ++i) {  // each has had one token
+    SubLane& served = queue.serve(lane);
+    if (served.name == "1") queue.settle(served, lane.of->shares[0], 0);
+  }
   come(FairQueue::sub_lanes_max);
   const auto& names = lane.of->sub_lanes;
   EXPECT_EQ(names.size(), FairQueue::sub_lanes_max);
   EXPECT_FALSE(names.contains("3")) << "of those that used nothing the first by name";
   EXPECT_TRUE(names.contains("7"));
+  EXPECT_TRUE(names.contains("1")) << "it has used something, and is done";
   EXPECT_TRUE(names.contains("256"));
 }
 
