@@ -47,7 +47,7 @@ const char* noun_of(Api api) {
 
 // --- Where it would go -----------------------------------------------------------------------------------------------
 
-struct Server {
+struct Destination {
   proxy::Upstream upstream;
   std::optional<proxy::ModelProfile> profile;
   std::string base;   // the model that decides the tokenizer
@@ -62,30 +62,30 @@ const proxy::ModelProfile* profile_named(const proxy::Upstream& upstream, std::s
   return nullptr;
 }
 
-void take_profile(Server& server, const proxy::ModelProfile* profile, const std::string& model) {
-  server.base = model;
+void take_profile(Destination& destination, const proxy::ModelProfile* profile, const std::string& model) {
+  destination.base = model;
   if (profile == nullptr) return;
-  server.profile = *profile;
-  if (!profile->base_model.empty()) server.base = profile->base_model;
+  destination.profile = *profile;
+  if (!profile->base_model.empty()) destination.base = profile->base_model;
 }
 
-Server server_in(const Loaded& loaded, const std::string& model) {
-  Server server;
+Destination destination_in(const Loaded& loaded, const std::string& model) {
+  Destination destination;
   for (const proxy::ModelRoute& route : loaded.settings->routes) {
     if (!proxy::matches_pattern(route.pattern, model) || route.targets.empty()) continue;
     const proxy::Target& target = route.targets.front();
-    server.upstream = loaded.settings->upstreams[target.upstream];
+    destination.upstream = loaded.settings->upstreams[target.upstream];
     const std::string& sent = target.model.empty() ? model : target.model;
-    take_profile(server, profile_named(server.upstream, sent), sent);
-    server.title = "upstream " + server.upstream.name + (sent == model ? "" : ", as " + sent);
-    return server;
+    take_profile(destination, profile_named(destination.upstream, sent), sent);
+    destination.title = "upstream " + destination.upstream.name + (sent == model ? "" : ", as " + sent);
+    return destination;
   }
-  server.fault = "the configuration has no upstream for the model '" + model + "'";
-  return server;
+  destination.fault = "the configuration has no upstream for the model '" + model + "'";
+  return destination;
 }
 
 // The shipped provider that knows the model best: by its exact name, else by the pattern that says most.
-Server server_shipped(const std::string& model) {
+Destination destination_shipped(const std::string& model) {
   std::shared_ptr<const ProviderProfile> provider = shipped_provider("generic");
   const ProviderModel* best = nullptr;
   std::size_t best_score = 1;  // a pattern "*" knows nothing
@@ -98,26 +98,26 @@ Server server_shipped(const std::string& model) {
     best = known;
     provider = candidate;
   }
-  Server server;
-  server.upstream.provider = provider->name;
-  server.upstream.charge = provider->charge;
-  server.upstream.output_caps = provider->output_caps;
-  take_profile(server, best == nullptr ? nullptr : &best->profile, model);
-  server.title = best == nullptr ? "no provider known" : "provider " + provider->name + ", as shipped";
-  return server;
+  Destination destination;
+  destination.upstream.provider = provider->name;
+  destination.upstream.charge = provider->charge;
+  destination.upstream.output_caps = provider->output_caps;
+  take_profile(destination, best == nullptr ? nullptr : &best->profile, model);
+  destination.title = best == nullptr ? "no provider known" : "provider " + provider->name + ", as shipped";
+  return destination;
 }
 
 // A configuration that somebody named is used, and has to be good.
-std::variant<Server, Problems> find_server(const CountRequest& request, const std::string& model,
-                                           const Environment& environment) {
+std::variant<Destination, Problems> find_destination(const CountRequest& request, const std::string& model,
+                                                     const Environment& environment) {
   const auto variable = environment.variable("WEIR_CONFIG");
-  if (!request.config && (!variable || variable->empty())) return server_shipped(model);
+  if (!request.config && (!variable || variable->empty())) return destination_shipped(model);
   Overrides overrides;
   overrides.config = request.config;
   auto loaded = ConfigSource(overrides, environment).load();
   if (auto* const problems = std::get_if<Problems>(&loaded)) return std::move(*problems);
-  if (model.empty()) return server_shipped(model);
-  return server_in(std::get<Loaded>(loaded), model);
+  if (model.empty()) return destination_shipped(model);
+  return destination_in(std::get<Loaded>(loaded), model);
 }
 
 // --- What is printed -------------------------------------------------------------------------------------------------
@@ -178,12 +178,12 @@ std::string money(double amount, const std::string& currency) {
   return out.str();
 }
 
-void print_prices(std::ostream& out, const Server& server, const protocol::PromptEstimate& estimate,
+void print_prices(std::ostream& out, const Destination& destination, const protocol::PromptEstimate& estimate,
                   const proxy::ChargePlan& plan, std::string_view now) {
   constexpr double per_tokens = 1e6;
   bool any = false;
-  if (server.profile) {
-    for (const proxy::Price& price : server.profile->prices) {
+  if (destination.profile) {
+    for (const proxy::Price& price : destination.profile->prices) {
       if (price.since > now || (!price.until.empty() && price.until <= now)) continue;
       std::string text =
           money(static_cast<double>(estimate.input) * price.input / per_tokens, price.currency) + " for the input";
@@ -202,26 +202,26 @@ void print_prices(std::ostream& out, const Server& server, const protocol::Promp
   }
 }
 
-std::string printed(const Server& server, const std::string& model, const CountInput& input, std::string_view text,
-                    std::string_view now) {
+std::string printed(const Destination& destination, const std::string& model, const CountInput& input,
+                    std::string_view text, std::string_view now) {
   const protocol::TokenEstimator estimator;
   const protocol::PromptEstimate estimate = input.kind == CountInput::Kind::body
-                                                ? estimator.estimate(text, input.view, server.base)
-                                                : estimator.estimate_text(text, server.base);
+                                                ? estimator.estimate(text, input.view, destination.base)
+                                                : estimator.estimate_text(text, destination.base);
   const proxy::InputTokens tokens{estimate.input, estimate.upper, estimate.on_arrival};
-  const proxy::ModelProfile* const profile = server.profile ? &*server.profile : nullptr;
-  const proxy::ChargePlan plan = proxy::plan_charge(input.view, tokens, server.upstream, profile);
+  const proxy::ModelProfile* const profile = destination.profile ? &*destination.profile : nullptr;
+  const proxy::ChargePlan plan = proxy::plan_charge(input.view, tokens, destination.upstream, profile);
   std::ostringstream out;
   line(out, "model",
-       (model.empty() ? "none named" : model) + " (" + server.title + "; tokenizer family " +
-           std::string(name_of(protocol::family_of_model(server.base))) + ")");
+       (model.empty() ? "none named" : model) + " (" + destination.title + "; tokenizer family " +
+           std::string(name_of(protocol::family_of_model(destination.base))) + ")");
   line(out, "counted",
        (input.kind == CountInput::Kind::body ? std::string(noun_of(input.view.api)) : "text") + ", " +
            grouped(text.size()) + " bytes");
   print_input(out, estimate);
   print_output(out, plan, input.view);
   print_charge(out, plan);
-  print_prices(out, server, estimate, plan, now);
+  print_prices(out, destination, estimate, plan, now);
   out << "This is an estimate: the provider's own count decides.\n";
   return out.str();
 }
@@ -241,12 +241,12 @@ CountResult count_tokens(const CountRequest& request, std::string_view input, co
   const CountInput read = read_count_input(text);
   if (!read.fault.empty()) return failed(read.fault);
   const std::string model = request.model.value_or(read.view.model);
-  auto found = find_server(request, model, environment);
+  auto found = find_destination(request, model, environment);
   if (const auto* const problems = std::get_if<Problems>(&found)) return {unusable, "", to_string(*problems) + "\n"};
-  const Server& server = std::get<Server>(found);
-  if (!server.fault.empty()) return failed(server.fault);
+  const Destination& destination = std::get<Destination>(found);
+  if (!destination.fault.empty()) return failed(destination.fault);
   CountResult result;
-  result.out = printed(server, model, read, text, now);
+  result.out = printed(destination, model, read, text, now);
   if (!read.note.empty()) result.err += "weir count: " + read.note + "\n";
   if (model.empty())
     result.err += "weir count: no model is named; the mean of the known tokenizers is taken (see --model)\n";

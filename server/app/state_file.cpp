@@ -32,7 +32,7 @@ constexpr std::int64_t schema = 1;
 constexpr milliseconds grain{50};  // charges that leave this close to each other are put together
 constexpr milliseconds leaves_in_max = std::chrono::hours(24 * 366);  // a charge that never leaves is written so
 constexpr std::int64_t amount_max = 1'000'000'000'000'000;
-constexpr std::uintmax_t file_bytes_max = 256u << 20;
+constexpr std::uintmax_t state_bytes_max = 256u << 20;
 constexpr std::array scopes{Scope::key, Scope::team, Scope::account, Scope::model};
 
 std::int64_t milliseconds_up(admission::Duration duration) {
@@ -250,15 +250,15 @@ bool StateFile::restore(admission::Duration window_max, SystemTime now) {
     return false;
   }
   std::ostringstream text;
-  if (!error && bytes <= file_bytes_max) {
+  if (!error && bytes <= state_bytes_max) {
     errno = 0;
     std::ifstream file(path_, std::ios::binary);
     text << file.rdbuf();
     if (!file.is_open() || errno != 0) error.assign(errno, std::generic_category());
   }
-  auto parsed = error                    ? std::variant<State, std::string>(error.message())
-                : bytes > file_bytes_max ? std::variant<State, std::string>("too large")
-                                         : parse_state(text.str());
+  auto parsed = error                     ? std::variant<State, std::string>(error.message())
+                : bytes > state_bytes_max ? std::variant<State, std::string>("too large")
+                                          : parse_state(text.str());
   if (const auto* const why = std::get_if<std::string>(&parsed)) {
     log_.error(name + "not restored: " + *why);
     return false;

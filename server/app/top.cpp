@@ -87,7 +87,7 @@ std::optional<double> figure_of(const element& object, std::string_view name) {
   return figure;
 }
 
-simdjson::dom::array list_of(const element& object, std::string_view name) {
+simdjson::dom::array elements_of(const element& object, std::string_view name) {
   simdjson::dom::array list;
   if (object[name].get(list) != simdjson::SUCCESS)
     throw std::runtime_error("the answer has no list '" + std::string(name) + "'");
@@ -147,7 +147,7 @@ class Part {
 };
 
 void show_budgets(Part& part, const element& budgets) {
-  for (const element budget : list_of(budgets, "budgets")) {
+  for (const element budget : elements_of(budgets, "budgets")) {
     simdjson::dom::object meters;
     if (budget["meters"].get(meters) != simdjson::SUCCESS) continue;
     // Where callers bring accounts of their own, nothing is spent of the upstream's: it says what each of them has.
@@ -176,7 +176,7 @@ void show_why(Part& part, const element& queue) {
   std::string text = waiting == 0   ? "Nothing is waiting."
                      : waiting == 1 ? "One request is waiting."
                                     : std::to_string(waiting) + " requests are waiting.";
-  for (const element first : list_of(queue, "requests")) {
+  for (const element first : elements_of(queue, "requests")) {
     const std::string key = text_of(first, "key");
     text += " Next, " + (key.empty() ? "a caller" : key) + ": " + text_of(first, "why");
     break;
@@ -204,7 +204,7 @@ std::string bars(const std::vector<double>& steps, double highest, std::size_t w
 void show_charts(Part& part, const element& status) {
   std::vector<double> tokens, waits;
   const auto span = static_cast<double>(std::max<std::int64_t>(1, number_of(status, "step_seconds")));
-  for (const element step : list_of(status, "steps")) {
+  for (const element step : elements_of(status, "steps")) {
     tokens.push_back(static_cast<double>(number_of(step, "input_tokens") + number_of(step, "output_tokens")) / span);
     waits.push_back(figure_of(step, "wait_max_s").value_or(0));
   }
@@ -220,7 +220,7 @@ void show_charts(Part& part, const element& status) {
 
 void show_spent(Part& part, const element& status) {
   constexpr std::size_t shown_max = 8;
-  const auto spent = list_of(status, "spent");
+  const auto spent = elements_of(status, "spent");
   if (spent.size() == 0) return;
   part.heading("");
   part.heading(part.cell("SPENT: KEY", 18) + " " + part.cell("MODEL", 28) + " " + part.cell("REQUESTS", 9) + " " +
@@ -244,7 +244,7 @@ void show_queue(Part& part, const element& queue) {
   part.heading("");
   part.heading(part.cell("IN LINE: KEY", 18) + " " + part.cell("LANE", 18) + " " + part.cell("UPSTREAM", 14) + " " +
                part.cell("WAITED", 8) + " " + part.cell("STARTS IN", 10) + " " + part.cell("REQUEST", 28) + " WHY");
-  for (const element request : list_of(queue, "requests")) {
+  for (const element request : elements_of(queue, "requests")) {
     const std::string key = text_of(request, "key");
     part.line(part.cell(key.empty() ? "open" : key, 18) + " " + part.cell(text_of(request, "lane"), 18) + " " +
               part.cell(text_of(request, "upstream"), 14) + " " +
@@ -258,7 +258,7 @@ void show_queue(Part& part, const element& queue) {
 void show_speed(Part& part, const element& status, const element& queue) {
   double input = 0, output = 0;
   std::size_t i = 0;
-  const auto steps = list_of(status, "steps");
+  const auto steps = elements_of(status, "steps");
   for (const element step : steps) {
     if (++i + 1 != steps.size()) continue;
     const auto span = static_cast<double>(std::max<std::int64_t>(1, number_of(status, "step_seconds")));
@@ -274,7 +274,7 @@ void show_speed(Part& part, const element& status, const element& queue) {
 
 void show_upstreams(Part& part, const element& upstreams) {
   part.heading("");
-  for (const element upstream : list_of(upstreams, "upstreams")) {
+  for (const element upstream : elements_of(upstreams, "upstreams")) {
     const std::string words = text_of(upstream, "state_words"), state = text_of(upstream, "state");
     const double weight = state.empty() || state == "closed" ? 0 : 1;
     part.line(part.cell("upstream " + text_of(upstream, "name"), 28) + " " + (words.empty() ? state : words), weight);
@@ -285,7 +285,7 @@ void show_upstreams(Part& part, const element& upstreams) {
 }
 
 void show_errors(Part& part, const element& status) {
-  const auto errors = list_of(status, "errors");
+  const auto errors = elements_of(status, "errors");
   if (errors.size() == 0) return;
   part.heading("");
   std::size_t shown = 0;

@@ -7,10 +7,12 @@
 #include <utility>
 
 #include "app/config.hpp"
+#include "protocol/ascii.hpp"
 
 namespace weir::app {
 namespace {
 
+using protocol::is_digit;
 using std::chrono::milliseconds;
 
 constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> duration_units{
@@ -23,10 +25,6 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 7> size_units{{
                                                                                 {"MB", 1'000'000},
                                                                                 {"KB", 1'000},
                                                                                 {"B", 1}}};
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // Splits "15s" into 15 and "s..."; nullopt without digits or beyond 12 of them.
 std::optional<std::uint64_t> take_digits(std::string_view& text) {

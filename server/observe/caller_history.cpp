@@ -7,20 +7,20 @@ namespace {
 
 using std::chrono::milliseconds;
 
-void text(std::string& out, std::string_view name, std::string_view value) {
+void put_text(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
   append_json_name(out, name);
   append_json_string(out, value);
 }
 
 template <typename Number>
-void number(std::string& out, std::string_view name, Number value) {
+void put_number(std::string& out, std::string_view name, Number value) {
   append_json_name(out, name);
   out += std::to_string(value);
 }
 
-void number(std::string& out, std::string_view name, const std::optional<std::uint64_t>& value) {
-  if (value) number(out, name, *value);
+void put_number(std::string& out, std::string_view name, const std::optional<std::uint64_t>& value) {
+  if (value) put_number(out, name, *value);
 }
 
 }  // namespace
@@ -72,20 +72,20 @@ std::string CallerHistory::json(std::string_view caller) const {
   const std::deque<Call>& calls = known->second->calls;
   for (auto call = calls.rbegin(); call != calls.rend(); ++call) {
     out += out.back() == '[' ? "{" : ",{";
-    text(out, "id", call->request_id);
-    number(out, "ended", std::chrono::duration_cast<std::chrono::seconds>(call->ended.time_since_epoch()).count());
-    text(out, "model", call->model);
-    number(out, "status", call->status);
-    text(out, "outcome", call->outcome);
-    text(out, "error", call->error);
-    text(out, "upstream", call->upstream);
-    text(out, "upstream_request_id", call->upstream_request_id);
-    number(out, "attempts", call->attempts);
-    number(out, "queue_ms", call->queued.count());
-    number(out, "duration_ms", call->duration.count());
-    number(out, "reserved_tokens", call->reserved_tokens);
-    number(out, "input_tokens", call->input_tokens);
-    number(out, "output_tokens", call->output_tokens);
+    put_text(out, "id", call->request_id);
+    put_number(out, "ended", std::chrono::duration_cast<std::chrono::seconds>(call->ended.time_since_epoch()).count());
+    put_text(out, "model", call->model);
+    put_number(out, "status", call->status);
+    put_text(out, "outcome", call->outcome);
+    put_text(out, "error", call->error);
+    put_text(out, "upstream", call->upstream);
+    put_text(out, "upstream_request_id", call->upstream_request_id);
+    put_number(out, "attempts", call->attempts);
+    put_number(out, "queue_ms", call->queued.count());
+    put_number(out, "duration_ms", call->duration.count());
+    put_number(out, "reserved_tokens", call->reserved_tokens);
+    put_number(out, "input_tokens", call->input_tokens);
+    put_number(out, "output_tokens", call->output_tokens);
     out += '}';
   }
   return out + "]";

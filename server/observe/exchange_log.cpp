@@ -14,10 +14,6 @@
 namespace weir::observe {
 namespace {
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
-
 bool needs_quotes(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return is_control(c) || c == ' ' || c == '"' || c == '='; });

@@ -8,10 +8,6 @@
 namespace weir::observe {
 namespace {
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
-
 // Whether a character stands for itself in a JSON string.
 constexpr std::array<bool, 256> make_plain() {
   std::array<bool, 256> plain{};

@@ -6,6 +6,10 @@
 
 namespace weir::observe {
 
+constexpr bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 // Nothing in it is escaped or replaced.
 bool is_plain_json(std::string_view text);
 // With quotes. Control characters are escaped, bytes that are not UTF-8 replaced: it stays one line of valid JSON.

@@ -6,7 +6,7 @@
 namespace weir::protocol {
 namespace {
 
-constexpr std::array<std::pair<Api, std::string_view>, 7> names{{
+constexpr std::array<std::pair<Api, std::string_view>, 7> api_names{{
     {Api::chat, "chat"},
     {Api::completions, "completions"},
     {Api::embeddings, "embeddings"},
@@ -19,14 +19,14 @@ constexpr std::array<std::pair<Api, std::string_view>, 7> names{{
 }  // namespace
 
 std::string_view name_of(Api api) {
-  for (const auto& [value, name] : names) {
+  for (const auto& [value, name] : api_names) {
     if (value == api) return name;
   }
   return "other";
 }
 
 std::optional<Api> api_from_name(std::string_view name) {
-  for (const auto& [value, known] : names) {
+  for (const auto& [value, known] : api_names) {
     if (known == name) return value;
   }
   return std::nullopt;

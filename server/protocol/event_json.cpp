@@ -7,7 +7,7 @@ namespace weir::protocol {
 namespace {
 
 // A thread keeps buffers for events and answers up to this size.
-constexpr std::size_t kept_bytes_max = 1024 * 1024;
+constexpr std::size_t kept_copy_max = 1024 * 1024;
 constexpr std::size_t kept_bytes_min = 16 * 1024;
 
 struct Workspace {
@@ -41,7 +41,7 @@ bool parse_copy(std::string_view text, simdjson::ondemand::document& document) {
 
 void release_large_copy() {
   Workspace& own = workspace();
-  if (own.copy.capacity() <= kept_bytes_max) return;
+  if (own.copy.capacity() <= kept_copy_max) return;
   own.parser = simdjson::ondemand::parser();
   own.copy = std::string();
   own.size = 0;

@@ -5,12 +5,10 @@
 #include <cstring>
 #include <vector>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::protocol::json {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // Four hex digits at `at`, or -1.
 int hex4(std::string_view text, std::size_t at) {

@@ -5,15 +5,14 @@
 #include <cctype>
 #include <string>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::protocol {
 namespace {
 
 // Between the word and its number there may be so much: "limit of your account is 50".
 constexpr std::size_t reach_max = 24;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_letter(char c) {
   return c >= 'a' && c <= 'z';
 }

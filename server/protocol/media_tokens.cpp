@@ -131,10 +131,6 @@ std::string_view base64_of(std::string_view source) {
   return source.find(':') == std::string_view::npos ? source : std::string_view();
 }
 
-std::uint64_t rounded(double tokens) {
-  return static_cast<std::uint64_t>(std::lround(std::max(tokens, 0.0)));
-}
-
 // Fitted into 2048 x 2048, then the short side brought to 768; of two readings of the rule, the one that also scales
 // up, which is the higher.
 double tiles_of(ImageSize size) {
@@ -170,18 +166,23 @@ ImageRule image_rule_of(std::string_view model) {
   return {Kind::area, 0, 784, 1600};
 }
 
+std::uint64_t rounded_tokens(double tokens) {
+  return static_cast<std::uint64_t>(std::llround(std::max(tokens, 0.0)));
+}
+
 std::uint64_t image_tokens(const ImageRule& rule, const std::optional<ImageSize>& known, bool low_detail) {
   const ImageSize size = known.value_or(usual_size);
   const double pixels = static_cast<double>(size.width) * size.height;
   switch (rule.kind) {
     case Kind::tiles:
-      return rounded(low_detail && rule.base > 0 ? rule.base : rule.base + rule.step * tiles_of(size));
+      return rounded_tokens(low_detail && rule.base > 0 ? rule.base : rule.base + rule.step * tiles_of(size));
     case Kind::patches: {
       const double patches = std::ceil(size.width / 32.0) * std::ceil(size.height / 32.0);
-      return rounded(std::min(patches, static_cast<double>(rule.steps_max)) * rule.step);
+      return rounded_tokens(std::min(patches, static_cast<double>(rule.steps_max)) * rule.step);
     }
     case Kind::area:
-      return rounded(rule.base + std::clamp(std::ceil(pixels / rule.step), 4.0, static_cast<double>(rule.steps_max)));
+      return rounded_tokens(rule.base +
+                            std::clamp(std::ceil(pixels / rule.step), 4.0, static_cast<double>(rule.steps_max)));
   }
   return 0;
 }
@@ -194,14 +195,14 @@ std::uint64_t media_tokens(const MediaPart& part, const ImageRule& rule) {
     case MediaPart::Kind::audio: {
       // Ten tokens a second: of 48,000 bytes (WAV at 24 kHz) or about 16,000.
       const double per_token = part.format == "wav" || part.format == "pcm16" ? 4800 : 1600;
-      return bytes > 0 ? rounded(bytes / per_token) : 600;
+      return bytes > 0 ? rounded_tokens(bytes / per_token) : 600;
     }
     case MediaPart::Kind::video:
-      return bytes > 0 ? rounded(std::clamp(bytes / 400, 500.0, 200'000.0)) : 5000;
+      return bytes > 0 ? rounded_tokens(std::clamp(bytes / 400, 500.0, 200'000.0)) : 5000;
     case MediaPart::Kind::file:
       // A page of PDF is about 30 kB and 2,000 tokens, its picture included.
-      if (part.format.starts_with("text/")) return rounded(bytes / 4);
-      return bytes > 0 ? rounded(std::clamp(bytes / 15, 500.0, 200'000.0)) : 5000;
+      if (part.format.starts_with("text/")) return rounded_tokens(bytes / 4);
+      return bytes > 0 ? rounded_tokens(std::clamp(bytes / 15, 500.0, 200'000.0)) : 5000;
   }
   return 0;
 }

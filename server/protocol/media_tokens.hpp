@@ -27,6 +27,9 @@ struct ImageRule {
 };
 ImageRule image_rule_of(std::string_view model);
 
+// To the nearest whole; none if negative.
+std::uint64_t rounded_tokens(double tokens);
+
 std::uint64_t image_tokens(const ImageRule& rule, const std::optional<ImageSize>& size, bool low_detail);
 
 // Any part that is no text.

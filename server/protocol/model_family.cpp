@@ -5,11 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::protocol {
 namespace {
 
 // The first word found decides, so distilled models (deepseek-r1-distill-qwen-32b) stand before what they were made by.
-constexpr std::array<std::pair<std::string_view, TokenizerFamily>, 31> words{{
+constexpr std::array<std::pair<std::string_view, TokenizerFamily>, 31> family_words{{
     {"distill-qwen", TokenizerFamily::qwen},
     {"distill-llama", TokenizerFamily::generic},
     {"deepseek", TokenizerFamily::deepseek},
@@ -43,10 +45,6 @@ constexpr std::array<std::pair<std::string_view, TokenizerFamily>, 31> words{{
     {"gpt5", TokenizerFamily::o200k},
 }};
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
 // A bit for each letter; words whose first one is not in a name need not be looked for.
 std::uint32_t bit_of(char letter) {
   return 1U << (static_cast<unsigned char>(letter) & 31U);
@@ -61,7 +59,7 @@ TokenizerFamily family_of_model(std::string_view model) {
     name += lower(c);
     letters |= bit_of(name.back());
   }
-  for (const auto& [word, family] : words) {
+  for (const auto& [word, family] : family_words) {
     if ((letters & bit_of(word.front())) == 0) continue;
     // Two letters alone are too little within a name: they begin it, or a part of it.
     const std::size_t at = name.find(word);

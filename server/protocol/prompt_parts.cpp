@@ -19,9 +19,9 @@ bool is_number_start(char c) {
 }
 
 // One walk over one body.
-class Walk {
+class PromptWalk {
  public:
-  Walk(std::string_view body, const RequestView& view, ToolText tools, PromptVisitor& visitor)
+  PromptWalk(std::string_view body, const RequestView& view, ToolText tools, PromptVisitor& visitor)
       : body_(body), view_(view), tools_(tools), visitor_(visitor) {}
 
   PromptCounts run() {
@@ -259,7 +259,7 @@ class Walk {
 }  // namespace
 
 PromptCounts visit_prompt(std::string_view body, const RequestView& view, ToolText tools, PromptVisitor& visitor) {
-  return Walk(body, view, tools, visitor).run();
+  return PromptWalk(body, view, tools, visitor).run();
 }
 
 }  // namespace weir::protocol

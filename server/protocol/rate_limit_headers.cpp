@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::protocol {
 namespace {
 
@@ -18,10 +20,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 bool same_word(std::string_view text, std::string_view lower_case) {
@@ -46,7 +44,7 @@ std::optional<double> take_number(std::string_view& text) {
   return value;
 }
 
-std::optional<double> whole_number(std::string_view text) {
+std::optional<double> whole_figure(std::string_view text) {
   const auto value = take_number(text);
   return value && text.empty() ? value : std::nullopt;
 }
@@ -127,7 +125,7 @@ Wait until(WallTime time, WallTime now) {
 
 // Azure says -1 where it does not know.
 std::optional<std::uint64_t> parse_count(std::string_view value) {
-  const auto number = whole_number(trim(value));
+  const auto number = whole_figure(trim(value));
   if (!number || *number < 0 || *number >= 1e18) return {};
   return static_cast<std::uint64_t>(*number);
 }
@@ -147,7 +145,7 @@ struct Name {
 constexpr std::string_view of_together = "x-tokenlimit-";
 
 // Where two names fill the same field, the first in this table wins.
-constexpr auto names = std::to_array<Name>({
+constexpr auto header_names = std::to_array<Name>({
     {"x-ratelimit-limit-requests", &RateLimitHeaders::requests, Quantity::limit},
     {"x-ratelimit-remaining-requests", &RateLimitHeaders::requests, Quantity::remaining},
     {"x-ratelimit-reset-requests", &RateLimitHeaders::requests, Quantity::reset},
@@ -262,14 +260,14 @@ std::optional<milliseconds> parse_duration(std::string_view value) {
 
 std::optional<milliseconds> parse_retry_after(std::string_view value, WallTime now) {
   value = trim(value);
-  if (const auto seconds = whole_number(value)) return bounded(*seconds * 1000);
+  if (const auto seconds = whole_figure(value)) return bounded(*seconds * 1000);
   if (const auto date = parse_http_date(value)) return until(*date, now);
   return {};
 }
 
 std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
   value = trim(value);
-  if (const auto number = whole_number(value)) {
+  if (const auto number = whole_figure(value)) {
     if (*number >= unix_millis_min) return bounded(*number - static_cast<double>(now.time_since_epoch().count()));
     if (*number < unix_seconds_min) return bounded(*number * 1000);
     return bounded(*number * 1000 - static_cast<double>(now.time_since_epoch().count()));
@@ -282,8 +280,8 @@ std::optional<milliseconds> parse_reset(std::string_view value, WallTime now) {
 
 std::vector<std::string_view> meter_header_names() {
   std::vector<std::string_view> all;
-  all.reserve(names.size());
-  for (const Name& each : names) all.push_back(each.name);
+  all.reserve(header_names.size());
+  for (const Name& each : header_names) all.push_back(each.name);
   return all;
 }
 
@@ -299,7 +297,7 @@ bool tells_of_a_meter(std::string_view name) {
 RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, WallTime now) {
   RateLimitHeaders result;
   if (const auto value = find(headers, "retry-after-ms")) {
-    if (const auto millis = whole_number(*value)) result.retry_after = bounded(*millis);
+    if (const auto millis = whole_figure(*value)) result.retry_after = bounded(*millis);
   }
   if (const auto value = find(headers, "retry-after"); value && !result.retry_after) {
     result.retry_after = parse_retry_after(*value, now);
@@ -312,7 +310,7 @@ RateLimitHeaders parse_rate_limit_headers(std::span<const HeaderField> headers, 
   const bool together = std::any_of(headers.begin(), headers.end(), [](const HeaderField& field) {
     return same_word(field.first.substr(0, of_together.size()), of_together);
   });
-  for (const Name& name : names) {
+  for (const Name& name : header_names) {
     const auto value = find(headers, name.name);
     if (!value) continue;
     MeterReading& meter = result.*name.meter;

@@ -16,7 +16,7 @@ namespace {
 using Fault = std::optional<BodyError>;
 
 // A member's value: its text and where it stands.
-struct Value {
+struct MemberValue {
   std::string_view name;
   std::string_view text;
   std::size_t offset;
@@ -29,7 +29,7 @@ struct Value {
   std::string string() const { return json::unescape(text.substr(1, text.size() - 2)); }
 };
 
-BodyError wrong(const Value& value, const char* expected) {
+BodyError wrong(const MemberValue& value, const char* expected) {
   return {BodyError::Kind::invalid_parameter, std::string(value.name), value.offset,
           std::string(value.name) + " must be " + expected};
 }
@@ -48,13 +48,13 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
   return static_cast<std::uint64_t>(real);
 }
 
-Fault read_limit(const Value& value, std::optional<std::uint64_t>& out) {
+Fault read_limit(const MemberValue& value, std::optional<std::uint64_t>& out) {
   if (value.is_null()) return {};
   out = whole_number(value.text);
   return out ? Fault() : wrong(value, "a non-negative integer");
 }
 
-Fault read_count(const Value& value, std::uint64_t& out) {
+Fault read_count(const MemberValue& value, std::uint64_t& out) {
   if (value.is_null()) return {};
   const auto count = whole_number(value.text);
   if (!count || *count == 0) return wrong(value, "a positive integer");
@@ -62,19 +62,19 @@ Fault read_count(const Value& value, std::uint64_t& out) {
   return {};
 }
 
-Fault read_model(const Value& value, RequestView& view) {
+Fault read_model(const MemberValue& value, RequestView& view) {
   if (!value.is_string()) return wrong(value, "a string");
   view.model = value.string();
   return {};
 }
 
-Fault read_stream(const Value& value, RequestView& view) {
+Fault read_stream(const MemberValue& value, RequestView& view) {
   if (!value.is_boolean() && !value.is_null()) return wrong(value, "true or false");
   view.stream = value.text == "true";
   return {};
 }
 
-Fault read_stream_options(const Value& value, RequestView& view) {
+Fault read_stream_options(const MemberValue& value, RequestView& view) {
   if (value.is_null()) return {};
   if (!value.is_object()) return wrong(value, "an object");
   json::Members members(value.text);
@@ -85,7 +85,7 @@ Fault read_stream_options(const Value& value, RequestView& view) {
     if (running) view.asks_running_usage |= members.value() == "true";
     if (key != "include_usage") continue;
     const auto offset = value.offset + static_cast<std::size_t>(members.value().data() - value.text.data());
-    const Value inner{"stream_options.include_usage", members.value(), offset};
+    const MemberValue inner{"stream_options.include_usage", members.value(), offset};
     if (!inner.is_boolean() && !inner.is_null()) return wrong(inner, "true or false");
     view.asks_usage = inner.text == "true";
   }
@@ -93,20 +93,20 @@ Fault read_stream_options(const Value& value, RequestView& view) {
 }
 
 // Embeddings' and completions' input: texts or token lists, so only an object or a bare scalar is surely wrong.
-Fault check_input(const Value& value, const RequestView& view) {
+Fault check_input(const MemberValue& value, const RequestView& view) {
   const bool may_be_absent = view.api != Api::embeddings;
   if (value.is_string() || value.is_array() || (may_be_absent && value.is_null())) return {};
   return wrong(value, "a string or an array");
 }
 
 // Texts or token lists; numbers are one prompt.
-bool is_list_of_prompts(const Value& value) {
+bool is_list_of_prompts(const MemberValue& value) {
   if (!value.is_array()) return false;
   const std::string_view inside = json::trim(value.text.substr(1));
   return inside.front() == '"' || inside.front() == '[';
 }
 
-std::string user_id_of(const Value& metadata) {
+std::string user_id_of(const MemberValue& metadata) {
   if (!metadata.is_object()) return {};
   json::Members members(metadata.text);
   while (members.next()) {
@@ -118,21 +118,21 @@ std::string user_id_of(const Value& metadata) {
 }
 
 // Who the caller says the end user is. OpenAI's newer field goes before the older one.
-void read_user(const Value& value, RequestView& view) {
+void read_user(const MemberValue& value, RequestView& view) {
   if (value.name == "metadata" && view.api == Api::messages) view.user = user_id_of(value);
   if (view.api == Api::messages || !value.is_string()) return;
   if (value.name == "safety_identifier" || (value.name == "user" && view.user.empty())) view.user = value.string();
 }
 
 // What makes a call to /responses more than a question: it must not be sent twice, and must find its account again.
-void read_responses_state(const Value& value, RequestView& view, bool& stores) {
+void read_responses_state(const MemberValue& value, RequestView& view, bool& stores) {
   if (value.name == "previous_response_id" && value.is_string()) view.previous_response_id = value.string();
   if (value.name == "store") stores = value.text != "false";
   if (value.name == "background") view.has_side_effects |= value.text == "true";
   if (value.name == "conversation") view.has_side_effects |= !value.is_null();
 }
 
-Fault read_member(const Value& value, RequestView& view) {
+Fault read_member(const MemberValue& value, RequestView& view) {
   const std::string_view name = value.name;
   const Api api = view.api;
   const bool chat = api == Api::chat;
@@ -252,7 +252,7 @@ std::optional<BodyError> read_members(std::string_view body, RequestView& view) 
   bool stores = true;  // OpenAI's default
   for (const Member& member : view.members) {
     const std::size_t length = member.value.end - member.value.begin;
-    const Value value{member.name, body.substr(member.value.begin, length), member.value.begin};
+    const MemberValue value{member.name, body.substr(member.value.begin, length), member.value.begin};
     if (auto fault = read_member(value, view)) return fault;
     read_user(value, view);
     if (view.api == Api::responses) read_responses_state(value, view, stores);

@@ -41,9 +41,9 @@ constexpr std::array<std::string_view, 17> non_text_types{"image_url",
 // Reads every value of one document, because On-Demand checks only what it is asked for: the escapes of each string and
 // the spelling of each number are checked here, the structure by asking for it.
 // Every string passes through string(): the place to hand texts to a token estimator.
-class Walk {
+class BodyWalk {
  public:
-  Walk(std::string_view body, Api api, const ReadLimits& limits, RequestView& view)
+  BodyWalk(std::string_view body, Api api, const ReadLimits& limits, RequestView& view)
       : body_(body), api_(api), limits_(limits), view_(view) {}
 
   // False: not valid JSON, or nested too deeply.
@@ -262,7 +262,7 @@ std::variant<RequestView, BodyError> RequestReader::read(std::string_view body, 
       return BodyError{BodyError::Kind::invalid_json, "", 0, "the body is too large to be read"};
     }
   }
-  Walk walk(body, api, limits, view);
+  BodyWalk walk(body, api, limits, view);
   ondemand::document document;
   const bool valid =
       parser.iterate(simdjson::padded_string_view(body.data(), body.size(), body.size() + padding)).get(document) ==

@@ -3,12 +3,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::protocol {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // The number behind `word`, digits with or without commas between them: "Limit 30,000," is 30000.
 std::optional<std::uint64_t> number_after(std::string_view message, std::string_view word) {

@@ -6,7 +6,7 @@
 namespace weir::protocol {
 namespace {
 
-constexpr std::size_t kept_bytes_max =
+constexpr std::size_t kept_event_max =
     64 * 1024;  // a rare large event must not cost its stream a large buffer for ever
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
@@ -69,7 +69,7 @@ bool SseParser::finish(SseItem& item) {
 void SseParser::drop_emitted() {
   if (!emitted_buffer_) return;
   buffer_.clear();
-  if (buffer_.capacity() > kept_bytes_max) buffer_.shrink_to_fit();
+  if (buffer_.capacity() > kept_event_max) buffer_.shrink_to_fit();
   emitted_buffer_ = false;
 }
 

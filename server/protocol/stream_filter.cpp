@@ -8,7 +8,7 @@
 namespace weir::protocol {
 namespace {
 
-constexpr std::size_t kept_bytes_max = 16 * 1024;  // of a stream's own buffer while it is slow
+constexpr std::size_t kept_output_max = 16 * 1024;  // of a stream's own buffer while it is slow
 
 // An error told in a form that libraries take for a chunk like others, in the one that they raise.
 std::string as_error_event(std::string_view data, Api api) {
@@ -32,7 +32,7 @@ void StreamFilter::feed(std::string_view bytes, std::vector<std::string_view>& o
   pieces_.clear();
   rewritten_.clear();
   // A burst at the start must not cost a slow stream a large buffer for the rest of its life.
-  if (rewritten_.capacity() > kept_bytes_max && bytes.size() < rewritten_.capacity() / 8) rewritten_.shrink_to_fit();
+  if (rewritten_.capacity() > kept_output_max && bytes.size() < rewritten_.capacity() / 8) rewritten_.shrink_to_fit();
   input_ = bytes;
   parser_.feed(bytes);
   SseItem item;

@@ -166,10 +166,6 @@ float& feature(TokenFeatures& features, TokenClass which) {
   return features[static_cast<std::size_t>(which)];
 }
 
-std::uint64_t rounded(double tokens) {
-  return static_cast<std::uint64_t>(std::llround(std::max(tokens, 0.0)));
-}
-
 Prior prior_of(TokenizerFamily family) {
   return family == TokenizerFamily::generic ? Prior::unknown_family : Prior::known_family;
 }
@@ -192,16 +188,17 @@ void apply(const Known& known, const TokenFeatures& text, const TokenFeatures& t
   TokenFeatures text_only = text;
   feature(text_only, TokenClass::framing) = feature(text_only, TokenClass::media) =
       feature(text_only, TokenClass::constant) = 0;
-  into.text = rounded(EstimateCorrections::expected(known.factors, text_only));
-  into.framing = rounded(known.factors[at(TokenClass::framing)] * static_cast<double>(all[at(TokenClass::framing)]));
-  into.tools = rounded(EstimateCorrections::expected(known.factors, tools));
-  into.images = rounded(known.factors[at(TokenClass::media)] * images);
+  into.text = rounded_tokens(EstimateCorrections::expected(known.factors, text_only));
+  into.framing =
+      rounded_tokens(known.factors[at(TokenClass::framing)] * static_cast<double>(all[at(TokenClass::framing)]));
+  into.tools = rounded_tokens(EstimateCorrections::expected(known.factors, tools));
+  into.images = rounded_tokens(known.factors[at(TokenClass::media)] * images);
   into.other =
-      rounded(known.factors[at(TokenClass::media)] * (media - images) + known.factors[at(TokenClass::constant)]);
-  into.input = rounded(total) + into.token_ids;
+      rounded_tokens(known.factors[at(TokenClass::media)] * (media - images) + known.factors[at(TokenClass::constant)]);
+  into.input = rounded_tokens(total) + into.token_ids;
   const auto with = [&](double margin) {
-    return std::max(into.input,
-                    rounded(total * margin + (total > 0 ? EstimateCorrections::slack_tokens : 0)) + into.token_ids);
+    return std::max(into.input, rounded_tokens(total * margin + (total > 0 ? EstimateCorrections::slack_tokens : 0)) +
+                                    into.token_ids);
   };
   into.upper = with(known.margin);
   into.on_arrival = with(known.requested_margin);

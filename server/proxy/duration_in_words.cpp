@@ -12,7 +12,7 @@ struct Unit {
   std::string_view name;
 };
 
-constexpr Unit second{1, "s"}, minute{60, "min"}, hour{3600, "h"}, day{86'400, "d"};
+constexpr Unit seconds_unit{1, "s"}, minutes_unit{60, "min"}, hours_unit{3600, "h"}, days_unit{86'400, "d"};
 
 std::string in_units(std::int64_t seconds, const Unit& large, const Unit& small) {
   const std::int64_t parts = (seconds + small.seconds - 1) / small.seconds, per_large = large.seconds / small.seconds;
@@ -27,12 +27,12 @@ std::string in_units(std::int64_t seconds, const Unit& large, const Unit& small)
 
 std::string duration_in_words(std::chrono::milliseconds duration) {
   const std::int64_t tenths = (std::max<std::int64_t>(0, duration.count()) + 99) / 100;
-  if (tenths <= 2 * minute.seconds * 10)
+  if (tenths <= 2 * minutes_unit.seconds * 10)
     return std::to_string(tenths / 10) + (tenths % 10 ? "." + std::to_string(tenths % 10) : "") + " s";
   const std::int64_t seconds = (tenths + 9) / 10;
-  if (seconds < hour.seconds) return in_units(seconds, minute, second);
-  if (seconds < 2 * day.seconds) return in_units(seconds, hour, minute);
-  return in_units(seconds, day, hour);
+  if (seconds < hours_unit.seconds) return in_units(seconds, minutes_unit, seconds_unit);
+  if (seconds < 2 * days_unit.seconds) return in_units(seconds, hours_unit, minutes_unit);
+  return in_units(seconds, days_unit, hours_unit);
 }
 
 }  // namespace weir::proxy

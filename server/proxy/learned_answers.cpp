@@ -13,7 +13,7 @@ using admission::Scope;
 using protocol::json_quote;
 
 // One upstream may have many models.
-constexpr std::size_t shown_max = 50;
+constexpr std::size_t models_shown_max = 50;
 
 // "ark-1", "ark-1/deepseek-r1", "ark-1@alice", "ark-1@alice/deepseek-r1".
 bool belongs_to(std::string_view budget, std::string_view upstream) {
@@ -63,7 +63,7 @@ std::string learned_json(const std::vector<LearnedAt>& all, std::string_view ups
   std::string out;
   std::size_t shown = 0;
   for (const LearnedAt& each : all) {
-    if (each.upstream != upstream || shown++ == shown_max) continue;
+    if (each.upstream != upstream || shown++ == models_shown_max) continue;
     const admission::LearnedLimit& learned = each.view.learned;
     const auto ago = std::chrono::floor<milliseconds>(now - learned.at);
     const auto left = std::chrono::ceil<milliseconds>(learned.until - now);

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 
+#include "protocol/ascii.hpp"
+
 namespace weir::proxy {
 namespace {
+
+using protocol::is_digit;
 
 constexpr std::size_t words_max = 200;
 constexpr std::string_view mask = "***";
 // Keys have a long run of letters and digits mixed; names of models and dates have not.
 constexpr std::size_t run_min = 12;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 bool is_key_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '_' || c == '*';

@@ -13,8 +13,8 @@ namespace {
 
 // Four buckets per power of two, up to two million tokens: 9 % off at most, which is less than lengths scatter.
 constexpr std::size_t bucket_count = 84;
-constexpr float kept = 0.98F;      // an answer counts half after 34 later ones that came as far
-constexpr double lean_weight = 6;  // answers' worth of what is known in general
+constexpr float kept_share = 0.98F;  // an answer counts half after 34 later ones that came as far
+constexpr double lean_weight = 6;    // answers' worth of what is known in general
 constexpr double high_part = 0.97;
 constexpr std::size_t name_max = 256;
 
@@ -145,8 +145,8 @@ struct OutputForecast::Impl {
   }
 
   static void note_exit(Exits& exits, float ended) {
-    exits.all = exits.all * kept + 1;
-    exits.ended = exits.ended * kept + ended;
+    exits.all = exits.all * kept_share + 1;
+    exits.ended = exits.ended * kept_share + ended;
   }
 
   std::size_t most = pairs_max;

@@ -20,7 +20,6 @@ using protocol::json_quote;
 
 constexpr std::string_view me_path = "/v1/weir/me";
 constexpr std::string_view requests_path = "/v1/weir/requests/";
-constexpr std::size_t shown_max = 1000;
 
 // Of the accounts that the caller brings, and of their models, what has a limit.
 std::string budgets_of_own_accounts(Scheduler& scheduler, const Client& client, admission::Instant now) {
@@ -55,7 +54,7 @@ std::string own_budgets(Scheduler& scheduler, const Client& client) {
 
 std::string me_json(const Client& client, AdmissionGate& gate, const observe::CallerHistory& history) {
   std::string requests;
-  gate.each_waiting(client.identity, shown_max,
+  gate.each_waiting(client.identity, waiting_shown_max,
                     [&](Scheduler& scheduler, const std::string& id, const admission::WaitingView& place) {
                       requests += (requests.empty() ? "" : ",") + std::string(R"({"id":)") + json_quote(id) + ',' +
                                   place_members(scheduler, place, Clock::now()) + '}';

@@ -13,9 +13,7 @@ namespace {
 using admission::Meter;
 using protocol::json_quote;
 
-constexpr std::size_t shown_max = 1000;
-
-std::string milliseconds(std::chrono::nanoseconds duration) {
+std::string ms_text(std::chrono::nanoseconds duration) {
   return std::to_string(std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(duration).count()));
 }
 
@@ -64,8 +62,8 @@ std::string place_members(admission::Scheduler& scheduler, const admission::Wait
   std::string out = R"("lane":)" + json_quote(view.sub_lane) + R"(,"priority":")";
   out += priorities[static_cast<std::size_t>(view.priority)];
   out += R"(","upstream":)" + name_of(scheduler, view.account) + R"(,"position":)" + std::to_string(view.position) +
-         R"(,"waited_ms":)" + milliseconds(now - view.arrived) + R"(,"starts_in_ms":)" +
-         milliseconds(view.starts_at - now) + R"(,"bytes":)" + std::to_string(view.bytes);
+         R"(,"waited_ms":)" + ms_text(now - view.arrived) + R"(,"starts_in_ms":)" + ms_text(view.starts_at - now) +
+         R"(,"bytes":)" + std::to_string(view.bytes);
   if (view.blocked_on != admission::no_budget) {
     out += R"(,"waits_for":{"scope":")" + std::string(word_of(scheduler.limits_of(view.blocked_on).scope)) +
            R"(","name":)" + name_of(scheduler, view.blocked_on) + R"(,"meter":")" + std::string(word_of(view.meter)) +
@@ -81,7 +79,7 @@ std::string queue_json(AdmissionGate& gate, admission::Instant now) {
                       std::to_string(scheduler.running()) + R"(,"requests":[)";
     std::string_view next;  // whose request is the first in line, for those behind it
     bool first = true;
-    for (const admission::WaitingView& view : scheduler.waiting(now, shown_max)) {
+    for (const admission::WaitingView& view : scheduler.waiting(now, waiting_shown_max)) {
       const Owner owner = gate.owner_of(view.ticket);
       out += (first ? R"({"id":)" : R"(,{"id":)") + json_quote(owner.request_id) + R"(,"key":)" +
              json_quote(owner.shown) + ',' + place_members(scheduler, view, now, next) + '}';
@@ -95,7 +93,7 @@ std::string queue_json(AdmissionGate& gate, admission::Instant now) {
 std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id, admission::Instant now) {
   const admission::BudgetLimits& limits = scheduler.limits_of(id);
   std::string out = R"({"scope":")" + std::string(word_of(limits.scope)) + R"(","name":)" + json_quote(limits.name) +
-                    R"(,"window_ms":)" + milliseconds(limits.window) + R"(,"meters":{)";
+                    R"(,"window_ms":)" + ms_text(limits.window) + R"(,"meters":{)";
   bool first = true;
   for (std::size_t i = 0; i < admission::meter_count; ++i) {
     const auto meter = static_cast<Meter>(i);
@@ -103,7 +101,7 @@ std::string budget_json(admission::Scheduler& scheduler, admission::BudgetId id,
     if (!view.limit) continue;
     out += (first ? "" : ",") + json_quote(word_of(meter)) + R"(:{"limit":)" + std::to_string(*view.limit) +
            R"(,"used":)" + std::to_string(view.used) + R"(,"reserved":)" + std::to_string(view.reserved) +
-           R"(,"debt":)" + std::to_string(view.debt) + R"(,"full_in_ms":)" + milliseconds(view.full_in) + "}";
+           R"(,"debt":)" + std::to_string(view.debt) + R"(,"full_in_ms":)" + ms_text(view.full_in) + "}";
     first = false;
   }
   return out + "}}";

@@ -12,7 +12,11 @@
 
 namespace weir::proxy {
 
-// The first 1,000 waiting: whose and which request, as in the log, for which limit, at which position, predicted start.
+// Of those who wait, so many are listed: more than anybody reads, and the lock is held while they are looked at.
+constexpr std::size_t waiting_shown_max = 1000;
+
+// The first of the waiting: whose and which request, as in the log, for which limit, at which position, predicted
+// start.
 std::string queue_json(AdmissionGate& gate, admission::Instant now);
 // Limit, used, reserved and debt of every meter that has a limit, by scope. Where callers bring accounts of their own,
 // an upstream's are those that each of them has: "of_each_caller". Upstreams' and models' are this instance's "share".

@@ -15,7 +15,7 @@ using net::Clock;
 using net::Instant;
 
 // A JSON answer above this is relayed all the same, but its usage is not looked for.
-constexpr std::size_t answer_bytes_max = 8u << 20;
+constexpr std::size_t usage_bytes_max = 8u << 20;
 // What may wait for the first content: role chunks, message_start, response.created with its whole prompt.
 constexpr std::size_t held_bytes_max = 64 * 1024;
 
@@ -181,7 +181,7 @@ void Relay::relay_json(std::string_view data) {
   if (whole) {
     answer_usage_ = protocol::usage_of_answer(data, options_.api);
     if (options_.wants_id) issued_id_ = protocol::id_of_answer(data);
-  } else if (answer_.size() + data.size() <= answer_bytes_max && !answer_too_large_) {
+  } else if (answer_.size() + data.size() <= usage_bytes_max && !answer_too_large_) {
     answer_.append(data);
     if (decoder_.complete()) note_answer();
   } else {

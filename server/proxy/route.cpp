@@ -45,10 +45,6 @@ constexpr std::array<std::pair<std::string_view, Api>, 6> families{{{"/chat/comp
 constexpr std::array<std::string_view, 3> embeddings_of_ark{"/embeddings/multimodal", "/batch/embeddings",
                                                             "/batch/embeddings/multimodal"};
 
-bool under(std::string_view path, std::string_view prefix) {
-  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
-}
-
 std::string_view first_segment(std::string_view path) {
   path.remove_prefix(1);
   return path.substr(0, path.find('/'));
@@ -138,6 +134,10 @@ Api family_of(std::string_view path, bool& canonical) {
 
 }  // namespace
 
+bool is_under(std::string_view path, std::string_view prefix) {
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
 Route find_route(std::string_view method, std::string_view target) {
   Route route;
   const auto question = target.find('?');
@@ -148,14 +148,14 @@ Route find_route(std::string_view method, std::string_view target) {
     return route;
   }
   if (climbs(route.full_path)) return route;
-  if (under(route.full_path, "/v1/weir")) {
+  if (is_under(route.full_path, "/v1/weir")) {
     route.kind = Route::Kind::own;
     return route;
   }
   route.path = route.full_path;
   bool known = false;
   for (const Prefix& prefix : prefixes) {
-    if (!under(route.full_path, prefix.text)) continue;
+    if (!is_under(route.full_path, prefix.text)) continue;
     route.native_prefix = prefix.native;
     route.path.remove_prefix(prefix.text.size());
     known = true;
@@ -166,7 +166,7 @@ Route find_route(std::string_view method, std::string_view target) {
   const bool with_body = brings_body(method);
   if (with_body && is_disguised_family(route.full_path)) return route;
   route.kind = Route::Kind::forward;
-  if (under(route.path, "/models") && (method == "GET" || method == "HEAD")) {
+  if (is_under(route.path, "/models") && (method == "GET" || method == "HEAD")) {
     route.api = Api::models;
     route.canonical = true;
     return route;
@@ -183,11 +183,11 @@ bool Route::only_counts() const {
 }
 
 bool Route::is_of_one_provider() const {
-  return native_prefix.empty() ? under(full_path, "/user") : !has_bare_root(path);
+  return native_prefix.empty() ? is_under(full_path, "/user") : !has_bare_root(path);
 }
 
 Api Route::shape() const {
-  return under(path, "/messages") ? Api::messages : api;
+  return is_under(path, "/messages") ? Api::messages : api;
 }
 
 Api shape_of_head(std::string_view head) {

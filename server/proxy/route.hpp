@@ -36,6 +36,9 @@ struct Route {
   protocol::Api shape() const;
 };
 
+// Whether a path is this one or lies below it.
+bool is_under(std::string_view path, std::string_view prefix);
+
 Route find_route(std::string_view method, std::string_view target);
 
 // Route::shape() of the request that begins with these bytes, if its first line is whole.

@@ -10,7 +10,6 @@
 namespace weir::proxy {
 namespace {
 
-using admission::Cost;
 using admission::LaterCharge;
 using admission::Priority;
 using admission::Scheduler;
@@ -92,8 +91,8 @@ BudgetIds budget_ids(const BudgetNames& names, Scheduler& scheduler) {
   return ids;
 }
 
-Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
-  Cost cost;
+admission::Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
+  admission::Cost cost;
   cost.tokens = cost.input = tokens_of(plan.input_tokens);
   cost.later = LaterCharge::as_produced;
   cost.later_output = tokens_of(bounded(expected_output, plan.output_cap));
@@ -102,8 +101,8 @@ Cost own_cost(const ChargePlan& plan, std::uint64_t expected_output) {
   return cost;
 }
 
-Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap) {
-  Cost cost;
+admission::Cost upstream_cost(const ChargePlan& plan, std::uint64_t expected_output, bool reserves_cap) {
+  admission::Cost cost;
   const std::uint64_t expected = bounded(expected_output, plan.output_cap);
   cost.output_max = plan.output_cap ? tokens_of(*plan.output_cap) : 0;
   cost.cached_input_free = plan.cached_free;
@@ -163,7 +162,7 @@ Priority priority_of(const net::MessageHead& head, const Client& client) {
   return asked ? std::max(allowed, *asked) : allowed;
 }
 
-std::uint64_t reserved_tokens(const Cost& cost) {
+std::uint64_t reserved_tokens(const admission::Cost& cost) {
   return static_cast<std::uint64_t>(std::max(cost.tokens, cost.input + cost.output) + cost.later_input +
                                     cost.later_output);
 }

@@ -24,7 +24,7 @@ constexpr Duration answer_max{3000};
 // With less than this left nobody else is asked: who could not answer so soon would count as having no list.
 constexpr Duration ask_min{1000};
 constexpr std::chrono::milliseconds look_again_after{20};
-constexpr std::size_t answer_bytes_max = 4u << 20;
+constexpr std::size_t list_bytes_max = 4u << 20;
 
 bool has_pattern(const ModelRoute& route) {
   return route.pattern.find('*') != std::string::npos;
@@ -89,7 +89,7 @@ net::Task<std::string> read_body(Session& session, UpstreamCall& call, net::Inst
   net::BodyDecoder decoder(call.framing());
   std::string body;
   session.arm(until);
-  while (!decoder.complete() && body.size() <= answer_bytes_max) {
+  while (!decoder.complete() && body.size() <= list_bytes_max) {
     net::Connection& connection = call.connection();
     if (!connection.unread().empty()) {
       std::vector<std::string_view> data;

@@ -7,7 +7,7 @@
 namespace weir::proxy {
 namespace {
 
-constexpr std::chrono::hours kept{1};  // servers are updated
+constexpr std::chrono::hours refused_for{1};  // servers are updated
 constexpr std::size_t entries_max = 1000;
 
 std::string name_of(std::string_view upstream, std::string_view model) {
@@ -26,7 +26,7 @@ void UsageRefusals::remember(std::string_view upstream, std::string_view model, 
   const std::lock_guard lock(mutex_);
   if (entries_.size() >= entries_max) entries_.clear();
   const AskUsage most = refused == AskUsage::running ? AskUsage::total : AskUsage::nothing;
-  entries_[name_of(upstream, model)] = {most, now + kept};
+  entries_[name_of(upstream, model)] = {most, now + refused_for};
   any_ = true;
 }
 

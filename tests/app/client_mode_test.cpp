@@ -15,17 +15,17 @@ using proxy::ClientMode;
 
 constexpr bool yes = true, no = false;
 
-struct Case {
+struct ModeCase {
   const char* name;
   std::optional<ClientMode> asked;
   bool has_keys, has_provider_key, loopback_only, open_anywhere;
   std::optional<ClientMode> mode;  // nullopt: weir does not start
 };
 
-class ChoosingTheMode : public testing::TestWithParam<Case> {};
+class ChoosingTheMode : public testing::TestWithParam<ModeCase> {};
 
 TEST_P(ChoosingTheMode, FollowsFromWhatIsConfigured) {
-  const Case& c = GetParam();
+  const ModeCase& c = GetParam();
   const auto choice = choose_mode({c.asked, c.has_keys, c.has_provider_key, c.loopback_only, c.open_anywhere});
   if (c.mode) {
     ASSERT_TRUE(std::holds_alternative<ModeChoice>(choice)) << std::get<std::string>(choice);
@@ -36,7 +36,7 @@ TEST_P(ChoosingTheMode, FollowsFromWhatIsConfigured) {
   }
 }
 
-constexpr Case cases[] = {
+constexpr ModeCase modes[] = {
     {"NoProviderKeyOnLoopback", {}, no, no, yes, no, ClientMode::pass_through},
     {"NoProviderKeyAnywhere", {}, no, no, no, no, ClientMode::pass_through},
     {"NoProviderKeyAnywhereAndOpen", {}, no, no, no, yes, ClientMode::pass_through},
@@ -57,7 +57,7 @@ constexpr Case cases[] = {
     {"AskedForOpenAnywhere", ClientMode::open, no, yes, no, yes, ClientMode::open},
     {"AskedForOpenWithoutProviderKeyBeyondLoopback", ClientMode::open, no, no, no, no, ClientMode::open},
 };
-INSTANTIATE_TEST_SUITE_P(Table, ChoosingTheMode, testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(Table, ChoosingTheMode, testing::ValuesIn(modes),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ChoosingTheMode, TheRefusalNamesBothWaysOut) {

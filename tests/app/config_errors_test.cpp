@@ -6,23 +6,13 @@
 namespace weir::app {
 namespace {
 
-struct Case {
-  const char* name;
-  const char* yaml;
-  const char* problems;
-};
-
-class ConfigErrors : public testing::TestWithParam<Case> {};
+class ConfigErrors : public testing::TestWithParam<WrongConfig> {};
 
 TEST_P(ConfigErrors, NameThePlaceTheKeyAndWhatWasMeant) {
   EXPECT_EQ(read(GetParam().yaml).problems, GetParam().problems);
 }
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
-  return info.param.name;
-}
-
-constexpr Case unknown_keys[] = {
+constexpr WrongConfig unknown_keys[] = {
     {"TopLevel", "lisen: localhost:9000\n", "weir.yaml:1:1: lisen: unknown key (did you mean 'listen'?)\n"},
     {"InASection", "queue:\n  wait_mx: 5m\n", "weir.yaml:2:3: queue.wait_mx: unknown key (did you mean 'wait_max'?)\n"},
     {"TurnedRound", "queue:\n  max_wait: 5m\n",
@@ -49,7 +39,7 @@ constexpr Case unknown_keys[] = {
 };
 INSTANTIATE_TEST_SUITE_P(UnknownKey, ConfigErrors, testing::ValuesIn(unknown_keys), name_of);
 
-constexpr Case duplicate_keys[] = {
+constexpr WrongConfig duplicate_keys[] = {
     {"TopLevel", "workers: 1\nworkers: 2\n", "weir.yaml:2:1: duplicate key 'workers'\n"},
     {"InASection", "queue:\n  wait_max: 1s\n  wait_max: 1s\n", "weir.yaml:3:3: duplicate key 'wait_max'\n"},
     {"InAFlowMap", "tiers: {a: {rpm: 1}, a: {rpm: 2}}\n", "weir.yaml:1:22: duplicate key 'a'\n"},
@@ -61,7 +51,7 @@ constexpr Case duplicate_keys[] = {
 };
 INSTANTIATE_TEST_SUITE_P(DuplicateKey, ConfigErrors, testing::ValuesIn(duplicate_keys), name_of);
 
-constexpr Case wrong_types[] = {
+constexpr WrongConfig wrong_types[] = {
     {"ValueForAFile", "hello\n", "weir.yaml:1:1: expected a map of settings, found a single value\n"},
     {"ListForAFile", "- listen\n", "weir.yaml:1:1: expected a map of settings, found a list\n"},
     {"ValueForASection", "queue: 5\n", "weir.yaml:1:8: queue: expected a map of settings, found a single value\n"},
@@ -94,7 +84,7 @@ constexpr Case wrong_types[] = {
 };
 INSTANTIATE_TEST_SUITE_P(WrongType, ConfigErrors, testing::ValuesIn(wrong_types), name_of);
 
-constexpr Case bad_units[] = {
+constexpr WrongConfig bad_units[] = {
     {"DurationWithoutAUnit", "queue: {wait_max: 10}\n",
      "weir.yaml:1:19: queue.wait_max: expected a duration such as 15s, 4m or 250ms, found '10'; say the unit: 10s or "
      "10ms\n"},

@@ -1,6 +1,8 @@
 // Configurations for tests: a world of variables and files that each test states, and what the loader makes of it.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -28,6 +30,16 @@ struct Reading {
   std::string problems;  // as a person sees them
 };
 Reading read(std::string_view yaml, const World& world = {});
+
+// A configuration with mistakes, and what a person is told of them.
+struct WrongConfig {
+  const char* name;  // of its test
+  const char* yaml;
+  const char* problems;
+};
+inline std::string name_of(const testing::TestParamInfo<WrongConfig>& info) {
+  return info.param.name;
+}
 
 // The configuration of a text that has to be good; throws its problems.
 Config config_of(std::string_view yaml, const World& world = {});

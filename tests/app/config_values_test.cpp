@@ -6,23 +6,13 @@
 namespace weir::app {
 namespace {
 
-struct Case {
-  const char* name;
-  const char* yaml;
-  const char* problems;
-};
-
-class ConfigValues : public testing::TestWithParam<Case> {};
+class ConfigValues : public testing::TestWithParam<WrongConfig> {};
 
 TEST_P(ConfigValues, AreRefusedWithWhatToWrite) {
   EXPECT_EQ(read(GetParam().yaml).problems, GetParam().problems);
 }
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
-  return info.param.name;
-}
-
-constexpr Case general[] = {
+constexpr WrongConfig general[] = {
     {"Version", "version: 2\nformat: new\n",
      "weir.yaml:1:10: version: expected 1, the only version of this file's format that weir " WEIR_VERSION
      " knows; found '2'. The rest was not read\n"},
@@ -48,7 +38,7 @@ constexpr Case general[] = {
 };
 INSTANTIATE_TEST_SUITE_P(General, ConfigValues, testing::ValuesIn(general), name_of);
 
-constexpr Case clients[] = {
+constexpr WrongConfig clients[] = {
     {"Mode", "clients: {mode: closed}\n",
      "weir.yaml:1:17: clients.mode: expected one of keys, pass-through, open; found 'closed'\n"},
     {"Open", "clients: {open: yes}\n",
@@ -69,7 +59,7 @@ constexpr Case clients[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Clients, ConfigValues, testing::ValuesIn(clients), name_of);
 
-constexpr Case upstreams[] = {
+constexpr WrongConfig upstreams[] = {
     {"WithoutAName", "upstreams:\n  - provider: openai\n", "weir.yaml:2:5: upstreams[0]: 'name' is missing\n"},
     {"BadName", "upstreams:\n  - {name: \"a b\", provider: openai}\n",
      "weir.yaml:2:12: upstreams[0].name: expected 1 to 64 letters, digits, '.', '_' or '-'\n"},
@@ -99,7 +89,7 @@ constexpr Case upstreams[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Upstreams, ConfigValues, testing::ValuesIn(upstreams), name_of);
 
-constexpr Case keys[] = {
+constexpr WrongConfig wrong_keys[] = {
     {"WithoutNameAndHash", "keys:\n  - {team: a}\n",
      "weir.yaml:2:5: keys[0]: 'name' is missing\nweir.yaml:2:5: keys[0]: 'hash' is missing\n"},
     {"TheKeyItself", "keys:\n  - {name: a, hash: sk-weir-abc}\n",
@@ -124,7 +114,7 @@ constexpr Case keys[] = {
     {"ModelWithNoWeight", "models:\n  - {name: a, upstreams: [{name: u, weight: 0}]}\n",
      "weir.yaml:2:45: models[0].upstreams[0].weight: expected a whole number from 1 to 1000, found '0'\n"},
 };
-INSTANTIATE_TEST_SUITE_P(KeysTeamsModels, ConfigValues, testing::ValuesIn(keys), name_of);
+INSTANTIATE_TEST_SUITE_P(KeysTeamsModels, ConfigValues, testing::ValuesIn(wrong_keys), name_of);
 
 TEST(ConfigValues, TakeOneWordForAListOfOne) {
   const Config config =

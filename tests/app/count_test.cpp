@@ -8,12 +8,12 @@
 namespace weir::app {
 namespace {
 
-constexpr const char* now = "2026-11-25T12:00Z";
+constexpr const char* today = "2026-11-25T12:00Z";
 
 CountResult count(const std::string& input, std::optional<std::string> model = std::nullopt, const World& world = {}) {
   CountRequest request;
   request.model = std::move(model);
-  return count_tokens(request, input, world.environment(), now);
+  return count_tokens(request, input, world.environment(), today);
 }
 
 #define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)

@@ -3,23 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 
+#include "support/read_source.hpp"
+
 namespace {
 
-std::filesystem::path source_dir() {
-  return WEIR_SOURCE_DIR;
-}
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+using weir::test::read_source;
 
 // What the groups of each match hold, with a dot between.
 std::set<std::string> matches(const std::string& text, const std::string& pattern) {
@@ -33,10 +26,10 @@ std::set<std::string> matches(const std::string& text, const std::string& patter
 // The texts of all tests in files with this extension.
 std::string tests_in(const std::string& extension) {
   std::string all;
-  for (auto entry = std::filesystem::recursive_directory_iterator(source_dir() / "tests"); entry != decltype(entry){};
-       ++entry) {
+  for (auto entry = std::filesystem::recursive_directory_iterator(weir::test::source_dir / "tests");
+       entry != decltype(entry){}; ++entry) {
     if (entry->path().filename() == "node_modules") entry.disable_recursion_pending();
-    if (entry->path().extension() == extension) all += text_of(entry->path());
+    if (entry->path().extension() == extension) all += read_source(entry->path());
   }
   return all;
 }
@@ -56,7 +49,7 @@ constexpr Kind kinds[] = {
 };
 
 TEST(Coverage, EveryTestThatIsNamedExists) {
-  const std::string page = text_of(source_dir() / "docs/coverage.md");
+  const std::string page = read_source("docs/coverage.md");
   for (const Kind& kind : kinds) {
     const std::set<std::string> named = matches(page, kind.in_the_page);
     EXPECT_GE(named.size(), 5u) << kind.name;
@@ -67,12 +60,12 @@ TEST(Coverage, EveryTestThatIsNamedExists) {
 }
 
 TEST(Coverage, EveryFigureOfTheReadmeStandsInThePageBesideIt) {
-  std::istringstream readme(text_of(source_dir() / "README.md"));
+  std::istringstream readme(read_source("README.md"));
   std::size_t figures = 0;
   for (std::string line; std::getline(readme, line);) {
     if (!line.starts_with("| [")) continue;
     std::string pages;
-    for (const std::string& page : matches(line, "\\((docs/[a-z-]+\\.md)")) pages += text_of(source_dir() / page);
+    for (const std::string& page : matches(line, "\\((docs/[a-z-]+\\.md)")) pages += read_source(page);
     for (const std::string& figure : matches(line, "(\\d+\\.\\d+)")) {
       EXPECT_NE(pages.find(figure), std::string::npos) << figure << ": " << line;
       ++figures;

@@ -9,7 +9,7 @@
 namespace weir::app {
 namespace {
 
-constexpr std::size_t mebibyte = 1u << 20;
+constexpr std::size_t mib = 1u << 20;
 
 TEST(Defaults, ListenersAreOnLoopback) {
   const Config config = config_of("version: 1\n");
@@ -42,11 +42,11 @@ TEST(Defaults, BodiesAreBoundedByTheMemoryOfTheContainer) {
   const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
   EXPECT_EQ(loaded.config.queue.bytes_max, default_queue_bytes());
   EXPECT_EQ(loaded.settings->queue.bytes_max, default_queue_bytes());
-  EXPECT_LE(default_queue_bytes(), 256 * mebibyte);
+  EXPECT_LE(default_queue_bytes(), 256 * mib);
   EXPECT_GT(default_queue_bytes(), 0u);
   EXPECT_EQ(loaded.config.limits.bodies_bytes_max, default_bodies_bytes());
   EXPECT_EQ(loaded.settings->limits.bodies_bytes_max, default_bodies_bytes());
-  EXPECT_LE(default_bodies_bytes(), 1024 * mebibyte);
+  EXPECT_LE(default_bodies_bytes(), 1024 * mib);
   EXPECT_GE(default_bodies_bytes(), default_queue_bytes());
   EXPECT_EQ(loaded.config.retry.kept_bodies_max, default_kept_bytes());
   EXPECT_EQ(loaded.settings->retry.kept_bodies_max, default_kept_bytes());
@@ -58,9 +58,9 @@ TEST(Defaults, BodiesAreBoundedAsConfigured) {
   const Loaded loaded = load(with_config(
       "upstreams: [{name: a, base_url: \"http://127.0.0.1:1\"}]\n"
       "queue: {bytes_max: 900MiB}\nretry: {kept_bodies_max: 800MiB}\nlimits: {bodies_bytes_max: 700MiB}\n"));
-  EXPECT_EQ(loaded.settings->limits.bodies_bytes_max, 700 * mebibyte);
-  EXPECT_EQ(loaded.settings->queue.bytes_max, 900 * mebibyte);
-  EXPECT_EQ(loaded.settings->retry.kept_bodies_max, 800 * mebibyte);
+  EXPECT_EQ(loaded.settings->limits.bodies_bytes_max, 700 * mib);
+  EXPECT_EQ(loaded.settings->queue.bytes_max, 900 * mib);
+  EXPECT_EQ(loaded.settings->retry.kept_bodies_max, 800 * mib);
 }
 
 TEST(Defaults, Heartbeats) {
@@ -122,7 +122,7 @@ TEST(Defaults, AMeterHasAWindowOfAMinute) {
 
 TEST(Defaults, SizesOfRequests) {
   const Loaded loaded = load({{{"WEIR_UPSTREAM", "http://127.0.0.1:1"}}, {}});
-  EXPECT_EQ(loaded.settings->limits.body_bytes_max, 64 * mebibyte);
+  EXPECT_EQ(loaded.settings->limits.body_bytes_max, 64 * mib);
   EXPECT_EQ(loaded.settings->limits.header_bytes_max, std::size_t{64} << 10);
   EXPECT_EQ(loaded.settings->limits.header_count_max, 128u);
   EXPECT_EQ(loaded.settings->limits.json_depth_max, 256u);

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <regex>
 #include <set>
@@ -12,42 +10,38 @@
 #include <string>
 #include <vector>
 
+#include "support/read_source.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
+using weir::test::read_source;
 using Words = std::set<std::string>;
-
-const fs::path top = WEIR_SOURCE_DIR;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 std::string sources() {
   std::string all;
-  for (const auto& file : fs::directory_iterator(top / "server/proxy")) {
-    if (file.path().extension() == ".cpp") all += text_of(file.path());
+  for (const auto& file : fs::directory_iterator(weir::test::source_dir / "server/proxy")) {
+    if (file.path().extension() == ".cpp") all += read_source(file.path());
   }
   return all;
 }
 
 // What the pattern's groups hold, of each place where it fits.
-std::vector<std::smatch> matches(const std::string& text, const std::string& pattern) {
+std::vector<std::smatch> all_matches(const std::string& text, const std::string& pattern) {
   const std::regex regex(pattern);
   return {std::sregex_iterator(text.begin(), text.end(), regex), std::sregex_iterator()};
 }
 
 Words words_of(const std::string& text, const std::string& pattern) {
   Words words;
-  for (const std::smatch& match : matches(text, pattern)) words.insert(match[1]);
+  for (const std::smatch& match : all_matches(text, pattern)) words.insert(match[1]);
   return words;
 }
 
 // The cells of the rows of all tables that begin with this column.
 std::vector<std::vector<std::string>> rows(const std::string& column) {
   std::vector<std::vector<std::string>> found;
-  std::istringstream lines(text_of(top / "docs/http.md"));
+  std::istringstream lines(read_source("docs/http.md"));
   bool inside = false;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("| ")) {
@@ -76,9 +70,9 @@ TEST(HttpReference, DescribesEveryErrorCodeWithItsStatuses) {
     EXPECT_GE(cells.size(), 5u) << cells.at(0);
   }
   const std::string text = sources();
-  for (const std::smatch& match : matches(text, R"#((?:make|answer)\(\s*([0-9]{3}), "([a-z_]+)")#"))
+  for (const std::smatch& match : all_matches(text, R"#((?:make|answer)\(\s*([0-9]{3}), "([a-z_]+)")#"))
     made[match[2]].insert(match[1]);
-  for (const std::smatch& match : matches(text, R"#(refusal\.code = "([a-z_]+)")#")) made[match[1]].insert("429");
+  for (const std::smatch& match : all_matches(text, R"#(refusal\.code = "([a-z_]+)")#")) made[match[1]].insert("429");
   made["upstream_error"];  // with whatever status it came
   EXPECT_EQ(described, made);
   for (const std::string& code : words_of(text, R"#("(weir_[a-z_]+)")#"))
@@ -87,8 +81,8 @@ TEST(HttpReference, DescribesEveryErrorCodeWithItsStatuses) {
 
 // Else requests that weir refused would be counted as the provider's.
 TEST(HttpReference, MetricsKnowEveryCodeOfItsOwn) {
-  const std::string metrics = text_of(top / "server/observe/metrics.cpp");
-  const auto list = matches(metrics, R"#(other_words\{([^}]*)\})#");
+  const std::string metrics = read_source("server/observe/metrics.cpp");
+  const auto list = all_matches(metrics, R"#(other_words\{([^}]*)\})#");
   ASSERT_EQ(list.size(), 1u);
   const std::string text = sources();
   Words made = words_of(text, R"#((?:make|answer)\(\s*[0-9]{3}, "([a-z_]+)")#");
@@ -112,8 +106,8 @@ TEST(HttpReference, DescribesEveryHeaderOfItsOwn) {
 }
 
 TEST(HttpReference, DescribesEveryPathOfTheOperatorListener) {
-  const std::string operators = text_of(top / "server/proxy/operator_api.cpp");
-  const std::string reference = text_of(top / "docs/http.md");
+  const std::string operators = read_source("server/proxy/operator_api.cpp");
+  const std::string reference = read_source("docs/http.md");
   const Words paths = words_of(operators, R"#("(/[a-z]+/?[a-z]*)")#");
   EXPECT_GT(paths.size(), 6u);
   for (const std::string& path : paths) EXPECT_NE(reference.find(path), std::string::npos) << path;

@@ -8,12 +8,12 @@
 namespace weir::app {
 namespace {
 
-const World world{
+const World given{
     {{"X", "value"}, {"Y", "other"}, {"EMPTY", ""}, {"LOOP", "${LOOP}"}, {"TRICKY", "a: \"b\"\n- ${X}"}},
     {{"/run/secrets/x", "from file\r\n"}, {"/run/secrets/two", "one\ntwo\n\n"}, {"/run/secrets/empty", "\n"}}};
 
 std::string value(std::string_view text) {
-  const Interpolated result = interpolate(text, world.environment());
+  const Interpolated result = interpolate(text, given.environment());
   return result.error.empty() ? result.text : "refused: " + result.error;
 }
 
@@ -72,15 +72,15 @@ TEST(Interpolation, SaysWhatIsMissing) {
 }
 
 TEST(Interpolation, CannotChangeTheStructureOfTheFile) {
-  EXPECT_EQ(config_of("state_file: ${TRICKY}\nworkers: 2\n", world).state_file, "a: \"b\"\n- ${X}");
+  EXPECT_EQ(config_of("state_file: ${TRICKY}\nworkers: 2\n", given).state_file, "a: \"b\"\n- ${X}");
 }
 
 TEST(Interpolation, IsOfValuesNotOfKeys) {
-  EXPECT_EQ(read("${X}: 1\n", world).problems.substr(0, 31), "weir.yaml:1:1: ${X}: unknown ke");
+  EXPECT_EQ(read("${X}: 1\n", given).problems.substr(0, 31), "weir.yaml:1:1: ${X}: unknown ke");
 }
 
 TEST(Interpolation, ErrorsHaveTheirPlace) {
-  EXPECT_EQ(read("operator:\n  token: ${NONE}\n", world).problems,
+  EXPECT_EQ(read("operator:\n  token: ${NONE}\n", given).problems,
             "weir.yaml:2:10: operator.token: the variable NONE is not set; set it, or write ${NONE:-default}\n");
 }
 

@@ -2,9 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -14,21 +11,17 @@
 #include "app/units.hpp"
 #include "protocol/rate_limit_headers.hpp"
 #include "proxy/cause.hpp"
+#include "support/read_source.hpp"
 
 namespace weir::app {
 namespace {
 
 using Lines = std::vector<std::string>;
 
-std::string document() {
-  std::ifstream file(std::filesystem::path(WEIR_SOURCE_DIR) / "docs/reliability.md");
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 // The rows of the first table below a heading.
 Lines table_below(const std::string& heading) {
   Lines rows;
-  std::istringstream in(document());
+  std::istringstream in(test::read_source("docs/reliability.md"));
   bool inside = false;
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with("## ")) inside = line == heading;

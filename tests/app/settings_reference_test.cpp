@@ -3,9 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
@@ -14,16 +11,12 @@
 #include "app/config.hpp"
 #include "app/provider_profile.hpp"
 #include "app/unread_variables.hpp"
+#include "support/read_source.hpp"
 
 namespace weir::app {
 namespace {
 
 using Keys = std::set<std::string>;
-
-std::string reference() {
-  std::ifstream file(std::filesystem::path(WEIR_SOURCE_DIR) / "docs/settings.md");
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // The lines from `heading` to the next heading of level one.
 std::vector<std::string> chapter(const std::string& text, const std::string& heading) {
@@ -102,32 +95,33 @@ const std::vector<std::string> limit_words = {"rpm",         "rpd",    "tpm",   
                                               "concurrency", "window", "guard", "pacing", "burst",     "day_reset"};
 
 TEST(SettingsReference, DescribesEverySettingAndNoOther) {
-  const std::vector<std::string> lines = chapter(reference(), "# Settings");
+  const std::vector<std::string> lines = chapter(test::read_source("docs/settings.md"), "# Settings");
   Keys keys = described(lines, "Setting");
   ASSERT_GT(keys.size(), 50u);
   keys = spread(keys, limit_words,
                 {"upstreams[].limits", "upstreams[].batch.limits", "upstreams[].models.*.limits", "teams.*.limits",
                  "keys[].limits", "tiers.*"},
-                reference());
+                test::read_source("docs/settings.md"));
   for (const std::string& word : limit_words) EXPECT_EQ(keys.erase(word), 1u) << word;
   keys = spread(keys,
                 {"timeouts.connect", "timeouts.tls", "timeouts.first_byte", "timeouts.first_content",
                  "timeouts.content_gap", "timeouts.byte_gap", "timeouts.total"},
-                {"upstreams[].timeouts", "upstreams[].batch.timeouts"}, reference());
+                {"upstreams[].timeouts", "upstreams[].batch.timeouts"}, test::read_source("docs/settings.md"));
   expect_same(keys, without_containers(known_settings()));
 }
 
 TEST(SettingsReference, DescribesEveryFieldOfAProviderFileAndNoOther) {
-  const std::vector<std::string> lines = chapter(reference(), "# Provider files");
+  const std::vector<std::string> lines = chapter(test::read_source("docs/settings.md"), "# Provider files");
   Keys keys = described(lines, "Field");
   ASSERT_GT(keys.size(), 50u);
-  keys = spread(keys, limit_words, {"limits", "tiers.*", "batch.limits", "models[].limits"}, reference());
+  keys = spread(keys, limit_words, {"limits", "tiers.*", "batch.limits", "models[].limits"},
+                test::read_source("docs/settings.md"));
   for (const std::string& word : limit_words) EXPECT_EQ(keys.erase(word), 1u) << word;
   expect_same(keys, without_containers(known_provider_keys()));
 }
 
 TEST(SettingsReference, DescribesEveryVariableAndNoOther) {
-  Keys keys = described(chapter(reference(), "# Settings reference"), "Variable");
+  Keys keys = described(chapter(test::read_source("docs/settings.md"), "# Settings reference"), "Variable");
   EXPECT_EQ(keys.erase("on"), 1u) << "a value, not a variable";
   expect_same(keys, Keys(known_variables().begin(), known_variables().end()));
 }

@@ -19,13 +19,13 @@ std::string repeated(std::string_view text, std::size_t times) {
   return result;
 }
 
-struct Case {
+struct YamlCase {
   const char* name;
   const char* yaml;
   const char* begins;  // the rest of a syntax error is in the words of the YAML library
 };
 
-class BrokenYaml : public testing::TestWithParam<Case> {};
+class BrokenYaml : public testing::TestWithParam<YamlCase> {};
 
 TEST_P(BrokenYaml, IsRefusedOnceWithItsPlace) {
   const std::string problems = read(GetParam().yaml).problems;
@@ -33,7 +33,7 @@ TEST_P(BrokenYaml, IsRefusedOnceWithItsPlace) {
   EXPECT_EQ(problems.find('\n'), problems.size() - 1) << problems;
 }
 
-constexpr Case broken[] = {
+constexpr YamlCase broken[] = {
     {"OpenList", "listen: [localhost:8080\nqueue: {}\n", "weir.yaml:2:6: invalid YAML: "},
     {"OpenQuote", "listen: \"localhost\nqueue: {}\n", "weir.yaml:1:9: "},
     {"TabForIndentation", "queue:\n\twait_max: 5m\n", "weir.yaml:2:10: invalid YAML: "},

@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr History::Time start{std::chrono::seconds(1'800'000'000)};
+constexpr History::Time begin{std::chrono::seconds(1'800'000'000)};
 
 ExchangeRecord answered(std::uint64_t input, std::uint64_t output) {
   ExchangeRecord record;
@@ -40,12 +40,12 @@ class Parsed {
 };
 
 TEST(History, AddsUpWhatHappenedInAStep) {
-  History history(start);
-  history.exchange(answered(100, 20), start);
+  History history(begin);
+  history.exchange(answered(100, 20), begin);
   ExchangeRecord waited = answered(10, 2);
   waited.queued = 3s;
-  history.exchange(waited, start + 4s);
-  const Parsed json(history.json(start + 4s));
+  history.exchange(waited, begin + 4s);
+  const Parsed json(history.json(begin + 4s));
   EXPECT_EQ(json["steps"].get_array().size(), History::steps);
   EXPECT_EQ(std::int64_t(json.last_step()["at"]), 1'800'000'000);
   EXPECT_EQ(std::int64_t(json.last_step()["requests"]), 2);
@@ -56,26 +56,26 @@ TEST(History, AddsUpWhatHappenedInAStep) {
 }
 
 TEST(History, ForgetsWhatIsOlderThanItsSteps) {
-  History history(start);
-  history.exchange(answered(100, 20), start);
+  History history(begin);
+  history.exchange(answered(100, 20), begin);
   const auto life = History::step * static_cast<int>(History::steps);
-  const Parsed before(history.json(start + life - 5s));
+  const Parsed before(history.json(begin + life - 5s));
   EXPECT_EQ(std::int64_t(before.last_step(History::steps - 1)["input_tokens"]), 100);
-  const Parsed after(history.json(start + life));
+  const Parsed after(history.json(begin + life));
   for (std::size_t i = 0; i < History::steps; ++i) EXPECT_EQ(std::int64_t(after.last_step(i)["requests"]), 0);
 }
 
 TEST(History, KnowsWhatEachKeySpentPerModel) {
-  History history(start);
+  History history(begin);
   ExchangeRecord priced = answered(1'000'000, 500'000);
   priced.cost = 1.25;
   priced.currency = "USD";
-  history.exchange(priced, start);
-  history.exchange(priced, start);
+  history.exchange(priced, begin);
+  history.exchange(priced, begin);
   ExchangeRecord unknown = answered(7, 1);
   unknown.client = "bob";
-  history.exchange(unknown, start);
-  const Parsed json(history.json(start));
+  history.exchange(unknown, begin);
+  const Parsed json(history.json(begin));
   const auto spent = json["spent"].get_array();
   ASSERT_EQ(spent.size(), 2u);
   EXPECT_EQ(std::string_view(spent.at(0)["key"]), "alice");
@@ -86,15 +86,15 @@ TEST(History, KnowsWhatEachKeySpentPerModel) {
 }
 
 TEST(History, CountsAStreamThatWasCutByWhatItsBudgetsWereCharged) {
-  History history(start);
+  History history(begin);
   ExchangeRecord cut = answered(0, 0);
   cut.input_tokens = cut.output_tokens = std::nullopt;
   cut.outcome = "client_left";
   cut.cut_input_tokens = 100;
   cut.cut_output_tokens = 20;
   cut.cost = 0.5;
-  history.exchange(cut, start);
-  const Parsed json(history.json(start));
+  history.exchange(cut, begin);
+  const Parsed json(history.json(begin));
   EXPECT_EQ(std::int64_t(json.last_step()["output_tokens"]), 20);
   ASSERT_EQ(json["spent"].get_array().size(), 1u);
   EXPECT_EQ(std::int64_t(json["spent"].at(0)["input_tokens"]), 100);
@@ -103,15 +103,15 @@ TEST(History, CountsAStreamThatWasCutByWhatItsBudgetsWereCharged) {
 }
 
 TEST(History, KeepsTheLatestErrorsInWordsNewestFirst) {
-  History history(start);
+  History history(begin);
   for (int i = 0; i < 60; ++i) {
     ExchangeRecord failed = answered(0, 0);
     failed.outcome = "upstream_failed";
     failed.error = "weir_upstream_reset";
     failed.detail = "failure \"" + std::to_string(i) + "\"";
-    history.exchange(failed, start + std::chrono::seconds(i));
+    history.exchange(failed, begin + std::chrono::seconds(i));
   }
-  const Parsed json(history.json(start + 60s));
+  const Parsed json(history.json(begin + 60s));
   const auto errors = json["errors"].get_array();
   ASSERT_EQ(errors.size(), History::errors_max);
   EXPECT_EQ(std::string_view(errors.at(0)["words"]), "failure \"59\"");
@@ -120,13 +120,13 @@ TEST(History, KeepsTheLatestErrorsInWordsNewestFirst) {
 }
 
 TEST(History, BoundsHowManySpendersItTellsApart) {
-  History history(start);
+  History history(begin);
   for (int i = 0; i < 1100; ++i) {
     ExchangeRecord record = answered(1, 1);
     record.client = "key-" + std::to_string(i);
-    history.exchange(record, start);
+    history.exchange(record, begin);
   }
-  const Parsed json(history.json(start));
+  const Parsed json(history.json(begin));
   EXPECT_LE(json["spent"].get_array().size(), History::spenders_max + 1);
 }
 

@@ -49,14 +49,14 @@ TEST(ErrorEvent, IsOneLineOfJsonWhateverTheMessage) {
   }
 }
 
-struct Case {
+struct ErrorCase {
   const char* name;
   const char* body;
   const char* expected;  // code|type|message|param|retry_delay|limit_source
 };
 
 TEST(ErrorBody, IsReadInEveryDialect) {
-  const Case cases[] = {
+  const ErrorCase cases[] = {
       {"OpenAI", R"({"error":{"message":"m","type":"tokens","param":null,"code":"rate_limit_exceeded"}})",
        "rate_limit_exceeded|tokens|m|||"},
       {"DeepSeek",
@@ -107,7 +107,7 @@ TEST(ErrorBody, IsReadInEveryDialect) {
       {"HTML", "<html><h1>502 Bad Gateway</h1></html>", "||<html><h1>502 Bad Gateway</h1></html>|||"},
       {"cut JSON", R"({"error":{"message":"m)", R"(||{"error":{"message":"m|||)"},
   };
-  for (const Case& c : cases) {
+  for (const ErrorCase& c : cases) {
     const UpstreamError e = read_error_body(c.body);
     EXPECT_EQ(e.code + "|" + e.type + "|" + e.message + "|" + e.param + "|" + e.retry_delay + "|" + e.limit_source,
               c.expected)

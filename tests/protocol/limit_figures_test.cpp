@@ -7,14 +7,14 @@ namespace {
 
 using Of = LimitFigures::Of;
 
-struct Case {
+struct FiguresCase {
   const char* name;
   const char* message;
   Of of;
   std::optional<std::uint64_t> limit, used;
 };
 
-class Messages : public ::testing::TestWithParam<Case> {};
+class Messages : public ::testing::TestWithParam<FiguresCase> {};
 
 TEST_P(Messages, AreReadForLimitAndUse) {
   const LimitFigures read = read_limit_figures(GetParam().message);
@@ -23,7 +23,7 @@ TEST_P(Messages, AreReadForLimitAndUse) {
   EXPECT_EQ(read.used, GetParam().used);
 }
 
-const Case cases[] = {
+const FiguresCase messages[] = {
     {"OpenAiTokens",
      "Rate limit reached for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Used 29500, Requested "
      "1200. Please try again in 1.4s.",
@@ -45,7 +45,7 @@ const Case cases[] = {
     {"NoNumberIsThatLarge", "Limit 99999999999999999999", Of::unknown, std::nullopt, std::nullopt},
     {"Empty", "", Of::unknown, std::nullopt, std::nullopt},
 };
-INSTANTIATE_TEST_SUITE_P(Of, Messages, ::testing::ValuesIn(cases),
+INSTANTIATE_TEST_SUITE_P(Of, Messages, ::testing::ValuesIn(messages),
                          [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace

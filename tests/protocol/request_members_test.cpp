@@ -6,14 +6,14 @@
 namespace weir::protocol {
 namespace {
 
-struct Case {
+struct MembersCase {
   Api api;
   const char* body;
   const char* outcome;
 };
 
 TEST(RequestMembers, OfAWrongTypeAreRefusedByName) {
-  const Case cases[] = {
+  const MembersCase cases[] = {
       {Api::chat, R"({"model":1})", "parameter model@9"},
       {Api::chat, R"({"model":null})", "parameter model@9"},
       {Api::chat, R"({"model":["a"]})", "parameter model@9"},
@@ -55,7 +55,7 @@ TEST(RequestMembers, OfAWrongTypeAreRefusedByName) {
       {Api::completions, R"({"prompt":["a"]})", "valid"},
       {Api::other, R"({"model":{},"n":"x"})", "parameter model@9"},
   };
-  for (const Case& c : cases) EXPECT_EQ(outcome_of(c.body, c.api), c.outcome) << c.body;
+  for (const MembersCase& c : cases) EXPECT_EQ(outcome_of(c.body, c.api), c.outcome) << c.body;
 }
 
 // Lenient readers (Go's encoding/json) take the last of them, weir the one it knows.

@@ -11,7 +11,7 @@
 namespace weir::protocol {
 namespace {
 
-struct Case {
+struct SyntaxCase {
   std::string body;
   const char* outcome;
 };
@@ -21,7 +21,7 @@ std::string nested(std::size_t depth) {
 }
 
 TEST(RequestSyntax, RefusesWhatIsNotJsonAndNamesTheByte) {
-  const Case cases[] = {
+  const SyntaxCase cases[] = {
       {"", "json @0"},
       {"   ", "json @3"},
       {"\xEF\xBB\xBF{}", "json @0"},
@@ -59,7 +59,7 @@ TEST(RequestSyntax, RefusesWhatIsNotJsonAndNamesTheByte) {
       {"{\"a\":\"\x1F\"}", "json @6"},
       {std::string("{\"a\":\"\0\"}", 9), "json @6"},
   };
-  for (const Case& c : cases) EXPECT_EQ(outcome_of(c.body), c.outcome) << c.body;
+  for (const SyntaxCase& c : cases) EXPECT_EQ(outcome_of(c.body), c.outcome) << c.body;
 }
 
 TEST(RequestSyntax, RefusesASkippedNumberThatIsNotJson) {

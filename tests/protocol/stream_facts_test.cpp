@@ -6,7 +6,7 @@
 namespace weir::protocol {
 namespace {
 
-struct Case {
+struct FactsCase {
   const char* name;
   Api api;
   const char* event;  // without the blank line
@@ -14,7 +14,7 @@ struct Case {
   const char* instead = nullptr;  // what crosses, where it is not the event as it came
 };
 
-const Case cases[] = {
+const FactsCase streams[] = {
     // Chat: what comes before the first word.
     {"role only", Api::chat, R"(data: {"choices":[{"delta":{"role":"assistant"}}]})", false, false, false},
     {"role with empty text", Api::chat, R"(data: {"choices":[{"delta":{"role":"assistant","content":""}}]})", false,
@@ -171,7 +171,7 @@ const Case cases[] = {
 };
 
 TEST(StreamFacts, SayWhatOneEventCarries) {
-  for (const Case& c : cases) {
+  for (const FactsCase& c : streams) {
     SCOPED_TRACE(c.name);
     const std::string bytes = std::string(c.event) + "\n\n";
     const Observed seen = run_filter({c.api}, bytes, {}, Ending::clean);
@@ -186,7 +186,7 @@ TEST(StreamFacts, SayWhatOneEventCarries) {
 
 TEST(StreamFacts, AreTheSameForAnEventThatFollowsContent) {
   const std::string before = "data: {\"choices\":[{\"delta\":{\"content\":\"before\"}}]}\n\n";
-  for (const Case& c : cases) {
+  for (const FactsCase& c : streams) {
     if (c.api != Api::chat) continue;
     SCOPED_TRACE(c.name);
     const Observed seen = run_filter({c.api}, before + before + c.event + "\n\n", {}, Ending::clean);

@@ -19,7 +19,7 @@ std::optional<Usage> usage_of_stream(Api api, const std::string& bytes) {
   return filter.usage();
 }
 
-struct Case {
+struct UsageCase {
   const char* name;
   Api api;
   const char* text;
@@ -27,7 +27,7 @@ struct Case {
 };
 
 TEST(StreamUsage, IsReadInEveryDialect) {
-  const Case cases[] = {
+  const UsageCase cases[] = {
       {"OpenAI", Api::chat,
        R"(data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,)"
        R"("prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":7}}})",
@@ -71,13 +71,13 @@ TEST(StreamUsage, IsReadInEveryDialect) {
        "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"input_tokens\":8,\"output_tokens\":4}}",
        "8 - 4 -"},
   };
-  for (const Case& c : cases) {
+  for (const UsageCase& c : cases) {
     EXPECT_EQ(numbers(usage_of_stream(c.api, std::string(c.text) + "\n\n")), c.expected) << c.name;
   }
 }
 
 TEST(AnswerUsage, IsReadInEveryDialect) {
-  const Case cases[] = {
+  const UsageCase cases[] = {
       {"chat", Api::chat,
        R"({"id":"x","choices":[{"message":{"content":"usage"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}})",
        "1 - 2 -"},
@@ -95,7 +95,7 @@ TEST(AnswerUsage, IsReadInEveryDialect) {
       {"no JSON", Api::chat, "<html>", "none"},
       {"nothing", Api::chat, "", "none"},
   };
-  for (const Case& c : cases) EXPECT_EQ(numbers(usage_of_answer(c.text, c.api)), c.expected) << c.name;
+  for (const UsageCase& c : cases) EXPECT_EQ(numbers(usage_of_answer(c.text, c.api)), c.expected) << c.name;
 }
 
 TEST(HiddenUsage, LeavesTheRestOfEachChunkAsItWas) {

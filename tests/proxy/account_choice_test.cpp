@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const net::Instant now = net::Instant(1000s);
+const net::Instant chosen_at = net::Instant(1000s);
 
 std::string chosen(const std::vector<AccountOffer>& offers, std::uint64_t likeness = 1) {
   return std::string(offers[choose_account(offers, 50ms, likeness)].account);
@@ -20,23 +20,24 @@ std::string chosen(const std::vector<AccountOffer>& offers, std::uint64_t likene
 
 TEST(AccountChoice, TheOneWhereItCanStartFirst) {
   for (std::uint64_t likeness = 0; likeness < 100; ++likeness) {
-    EXPECT_EQ(chosen({{"a", 1, 1, now + 2s}, {"b", 1, 1, now + 1s}, {"c", 9, 1, now + 3s}}, likeness), "b");
+    EXPECT_EQ(chosen({{"a", 1, 1, chosen_at + 2s}, {"b", 1, 1, chosen_at + 1s}, {"c", 9, 1, chosen_at + 3s}}, likeness),
+              "b");
   }
 }
 
 TEST(AccountChoice, AmongThoseAsGoodTheLowestOrder) {
-  EXPECT_EQ(chosen({{"a", 9, 2, now}, {"b", 1, 1, now + 40ms}}), "b");
-  EXPECT_EQ(chosen({{"a", 9, 2, now}, {"b", 1, 1, now + 60ms}}), "a");
+  EXPECT_EQ(chosen({{"a", 9, 2, chosen_at}, {"b", 1, 1, chosen_at + 40ms}}), "b");
+  EXPECT_EQ(chosen({{"a", 9, 2, chosen_at}, {"b", 1, 1, chosen_at + 60ms}}), "a");
 }
 
 TEST(AccountChoice, AnInstantThatNeverComesIsTheLastChoice) {
-  EXPECT_EQ(chosen({{"a", 1, 1, net::Instant::max()}, {"b", 1, 2, now + 1h}}), "b");
+  EXPECT_EQ(chosen({{"a", 1, 1, net::Instant::max()}, {"b", 1, 2, chosen_at + 1h}}), "b");
   EXPECT_EQ(chosen({{"a", 1, 1, net::Instant::max()}}), "a");
 }
 
 TEST(AccountChoice, WeightsShareTheCalls) {
   std::array<int, 2> count{};
-  const std::vector<AccountOffer> offers{{"a", 1, 1, now}, {"b", 3, 1, now}};
+  const std::vector<AccountOffer> offers{{"a", 1, 1, chosen_at}, {"b", 3, 1, chosen_at}};
   for (std::uint64_t call = 0; call < 10'000; ++call) {
     ++count[choose_account(offers, 50ms, likeness_of("short", "req_" + std::to_string(call)))];
   }
@@ -52,9 +53,9 @@ TEST(AccountChoice, CallsThatBeginAlikeMeet) {
 }
 
 TEST(AccountChoice, AnAccountThatIsLeftOutMovesOnlyItsOwnCalls) {
-  const std::vector<AccountOffer> all{{"a", 1, 1, now}, {"b", 1, 1, now}, {"c", 1, 1, now}};
+  const std::vector<AccountOffer> all{{"a", 1, 1, chosen_at}, {"b", 1, 1, chosen_at}, {"c", 1, 1, chosen_at}};
   std::vector<AccountOffer> without_b = all;
-  without_b[1].start = now + 1min;
+  without_b[1].start = chosen_at + 1min;
   for (std::uint64_t likeness = 0; likeness < 1000; ++likeness) {
     const std::string before = chosen(all, likeness), after = chosen(without_b, likeness);
     EXPECT_TRUE(before == "b" ? after != "b" : after == before);

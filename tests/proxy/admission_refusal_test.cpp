@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using admission::Meter;
 using admission::Rejection;
 
-constexpr admission::Instant now{1000h};
+constexpr admission::Instant told_at{1000h};
 
 std::string field(const Refusal& refusal, std::string_view name) {
   for (const auto& [key, value] : refusal.headers) {
@@ -31,7 +31,7 @@ TEST(AdmissionRefusal, OfARequestLargerThanABudgetSaysBothNumbers) {
   AdmissionFacts facts;
   facts.budget = &budget;
   facts.asked = 9000;
-  const Refusal refusal = refuse_admission({admission::Refusal::oversize, 0, Meter::input, now, 0}, facts, now);
+  const Refusal refusal = refuse_admission({admission::Refusal::oversize, 0, Meter::input, told_at, 0}, facts, told_at);
   EXPECT_EQ(refusal.message,
             "The request needs 9000 input tokens, which is too much for a whole budget of the upstream 'ark-1' "
             "(input_tpm: 5000 input tokens per minute); send less at once.");
@@ -48,7 +48,7 @@ TEST(AdmissionRefusal, OfARequestThatWouldPayForTooLongSaysHowMuchIsTaken) {
   facts.asked = 50'001;
   Rejection rejection{admission::Refusal::oversize, 0, Meter::tokens, admission::never, 0};
   rejection.most = 50'000;
-  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+  EXPECT_EQ(refuse_admission(rejection, facts, told_at).message,
             "The request needs 50001 tokens, which is too much for the upstream 'ark-1' (tpm: 5000 tokens per minute): "
             "one larger than that runs alone and is in debt afterwards, if it needs 50000 tokens at most; send less at "
             "once.");
@@ -63,11 +63,13 @@ TEST(AdmissionRefusal, OfAFullQueueSaysWhatTheFirstWaitsFor) {
   facts.taken = 60;
   facts.waiting = 3;
   EXPECT_EQ(
-      refuse_admission({admission::Refusal::queue_full, 0, Meter::requests, now + 59700ms, 0}, facts, now).message,
+      refuse_admission({admission::Refusal::queue_full, 0, Meter::requests, told_at + 59700ms, 0}, facts, told_at)
+          .message,
       "weir's queue is full (3 requests wait, queue.requests_max): the first of them waits for requests per minute "
       "of the key 'alice' (60 of 60 taken); it can start in about 59.7 s.");
   EXPECT_EQ(
-      refuse_admission({admission::Refusal::bytes_full, 0, Meter::requests, admission::never, 0}, AdmissionFacts{}, now)
+      refuse_admission({admission::Refusal::bytes_full, 0, Meter::requests, admission::never, 0}, AdmissionFacts{},
+                       told_at)
           .message,
       "weir's queue is full (0 requests wait, queue.bytes_max): the first of them waits for its turn; it can start "
       "at a time that nobody knows yet.");
@@ -79,20 +81,20 @@ TEST(AdmissionRefusal, OfADaySaysWhatIsLeftAndWhatIsNeeded) {
   budget.limits[static_cast<std::size_t>(Meter::tokens_day)] = 1000;
   AdmissionFacts facts;
   facts.budget = &budget;
-  Rejection rejection{admission::Refusal::day, 0, Meter::tokens_day, now + 76'732'800ms, 0};
+  Rejection rejection{admission::Refusal::day, 0, Meter::tokens_day, told_at + 76'732'800ms, 0};
   rejection.needs = 500;
   const std::string again = "the key 'alice' (tpd: 1000 tokens per day) has room again in about 21 h 19 min.";
   facts.taken = 970;
-  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+  EXPECT_EQ(refuse_admission(rejection, facts, told_at).message,
             "The request needs 500 tokens and the day has 30 left: " + again);
   rejection.requests_ahead = 2;
-  EXPECT_EQ(refuse_admission(rejection, facts, now).message,
+  EXPECT_EQ(refuse_admission(rejection, facts, told_at).message,
             "The request needs 500 tokens and the day has 30 left for it and 2 others before it: " + again);
   facts.taken = 1000;
-  EXPECT_EQ(refuse_admission(rejection, facts, now).message, "The budget of the day is used up: " + again);
+  EXPECT_EQ(refuse_admission(rejection, facts, told_at).message, "The budget of the day is used up: " + again);
 }
 
-struct Row {
+struct RefusalRow {
   admission::Refusal reason;
   admission::Instant room_at;
   const char* code;
@@ -102,22 +104,22 @@ struct Row {
 };
 
 TEST(AdmissionRefusal, HasACodeOfItsOwnAndTrueHints) {
-  const Row rows[] = {
+  const RefusalRow rows[] = {
       {admission::Refusal::queue_full, admission::never, "weir_queue_full", "1000", "1", "true"},
       {admission::Refusal::bytes_full, admission::never, "weir_queue_full", "1000", "1", "true"},
-      {admission::Refusal::deadline, now + 2500ms, "weir_deadline", "2500", "3", "true"},
-      {admission::Refusal::deadline, now + 1ns, "weir_deadline", "1", "1", "true"},
+      {admission::Refusal::deadline, told_at + 2500ms, "weir_deadline", "2500", "3", "true"},
+      {admission::Refusal::deadline, told_at + 1ns, "weir_deadline", "1", "1", "true"},
       {admission::Refusal::deadline, admission::never, "weir_deadline", "", "", "true"},
-      {admission::Refusal::day, now + 5h, "weir_budget_day", "18000000", "18000", "false"},
-      {admission::Refusal::oversize, now + 1s, "weir_oversize", "", "", "false"},
+      {admission::Refusal::day, told_at + 5h, "weir_budget_day", "18000000", "18000", "false"},
+      {admission::Refusal::oversize, told_at + 1s, "weir_oversize", "", "", "false"},
   };
   admission::BudgetLimits budget;
   budget.scope = admission::Scope::account;
   budget.name = "ark-1";
-  for (const Row& row : rows) {
+  for (const RefusalRow& row : rows) {
     AdmissionFacts facts;
     facts.budget = &budget;
-    const Refusal refusal = refuse_admission({row.reason, 0, Meter::tokens, row.room_at, 3}, facts, now);
+    const Refusal refusal = refuse_admission({row.reason, 0, Meter::tokens, row.room_at, 3}, facts, told_at);
     EXPECT_EQ(refusal.status, 429) << row.code;
     EXPECT_EQ(refusal.code, row.code);
     EXPECT_EQ(field(refusal, "retry-after-ms"), row.retry_after_ms) << row.code;
@@ -138,7 +140,7 @@ TEST(AdmissionRefusal, OfADeadlineSaysWhoseItIs) {
   facts.wait_bound = 9750ms;
   facts.bounded_by = "the timeout of its client, x-stainless-timeout";
   EXPECT_EQ(
-      refuse_admission({admission::Refusal::deadline, 0, Meter::requests, now + 30s, 0}, facts, now).message,
+      refuse_admission({admission::Refusal::deadline, 0, Meter::requests, told_at + 30s, 0}, facts, told_at).message,
       "The request may wait 9.8 s (the timeout of its client, x-stainless-timeout), which is too short: it waits for "
       "requests per minute of the key 'alice' (60 of 60 taken); it can start in about 30 s.");
 }
@@ -155,7 +157,7 @@ TEST(AdmissionRefusal, OfALongPauseOfTheUpstreamSaysNotToComeBack) {
     facts.pause.reset();
     if (pause) facts.pause = UpstreamPause{100'000s};
     const Refusal refusal =
-        refuse_admission({admission::Refusal::deadline, 0, Meter::requests, now + wait, 0}, facts, now);
+        refuse_admission({admission::Refusal::deadline, 0, Meter::requests, told_at + wait, 0}, facts, told_at);
     EXPECT_EQ(refusal.code, "weir_deadline");
     EXPECT_EQ(field(refusal, "x-should-retry"), word) << pause << " " << wait.count();
     EXPECT_EQ(refusal.message.find("requests per minute") == std::string::npos, pause) << refusal.message;

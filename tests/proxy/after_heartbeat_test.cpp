@@ -8,12 +8,6 @@
 namespace weir::test {
 namespace {
 
-proxy::Settings with_beats(std::uint16_t port) {
-  proxy::Settings settings = settings_for({upstream_at(port)});
-  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
-  return settings;
-}
-
 struct Misfit {
   std::string name, answer, code;
 };

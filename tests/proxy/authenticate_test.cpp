@@ -11,7 +11,7 @@ namespace {
 
 using Fields = std::vector<net::Field>;
 
-net::RequestHead head_with(Fields fields) {
+net::RequestHead post_with(Fields fields) {
   net::RequestHead head;
   head.method = "POST";
   head.target = "/v1/chat/completions";
@@ -20,21 +20,21 @@ net::RequestHead head_with(Fields fields) {
 }
 
 TEST(Credential, IsFoundInEveryForm) {
-  EXPECT_EQ(credential_of(head_with({})), "");
-  EXPECT_EQ(credential_of(head_with({{"Authorization", "Bearer k1"}})), "k1");
-  EXPECT_EQ(credential_of(head_with({{"authorization", "bEARER   k1"}})), "k1");
-  EXPECT_EQ(credential_of(head_with({{"x-api-key", "k2"}})), "k2");
-  EXPECT_EQ(credential_of(head_with({{"Api-Key", "k3"}})), "k3");
-  EXPECT_EQ(credential_of(head_with({{"api-key", "k3"}, {"x-api-key", "k2"}, {"authorization", "Bearer k1"}})), "k1");
-  EXPECT_EQ(credential_of(head_with({{"authorization", "Basic dTpw"}, {"x-api-key", "k2"}})), "k2");
-  EXPECT_EQ(credential_of(head_with({{"authorization", "Bearer"}})), "");
-  EXPECT_EQ(credential_of(head_with({{"authorization", "Bearer   "}})), "");
-  EXPECT_EQ(credential_of(head_with({{"authorization", "Bearerk1"}})), "");
+  EXPECT_EQ(credential_of(post_with({})), "");
+  EXPECT_EQ(credential_of(post_with({{"Authorization", "Bearer k1"}})), "k1");
+  EXPECT_EQ(credential_of(post_with({{"authorization", "bEARER   k1"}})), "k1");
+  EXPECT_EQ(credential_of(post_with({{"x-api-key", "k2"}})), "k2");
+  EXPECT_EQ(credential_of(post_with({{"Api-Key", "k3"}})), "k3");
+  EXPECT_EQ(credential_of(post_with({{"api-key", "k3"}, {"x-api-key", "k2"}, {"authorization", "Bearer k1"}})), "k1");
+  EXPECT_EQ(credential_of(post_with({{"authorization", "Basic dTpw"}, {"x-api-key", "k2"}})), "k2");
+  EXPECT_EQ(credential_of(post_with({{"authorization", "Bearer"}})), "");
+  EXPECT_EQ(credential_of(post_with({{"authorization", "Bearer   "}})), "");
+  EXPECT_EQ(credential_of(post_with({{"authorization", "Bearerk1"}})), "");
 }
 
 TEST(Credential, OfTheProviderIsTheFieldThatNobodySendsByHabit) {
   const auto chosen = [](const Fields& fields) {
-    const net::RequestHead head = head_with(fields);
+    const net::RequestHead head = post_with(fields);
     const net::Field* field = provider_credential(head);
     return field ? std::string(field->name) + " " + std::string(secret_in(*field)) : "none";
   };
@@ -50,10 +50,10 @@ TEST(Credential, OfTheProviderIsTheFieldThatNobodySendsByHabit) {
 }
 
 TEST(Credential, StandsInTheHeadOnce) {
-  EXPECT_FALSE(check_credentials(head_with({})));
-  EXPECT_FALSE(check_credentials(head_with({{"authorization", "Bearer a"}, {"x-api-key", "b"}, {"api-key", "c"}})));
+  EXPECT_FALSE(check_credentials(post_with({})));
+  EXPECT_FALSE(check_credentials(post_with({{"authorization", "Bearer a"}, {"x-api-key", "b"}, {"api-key", "c"}})));
   for (const char* name : {"authorization", "x-api-key", "api-key"}) {
-    const auto refusal = check_credentials(head_with({{name, "a"}, {"x-other", "b"}, {name, "a"}}));
+    const auto refusal = check_credentials(post_with({{name, "a"}, {"x-other", "b"}, {name, "a"}}));
     ASSERT_TRUE(refusal) << name;
     EXPECT_EQ(refusal->status, 400);
     EXPECT_EQ(refusal->code, "invalid_parameter");
@@ -72,7 +72,7 @@ TEST(Secrets, AreComparedAsAWhole) {
 class Authenticate : public ::testing::Test {
  protected:
   std::string as(Fields fields) {
-    const auto result = authenticate(head_with(std::move(fields)), *snapshot(settings));
+    const auto result = authenticate(post_with(std::move(fields)), *snapshot(settings));
     if (const auto* refusal = std::get_if<Refusal>(&result))
       return std::to_string(refusal->status) + " " + std::string(refusal->code);
     return std::get<Client>(result).name;
@@ -115,7 +115,7 @@ TEST_F(Authenticate, PassThroughNamesKeysByTheirHash) {
 TEST_F(Authenticate, PassThroughTellsKeysOfOneNameApart) {
   settings.clients.mode = ClientMode::pass_through;
   const auto client_of = [&](const char* secret) {
-    return std::get<Client>(authenticate(head_with({{"x-api-key", secret}}), *snapshot(settings)));
+    return std::get<Client>(authenticate(post_with({{"x-api-key", secret}}), *snapshot(settings)));
   };
   const Client one = client_of("sk-3334"), other = client_of("sk-121845");
   EXPECT_EQ(one.name, "key-a4dba211");
@@ -124,7 +124,7 @@ TEST_F(Authenticate, PassThroughTellsKeysOfOneNameApart) {
   EXPECT_EQ(one.identity.size(), std::string("key-").size() + 32);
   EXPECT_EQ(client_of("sk-3334").identity, one.identity);
   EXPECT_FALSE(one.anonymous);
-  EXPECT_TRUE(std::get<Client>(authenticate(head_with({}), *snapshot(settings))).anonymous);
+  EXPECT_TRUE(std::get<Client>(authenticate(post_with({}), *snapshot(settings))).anonymous);
 }
 
 TEST_F(Authenticate, OpenTakesEverybody) {
@@ -133,7 +133,7 @@ TEST_F(Authenticate, OpenTakesEverybody) {
 }
 
 std::string verdict(const Fields& fields, const ClientPolicy& policy) {
-  const auto refusal = check_origin(head_with(fields), policy);
+  const auto refusal = check_origin(post_with(fields), policy);
   return refusal ? std::to_string(refusal->status) + " " + std::string(refusal->code) : "fine";
 }
 
@@ -155,7 +155,7 @@ TEST(Origin, HostMustBeLoopbackInOpenMode) {
 
 TEST(Origin, OperatorsWithoutATokenComeByALoopbackNameOrAnAddress) {
   const auto host = [](const char* text) {
-    const auto refusal = check_operators_host(head_with({{"host", text}}));
+    const auto refusal = check_operators_host(post_with({{"host", text}}));
     return refusal ? refusal->code : "fine";
   };
   for (const char* good : {"localhost", "LocalHost:8081", "127.0.0.1:8081", "10.0.0.1", "[::1]:8081", "[fd00::1]"})
@@ -163,7 +163,7 @@ TEST(Origin, OperatorsWithoutATokenComeByALoopbackNameOrAnAddress) {
   for (const char* bad : {"", "evil.com", "evil.com:8081", "localhost.evil.com", "127.0.0.1.evil.com", "1.2.3", "weir",
                           "[::1].evil.com", "127.0.0.1:8081.evil.com"})
     EXPECT_EQ(host(bad), "origin_not_allowed") << bad;
-  EXPECT_FALSE(check_operators_host(head_with({}))) << "HTTP/1.0";
+  EXPECT_FALSE(check_operators_host(post_with({}))) << "HTTP/1.0";
 }
 
 TEST(Origin, OfAPageMustBeListedInOpenMode) {

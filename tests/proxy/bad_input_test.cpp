@@ -6,26 +6,24 @@
 namespace weir::test {
 namespace {
 
-struct Case {
+struct BadBodyCase {
   std::string name;
   std::string bytes;
   int status;
   std::string code;
   std::string says;  // stands in the message
 };
-void PrintTo(const Case& row, std::ostream* out) {
+void PrintTo(const BadBodyCase& row, std::ostream* out) {
   *out << row.name;
 }
-std::string name_of_case(const ::testing::TestParamInfo<Case>& row) {
+std::string name_of_case(const ::testing::TestParamInfo<BadBodyCase>& row) {
   return row.param.name;
 }
 
-const std::string good = R"({"model":"m","messages":[]})";
-
-class BadBody : public ::testing::TestWithParam<Case> {};
+class BadBody : public ::testing::TestWithParam<BadBodyCase> {};
 
 TEST_P(BadBody, IsRefusedAndTheConnectionStaysUsable) {
-  const Case& row = GetParam();
+  const BadBodyCase& row = GetParam();
   ScriptedUpstream upstream;
   upstream.expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
@@ -40,7 +38,7 @@ TEST_P(BadBody, IsRefusedAndTheConnectionStaysUsable) {
   EXPECT_NE(answer.body.find(row.says), std::string::npos) << answer.body;
   EXPECT_EQ(answer.count("connection"), 0u);
   EXPECT_TRUE(upstream.requests().empty());
-  client.send(post("/v1/chat/completions", good));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().status(), 200);
   EXPECT_EQ(upstream.requests().size(), 1u);
 }
@@ -50,25 +48,26 @@ const std::string deep = R"({"model":"m","x":)" + std::string(300, '[') + std::s
 INSTANTIATE_TEST_SUITE_P(
     Rows, BadBody,
     ::testing::Values(
-        Case{"Empty", "", 400, "invalid_json", "byte 0"}, Case{"NotAnObject", "[1]", 400, "invalid_json", "byte 0"},
-        Case{"MissingBrace", R"({"model":"m")", 400, "invalid_json", "byte 12"},
-        Case{"WrongInASkippedValue", R"({"model":"m","x":[1 2]})", 400, "invalid_json", "byte 20"},
-        Case{"TrailingText", R"({"model":"m"} x)", 400, "invalid_json", "byte 14"},
-        Case{"BadUtf8", "{\"model\":\"m\",\"x\":\"\xff\"}", 400, "invalid_json", "byte 18"},
-        Case{"TooDeep", deep, 400, "invalid_json", "256"},
-        Case{"ModelIsANumber", R"({"model":5})", 400, "invalid_parameter", "model"},
-        Case{"StreamIsAString", R"({"model":"m","stream":"yes"})", 400, "invalid_parameter", "stream"},
-        Case{"MessagesIsAString", R"({"model":"m","messages":"hi"})", 400, "invalid_parameter", "messages"},
-        Case{"NoModel", R"({"messages":[]})", 400, "invalid_parameter", "model"},
-        Case{"ModelTwice", R"({"model":"a","model":"b"})", 400, "duplicate_key", "model"},
-        Case{"ModelTwiceInDisguise", R"({"model":"a","mod\u0065l":"b"})", 400, "duplicate_key", "model"},
-        Case{"StreamTwice", R"({"model":"a","stream":true,"stream":false})", 400, "duplicate_key", "stream"}),
+        BadBodyCase{"Empty", "", 400, "invalid_json", "byte 0"},
+        BadBodyCase{"NotAnObject", "[1]", 400, "invalid_json", "byte 0"},
+        BadBodyCase{"MissingBrace", R"({"model":"m")", 400, "invalid_json", "byte 12"},
+        BadBodyCase{"WrongInASkippedValue", R"({"model":"m","x":[1 2]})", 400, "invalid_json", "byte 20"},
+        BadBodyCase{"TrailingText", R"({"model":"m"} x)", 400, "invalid_json", "byte 14"},
+        BadBodyCase{"BadUtf8", "{\"model\":\"m\",\"x\":\"\xff\"}", 400, "invalid_json", "byte 18"},
+        BadBodyCase{"TooDeep", deep, 400, "invalid_json", "256"},
+        BadBodyCase{"ModelIsANumber", R"({"model":5})", 400, "invalid_parameter", "model"},
+        BadBodyCase{"StreamIsAString", R"({"model":"m","stream":"yes"})", 400, "invalid_parameter", "stream"},
+        BadBodyCase{"MessagesIsAString", R"({"model":"m","messages":"hi"})", 400, "invalid_parameter", "messages"},
+        BadBodyCase{"NoModel", R"({"messages":[]})", 400, "invalid_parameter", "model"},
+        BadBodyCase{"ModelTwice", R"({"model":"a","model":"b"})", 400, "duplicate_key", "model"},
+        BadBodyCase{"ModelTwiceInDisguise", R"({"model":"a","mod\u0065l":"b"})", 400, "duplicate_key", "model"},
+        BadBodyCase{"StreamTwice", R"({"model":"a","stream":true,"stream":false})", 400, "duplicate_key", "stream"}),
     name_of_case);
 
-class BadHead : public ::testing::TestWithParam<Case> {};
+class BadHead : public ::testing::TestWithParam<BadBodyCase> {};
 
 TEST_P(BadHead, IsRefusedAndTheConnectionCloses) {
-  const Case& row = GetParam();
+  const BadBodyCase& row = GetParam();
   ScriptedUpstream upstream;
   upstream.answer_always(json_answer("{}"));
   proxy::Settings settings = settings_for({upstream_at(upstream.port())});
@@ -92,7 +91,8 @@ TEST_P(BadHead, IsRefusedAndTheConnectionCloses) {
   EXPECT_EQ(proxy.record().error, row.code);
 }
 
-const std::string start = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+const std::string line_and_fields =
+    "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 
 std::string many_fields(int count) {
   std::string out;
@@ -103,64 +103,76 @@ std::string many_fields(int count) {
 INSTANTIATE_TEST_SUITE_P(
     Rows, BadHead,
     ::testing::Values(
-        Case{"LengthAndChunked", start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
-             "invalid_parameter", "Transfer-Encoding"},
-        Case{"TwoLengths", start + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "invalid_parameter",
-             "Content-Length"},
-        Case{"LengthList", start + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter", "Content-Length"},
-        Case{"SignedLength", start + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
-        Case{"HugeLength", start + "Content-Length: 99999999999999999999\r\n\r\n{}", 400, "invalid_parameter", ""},
-        Case{"OtherCoding", start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter",
-             "chunked"},
-        Case{"DisguisedCoding", start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, "invalid_parameter",
-             "chunked"},
-        Case{"ChunkedInHttp10",
-             "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-             400, "invalid_parameter", "1.0"},
-        Case{"ObsFold", start + "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "folding"},
-        Case{"SpaceBeforeColon", start + "Content-Length : 2\r\n\r\n{}", 400, "invalid_parameter", ""},
-        Case{"SpaceBeforeFirstField", "POST /v1/files HTTP/1.1\r\n Host: localhost\r\n\r\n", 400, "invalid_parameter",
-             ""},
-        Case{"BareCr", start + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "CR"},
-        Case{"BareLf", start + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
-        Case{"TlsHandshake", std::string("\x16\x03\x01\x02\x00\x01\x00", 7), 400, "invalid_parameter", "plain HTTP"},
-        Case{"Nul", start + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
-        Case{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
-        Case{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400,
-             "invalid_parameter", ""},
-        Case{"ManyEmptyLines", "\r\n\r\n\r\n\r\n\r\n", 400, "invalid_parameter", "empty lines"},
-        Case{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
-        Case{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter", "Host"},
-        Case{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},
-        Case{"HostWithUser", "GET /v1/files HTTP/1.1\r\nHost: a@localhost\r\n\r\n", 400, "invalid_parameter", "Host"},
-        Case{"AbsoluteTarget", "GET http://example.com/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n", 400,
-             "invalid_parameter", "path"},
-        Case{"Connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter",
-             "path"},
-        Case{"FragmentInTarget", "GET /v1/files#x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter", ""},
-        Case{"ConnectionNamesHost", "GET /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: host\r\n\r\n", 400,
-             "invalid_parameter", "host"},
-        Case{"LargeHeader", start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431, "weir_headers_too_large",
-             "4096"},
-        Case{"ManyFields", start + many_fields(30) + "\r\n", 431, "weir_headers_too_large", "20"},
-        Case{"LargeBody", start + "Content-Length: 2000\r\n\r\n" + std::string(2000, ' '), 413, "weir_body_too_large",
-             "1000"},
-        Case{"LargeChunkedBody",
-             start + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n", 413,
-             "weir_body_too_large", "1000"},
-        Case{"BadChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", 400,
-             "invalid_parameter", "chunked"},
-        Case{"ChunkWithoutCrLf", start + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n", 400, "invalid_parameter",
-             "chunked"},
-        Case{"ChunkSizeBareLf", start + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400,
-             "invalid_parameter", "chunked"},
-        Case{"HugeChunkSize", start + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400,
-             "invalid_parameter", "chunked"},
-        Case{"OtherExpectation", start + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}", 417, "invalid_parameter",
-             "Expect"},
-        Case{"WebSocket",
-             "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 426,
-             "weir_websocket_unsupported", "HTTP"}),
+        BadBodyCase{"LengthAndChunked",
+                    line_and_fields + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+                    "invalid_parameter", "Transfer-Encoding"},
+        BadBodyCase{"TwoLengths", line_and_fields + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400,
+                    "invalid_parameter", "Content-Length"},
+        BadBodyCase{"LengthList", line_and_fields + "Content-Length: 2, 2\r\n\r\n{}", 400, "invalid_parameter",
+                    "Content-Length"},
+        BadBodyCase{"SignedLength", line_and_fields + "Content-Length: +2\r\n\r\n{}", 400, "invalid_parameter", ""},
+        BadBodyCase{"HugeLength", line_and_fields + "Content-Length: 99999999999999999999\r\n\r\n{}", 400,
+                    "invalid_parameter", ""},
+        BadBodyCase{"OtherCoding", line_and_fields + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{"DisguisedCoding", line_and_fields + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{
+            "ChunkedInHttp10",
+            "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+            "invalid_parameter", "1.0"},
+        BadBodyCase{"ObsFold", line_and_fields + "X-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\n{}", 400,
+                    "invalid_parameter", "folding"},
+        BadBodyCase{"SpaceBeforeColon", line_and_fields + "Content-Length : 2\r\n\r\n{}", 400, "invalid_parameter", ""},
+        BadBodyCase{"SpaceBeforeFirstField", "POST /v1/files HTTP/1.1\r\n Host: localhost\r\n\r\n", 400,
+                    "invalid_parameter", ""},
+        BadBodyCase{"BareCr", line_and_fields + "X-A: 1\r2\r\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter",
+                    "CR"},
+        BadBodyCase{"BareLf", line_and_fields + "X-A: 1\nContent-Length: 2\r\n\r\n{}", 400, "invalid_parameter", "LF"},
+        BadBodyCase{"TlsHandshake", std::string("\x16\x03\x01\x02\x00\x01\x00", 7), 400, "invalid_parameter",
+                    "plain HTTP"},
+        BadBodyCase{"Nul", line_and_fields + std::string("X-A: \0\r\n\r\n", 9), 400, "invalid_parameter", "NUL"},
+        BadBodyCase{"NotHttp", "hello\r\n\r\n", 400, "invalid_parameter", ""},
+        BadBodyCase{"TlsOnPlainPort", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n", 15), 400,
+                    "invalid_parameter", ""},
+        BadBodyCase{"ManyEmptyLines", "\r\n\r\n\r\n\r\n\r\n", 400, "invalid_parameter", "empty lines"},
+        BadBodyCase{"NoHost", "GET /v1/files HTTP/1.1\r\n\r\n", 400, "invalid_parameter", "Host"},
+        BadBodyCase{"TwoHosts", "GET /v1/files HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "invalid_parameter",
+                    "Host"},
+        BadBodyCase{"HostWithPath", "GET /v1/files HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_parameter", "Host"},
+        BadBodyCase{"HostWithUser", "GET /v1/files HTTP/1.1\r\nHost: a@localhost\r\n\r\n", 400, "invalid_parameter",
+                    "Host"},
+        BadBodyCase{"AbsoluteTarget", "GET http://example.com/v1/files HTTP/1.1\r\nHost: localhost\r\n\r\n", 400,
+                    "invalid_parameter", "path"},
+        BadBodyCase{"Connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter",
+                    "path"},
+        BadBodyCase{"FragmentInTarget", "GET /v1/files#x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_parameter",
+                    ""},
+        BadBodyCase{"ConnectionNamesHost", "GET /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: host\r\n\r\n", 400,
+                    "invalid_parameter", "host"},
+        BadBodyCase{"LargeHeader", line_and_fields + "X-A: " + std::string(5000, 'a') + "\r\n\r\n", 431,
+                    "weir_headers_too_large", "4096"},
+        BadBodyCase{"ManyFields", line_and_fields + many_fields(30) + "\r\n", 431, "weir_headers_too_large", "20"},
+        BadBodyCase{"LargeBody", line_and_fields + "Content-Length: 2000\r\n\r\n" + std::string(2000, ' '), 413,
+                    "weir_body_too_large", "1000"},
+        BadBodyCase{
+            "LargeChunkedBody",
+            line_and_fields + "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n",
+            413, "weir_body_too_large", "1000"},
+        BadBodyCase{"BadChunkSize", line_and_fields + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{"ChunkWithoutCrLf", line_and_fields + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{"ChunkSizeBareLf", line_and_fields + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{"HugeChunkSize", line_and_fields + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400,
+                    "invalid_parameter", "chunked"},
+        BadBodyCase{"OtherExpectation", line_and_fields + "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}", 417,
+                    "invalid_parameter", "Expect"},
+        BadBodyCase{
+            "WebSocket",
+            "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 426,
+            "weir_websocket_unsupported", "HTTP"}),
     name_of_case);
 
 TEST(BadKeys, AreLoggedWithTheAddressTheyCameFrom) {
@@ -200,7 +212,7 @@ TEST(BadHeads, OfClientsAreCountedByCode) {
   EXPECT_EQ(status_of(proxy.port(), malformed), 400);
   EXPECT_EQ(status_of(proxy.port(), malformed), 400);
   EXPECT_EQ(status_of(proxy.port(), "POST /v1/chat/completions HTTP/1.1\r\nHost: loc"), 408);
-  EXPECT_EQ(status_of(proxy.port(), start + "X-A: " + std::string(5000, 'a') + "\r\n\r\n"), 431);
+  EXPECT_EQ(status_of(proxy.port(), line_and_fields + "X-A: " + std::string(5000, 'a') + "\r\n\r\n"), 431);
   EXPECT_EQ(status_of(proxy.operators_port(), malformed), 400);
   RawClient operators(proxy.operators_port());
   std::string metrics;
@@ -256,7 +268,7 @@ TEST(BadInput, SlowBodyIs408) {
   settings.client_timeouts.body = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", good).substr(0, post("/v1/chat/completions", good).size() - 5));
+  client.send(post("/v1/chat/completions", chat_body).substr(0, post("/v1/chat/completions", chat_body).size() - 5));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 408);
   EXPECT_EQ(code_of(answer), "weir_request_timeout");

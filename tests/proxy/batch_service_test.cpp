@@ -14,16 +14,16 @@ namespace {
 using namespace std::chrono_literals;
 using proxy::Destination;
 
-const std::string body = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
-const std::string online = post("/v1/chat/completions", body);
-const std::string batch = post("/v1/batch/chat/completions", body);
+const std::string body_of_hi = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+const std::string online = post("/v1/chat/completions", body_of_hi);
+const std::string batch = post("/v1/batch/chat/completions", body_of_hi);
 
-std::string answer(std::string_view id, unsigned tokens) {
+std::string answer_using(std::string_view id, unsigned tokens) {
   return json_answer(R"({"id":")" + std::string(id) + R"(","usage":{"prompt_tokens":)" + std::to_string(tokens) +
                      R"(,"completion_tokens":0}})");
 }
 
-proxy::Upstream account_at(std::uint16_t port) {
+proxy::Upstream batch_account_at(std::uint16_t port) {
   proxy::Upstream account = upstream_at(port);
   account.charge.rule = proxy::ChargeRule::input_then_output;
   account.limits.rpm = 1;
@@ -48,7 +48,7 @@ std::string budgets_of(const TestProxy& proxy) {
 }
 
 TEST(BatchService, IsThePathOfTheProviderAndWhatIsBelowIt) {
-  const proxy::Upstream account = account_at(1);
+  const proxy::Upstream account = batch_account_at(1);
   for (const char* path : {"/batch/chat/completions", "/batch/embeddings", "/batch/embeddings/multimodal"})
     EXPECT_EQ(batch_service_of(account, path), &*account.batch) << path;
   for (const char* path : {"/chat/completions", "/context/chat/completions", "/bots/chat/completions", "/batches/b_1"})
@@ -59,11 +59,11 @@ TEST(BatchService, IsThePathOfTheProviderAndWhatIsBelowIt) {
 TEST(BatchService, ArksContextCacheCountsAsChat) {
   const proxy::Route route = proxy::find_route("POST", "/api/v3/context/chat/completions");
   EXPECT_EQ(route.api, protocol::Api::chat);
-  EXPECT_EQ(batch_service_of(account_at(1), route.path), nullptr);
+  EXPECT_EQ(batch_service_of(batch_account_at(1), route.path), nullptr);
 }
 
 TEST(BatchService, HasClocksAndPricesOfItsOwn) {
-  proxy::Upstream account = account_at(1);
+  proxy::Upstream account = batch_account_at(1);
   account.timeouts.first_content = 1s;
   account.batch->timeouts.first_content = 24h;
   proxy::ModelProfile model;
@@ -80,7 +80,7 @@ TEST(BatchService, HasClocksAndPricesOfItsOwn) {
 }
 
 TEST(BatchService, CountsAgainstBudgetsOfItsOwnAtEveryScope) {
-  proxy::Upstream account = account_at(1);
+  proxy::Upstream account = batch_account_at(1);
   proxy::ModelProfile model;
   model.name = "m";
   model.limits.tpm = 7;
@@ -100,7 +100,7 @@ TEST(BatchService, CountsAgainstBudgetsOfItsOwnAtEveryScope) {
 }
 
 TEST(BatchService, OfAnAccountThatACallerBringsIsTheirs) {
-  const proxy::Upstream account = account_at(1);
+  const proxy::Upstream account = batch_account_at(1);
   proxy::Client client;
   client.name = "hash";
   Destination destination;
@@ -113,7 +113,7 @@ TEST(BatchService, OfAnAccountThatACallerBringsIsTheirs) {
 }
 
 TEST(BatchService, KeepsTheWeightsAndTheDailyLimitsOfKeys) {
-  proxy::Settings settings = settings_for({account_at(1)});
+  proxy::Settings settings = settings_for({batch_account_at(1)});
   settings.clients.keys = {key_for("alice", "secret")};
   settings.clients.keys[0].weight = 3;
   settings.clients.keys[0].limits.tpm = 5;
@@ -131,12 +131,12 @@ TEST(BatchService, KeepsTheWeightsAndTheDailyLimitsOfKeys) {
 TEST(BatchCalls, SpendNothingOfTheTierAndDoNotWaitForIt) {
   ScriptedUpstream upstream;
   upstream.expect_request()
-      .send(answer("b1", 9))
+      .send(answer_using("b1", 9))
       .expect_request()
-      .send(answer("c", 9))
+      .send(answer_using("c", 9))
       .expect_request()
-      .send(answer("b2", 9));
-  TestProxy proxy(settings_without_queue(account_at(upstream.port())));
+      .send(answer_using("b2", 9));
+  TestProxy proxy(settings_without_queue(batch_account_at(upstream.port())));
   RawClient client(proxy.port());
   client.send(batch);
   EXPECT_EQ(client.read_response().status(), 200);
@@ -153,8 +153,8 @@ TEST(BatchCalls, SpendNothingOfTheTierAndDoNotWaitForIt) {
 
 TEST(BatchCalls, StopAtTheirTokensOfTheDayAndLeaveTheRestAlone) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(answer("b", 100)).expect_request().send(answer("c", 9));
-  proxy::Upstream account = account_at(upstream.port());
+  upstream.expect_request().send(answer_using("b", 100)).expect_request().send(answer_using("c", 9));
+  proxy::Upstream account = batch_account_at(upstream.port());
   account.batch->limits.tpd = 100;
   TestProxy proxy(settings_without_queue(std::move(account)));
   RawClient client(proxy.port());
@@ -174,7 +174,7 @@ TEST(BatchCalls, OfMultimodalEmbeddingsCountTheirTokens) {
   ScriptedUpstream upstream;
   upstream.expect_request().hold().send(
       json_answer(R"({"data":{"embedding":[0.5]},"usage":{"prompt_tokens":77,"total_tokens":77}})"));
-  TestProxy proxy(settings_for({account_at(upstream.port())}));
+  TestProxy proxy(settings_for({batch_account_at(upstream.port())}));
   RawClient client(proxy.port());
   client.send(post("/api/v3/batch/embeddings/multimodal",
                    R"({"model":"m","input":[{"type":"text","text":"a cat on a mat"},)"
@@ -191,9 +191,9 @@ TEST(BatchCalls, OfMultimodalEmbeddingsCountTheirTokens) {
 // The batch call is asked first and answered last: the clock of an online call runs out in between.
 TEST(BatchCalls, HaveNoClockOfTheOnlineCalls) {
   ScriptedUpstream upstream;
-  upstream.expect_request().hold().send(answer("b", 9));
+  upstream.expect_request().hold().send(answer_using("b", 9));
   upstream.next_connection().expect_request().expect_end();
-  proxy::Upstream account = account_at(upstream.port());
+  proxy::Upstream account = batch_account_at(upstream.port());
   account.timeouts.first_byte = account.timeouts.first_content = account.timeouts.byte_gap = 50ms;
   account.batch->timeouts.first_byte = account.batch->timeouts.first_content = account.batch->timeouts.byte_gap = 24h;
   TestProxy proxy(settings_for({std::move(account)}));

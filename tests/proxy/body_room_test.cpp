@@ -31,7 +31,7 @@ TEST(BodyRoom, CountsWhatHasComeAndGivesItBack) {
   EXPECT_EQ(room.bytes(), 0u);
 }
 
-std::string call_of(std::size_t bytes, const std::string& headers = "") {
+std::string padded_call(std::size_t bytes, const std::string& headers = "") {
   return post("/v1/chat/completions",
               R"({"model":"m","messages":[{"role":"user","content":")" + std::string(bytes, 'x') + "\"}]}", headers);
 }
@@ -58,10 +58,10 @@ TEST_F(Bodies, ThatDoNotFitBesideOthersAreRefused) {
   upstream.answer_always([](const HttpMessage&) { return json_answer(R"({"id":"x"})"); });
   TestProxy proxy(together(10'000));
   RawClient slow(proxy.port()), chunked(proxy.port()), announced(proxy.port());
-  const std::string large = call_of(8'000);
+  const std::string large = padded_call(8'000);
   slow.send(std::string_view(large).substr(0, large.size() - 1000));
   ASSERT_TRUE(wait_for([&] { return held(proxy) > 6'000; }));
-  announced.send(call_of(4'000));
+  announced.send(padded_call(4'000));
   chunked.send(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
       "Transfer-Encoding: chunked\r\n\r\n" +
@@ -79,14 +79,14 @@ TEST_F(Bodies, ThatDoNotFitBesideOthersAreRefused) {
   EXPECT_EQ(slow.read_response().status(), 200);
   EXPECT_TRUE(holds(proxy, 0));
   RawClient later(proxy.port());
-  later.send(call_of(4'000));
+  later.send(padded_call(4'000));
   EXPECT_EQ(later.read_response().status(), 200);
 }
 
 TEST_F(Bodies, OneThatWouldNeverFitIsTooLarge) {
   TestProxy proxy(together(10'000));
   RawClient client(proxy.port());
-  client.send(call_of(10'000));
+  client.send(padded_call(10'000));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 413);
   EXPECT_EQ(code_of(answer), "weir_body_too_large");
@@ -111,11 +111,11 @@ TEST_F(Bodies, ThatWaitOrWereSentAreCountedElsewhere) {
   settings.upstreams[0].limits.concurrency = 1;
   TestProxy proxy(std::move(settings));
   RawClient sent(proxy.port()), waits(proxy.port()), waits_too(proxy.port());
-  sent.send(call_of(8'000));
+  sent.send(padded_call(8'000));
   ASSERT_TRUE(upstream.wait_requests(1));
   EXPECT_TRUE(holds(proxy, 0));
   for (RawClient* client : {&waits, &waits_too}) {
-    client->send(call_of(8'000));
+    client->send(padded_call(8'000));
     std::size_t queued = 0;
     const std::size_t expected = client == &waits ? 1 : 2;
     EXPECT_TRUE(wait_for([&] {
@@ -140,7 +140,7 @@ TEST_F(Bodies, ByLengthArriveWholeHoweverTheyGrow) {
   TestProxy proxy(together(10u << 20));
   for (const std::size_t bytes : {1u, 100'000u, 131'072u, 131'073u, 700'000u, 3'000'000u}) {
     RawClient client(proxy.port());
-    const std::string call = call_of(bytes);
+    const std::string call = padded_call(bytes);
     client.send(call);
     const std::size_t length = call.size() - call.find("\r\n\r\n") - 4;
     EXPECT_EQ(client.read_response().body, R"({"bytes":)" + std::to_string(length) + "}");

@@ -13,7 +13,7 @@ namespace {
 
 using protocol::Api;
 
-constexpr InputTokens input{.expected = 100, .upper = 110, .on_arrival = 120};
+constexpr InputTokens arriving{.expected = 100, .upper = 110, .on_arrival = 120};
 
 Upstream upstream_with(ChargeRule rule) {
   Upstream upstream;
@@ -23,7 +23,7 @@ Upstream upstream_with(ChargeRule rule) {
 
 ChargePlan plan(const Upstream& upstream, const std::string& members, const ModelProfile* model = nullptr,
                 Api api = Api::chat) {
-  return plan_charge(protocol::view_of("{" + members + "}", api), input, upstream, model);
+  return plan_charge(protocol::view_of("{" + members + "}", api), arriving, upstream, model);
 }
 
 // Volcengine Ark's deepseek-r1, as in config/providers/volcengine-ark.yaml.
@@ -114,7 +114,7 @@ TEST(ChargeRules, HugeCapsDoNotWrapAround) {
   view.api = Api::chat;
   view.max_tokens = most;
   view.n = 128;
-  const ChargePlan chat = plan_charge(view, input, upstream_with(ChargeRule::estimate_plus_max), nullptr);
+  const ChargePlan chat = plan_charge(view, arriving, upstream_with(ChargeRule::estimate_plus_max), nullptr);
   EXPECT_EQ(chat.fixed_on_arrival, most);
   EXPECT_EQ(chat.output_cap, most);
 }

@@ -19,12 +19,11 @@ using admission::Meter;
 using admission::Scheduler;
 using admission::Scope;
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
 const std::string role_event =
     "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
-const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
-const std::string upload_head =
+const std::string unfinished_json_head =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+const std::string endless_upload_head =
     "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 100000000\r\n\r\n";
 
 enum class Way { fin, rst };
@@ -100,10 +99,10 @@ const State states[] = {
        scene.upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
        scene.start();
        scene.other = std::move(scene.client);
-       scene.other->send(post("/v1/chat/completions", ask_stream));
+       scene.other->send(post("/v1/chat/completions", stream_body));
        scene.other->read_until(chat_event("a"));
        scene.client = scene.connect();
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(wait_for([&] { return scene.waiting() == 1; }));
      }},
     {"BackingOff",
@@ -115,7 +114,7 @@ const State states[] = {
        settings.upstreams[0].error_rules.resize(1);
        settings.upstreams[0].error_rules[0].cause = proxy::Cause::overload;
        scene.start(std::move(settings));
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(scene.upstream.wait_requests(1));
        ASSERT_TRUE(wait_for([&] { return scene.waiting() == 1; }));
      }},
@@ -129,7 +128,7 @@ const State states[] = {
        scene.proxy->on_worker([](proxy::WorkerContext& context) {
          context.worker.io().notify_fork(boost::asio::execution_context::fork_prepare);
        });
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(wait_for([&] { return scene.running() == 1; }));
      }},
     {"AskingAProxyForATunnel",
@@ -146,7 +145,7 @@ const State states[] = {
        scene.proxy->on_worker([&](proxy::WorkerContext& context) {
          context.snapshot = make_snapshot(context.snapshot->settings, through, context.snapshot->client_tls);
        });
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(scene.upstream.wait_connections(1));
        ASSERT_TRUE(wait_for([&] { return !scene.upstream.received(0).empty(); }));
      }},
@@ -156,7 +155,7 @@ const State states[] = {
        proxy::Settings settings = settings_for({upstream_at(scene.full.port())});
        settings.upstreams[0].timeouts.connect = 60s;
        scene.start(std::move(settings));
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(wait_for([&] { return scene.running() == 1; }));
      }},
     {"Handshaking",
@@ -167,7 +166,7 @@ const State states[] = {
        settings.upstreams[0].verify_tls = false;
        settings.upstreams[0].timeouts.tls = 60s;
        scene.start(std::move(settings));
-       scene.send(ask);
+       scene.send(chat_body);
        ASSERT_TRUE(scene.upstream.wait_connections(1));
        ASSERT_TRUE(wait_for([&] { return !scene.upstream.received(0).empty(); }));
      }},
@@ -175,7 +174,7 @@ const State states[] = {
      [](Scene& scene) {
        scene.upstream.expect_request().expect_end();
        scene.start();
-       scene.send(ask_stream);
+       scene.send(stream_body);
        ASSERT_TRUE(scene.upstream.wait_requests(1));
      }},
     {"WaitingForTheFirstByteOfAnAnswerToAnUpload",
@@ -192,37 +191,37 @@ const State states[] = {
      [](Scene& scene) {
        scene.upstream.expect_request().send(stream_head() + chunk(role_event)).expect_end();
        scene.start();
-       scene.send(ask_stream);
+       scene.send(stream_body);
        ASSERT_TRUE(wait_for([&] { return scene.streams(); }));
      }},
     {"Streaming",
      [](Scene& scene) {
        scene.upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
        scene.start();
-       scene.send(ask_stream);
+       scene.send(stream_body);
        scene.client->read_until(chat_event("a"));
      }},
     {"InTheMiddleOfJson",
      [](Scene& scene) {
-       scene.upstream.expect_request().send(json_head + R"({"choices":[{"id":"begun)").expect_end();
+       scene.upstream.expect_request().send(unfinished_json_head + R"({"choices":[{"id":"begun)").expect_end();
        scene.start();
-       scene.send(ask);
+       scene.send(chat_body);
        scene.client->read_until("begun");
      }},
     {"UploadingItsBody",
      [](Scene& scene) {
        scene.upstream.script().expect_until("part").expect_end();
        scene.start();
-       scene.client->send(upload_head + "part");
+       scene.client->send(endless_upload_head + "part");
        ASSERT_TRUE(scene.upstream.wait_connections(1));
        ASSERT_TRUE(wait_for([&] { return scene.upstream.received(0).ends_with("part"); }));
      },
      false},
 };
 
-using Case = std::tuple<State, Way, Layer, Before>;
+using Leaving = std::tuple<State, Way, Layer, Before>;
 
-class ClientLeaves : public ::testing::TestWithParam<Case> {};
+class ClientLeaves : public ::testing::TestWithParam<Leaving> {};
 
 TEST_P(ClientLeaves, AndItsCallIsClosedAndItsBudgetsBalance) {
   const auto& [state, way, layer, before] = GetParam();
@@ -253,14 +252,14 @@ TEST_P(ClientLeaves, AndItsCallIsClosedAndItsBudgetsBalance) {
   EXPECT_EQ(wrong, "");
 }
 
-std::string name_of(const ::testing::TestParamInfo<Case>& info) {
+std::string name_of(const ::testing::TestParamInfo<Leaving>& info) {
   const auto& [state, way, layer, before] = info.param;
   return std::string(state.name) + (way == Way::fin ? "ByFin" : "ByReset") + (layer == Layer::tls ? "OverTls" : "") +
          (before == Before::pipelined ? "BehindUnreadBytes" : "");
 }
 
-std::vector<Case> every_case() {
-  std::vector<Case> cases;
+std::vector<Leaving> every_case() {
+  std::vector<Leaving> cases;
   for (const State& state : states) {
     for (const Way way : {Way::fin, Way::rst}) {
       for (const Layer layer : {Layer::tcp, Layer::tls}) {
@@ -304,7 +303,7 @@ TEST(ClientLeavesStalledUpload, ByResetAndItsCallIsClosed) {
   Scene scene(Layer::tcp);
   scene.upstream.script().expect_until("\r\n\r\n").hold().expect_end();
   scene.start();
-  scene.client->send(upload_head);
+  scene.client->send(endless_upload_head);
   const std::string piece(1u << 20, 'x');
   while (::send(scene.client->socket().fd(), piece.data(), piece.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0 ||
          scene.client->socket().writable(200ms)) {
@@ -323,7 +322,7 @@ TEST(ClientLeavesAfterItsFinish, AndItsCallIsClosedSoon) {
       .send(stream_head() + chunk("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"))
       .expect_end();
   scene.start();
-  scene.send(ask_stream);
+  scene.send(stream_body);
   scene.client->read_until("stop");
   const auto left = net::Clock::now();
   scene.client->end();
@@ -345,7 +344,7 @@ TEST(ClientLeavesNot, WhenItPipelinesMoreThanIsTakenIn) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   const std::string large = R"({"model":"m","x":")" + std::string(100u << 10, 'x') + "\"}";
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   ASSERT_TRUE(upstream.wait_requests(1));
   client.send(post("/v1/chat/completions", large) + post("/v1/chat/completions", large));
   upstream.release();

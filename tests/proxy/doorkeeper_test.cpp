@@ -16,12 +16,6 @@ using namespace proxy;
 
 constexpr std::size_t operators_max = Doorkeeper::operators_max;
 
-std::string metrics_of(TestProxy& proxy) {
-  RawClient client(proxy.operators_port());
-  client.send(get("/metrics"));
-  return client.read_response().body;
-}
-
 // The bug: sixteen open status pages, or 64 connections that said nothing, shut out every probe.
 TEST(Doorkeeper, LetsAProbeInWhereIdleConnectionsHoldAllRoomOfOperators) {
   TestProxy proxy(settings_for({}));

@@ -21,7 +21,7 @@ Refusal failed(Kind kind) {
   return upstream_failed(failure, "up");
 }
 
-struct Row {
+struct ErrorRow {
   const char* name;
   Refusal refusal;
   int status;
@@ -33,7 +33,7 @@ struct Row {
   const char* retry_after = "";
 };
 
-std::vector<Row> rows() {
+std::vector<ErrorRow> rows() {
   using HeadKind = net::HeadError::Kind;
   using BodyKind = protocol::BodyError::Kind;
   const char* bad = "invalid_request_error";
@@ -103,7 +103,7 @@ std::string value_of(const Refusal& refusal, std::string_view name) {
 }
 
 TEST(ErrorResponse, EveryRefusalHasItsStatusCodeAndHints) {
-  for (const Row& row : rows()) {
+  for (const ErrorRow& row : rows()) {
     SCOPED_TRACE(row.name);
     EXPECT_EQ(row.refusal.status, row.status);
     EXPECT_EQ(row.refusal.code, row.code);
@@ -130,7 +130,7 @@ TEST(ErrorResponse, SaysWhenToComeBackInBothUnits) {
 
 // Words that make LangChain's client give up on a 429 for good, and so have no place in any message.
 TEST(ErrorResponse, NoMessageSpeaksOfQuotasOrBilling) {
-  for (const Row& row : rows()) {
+  for (const ErrorRow& row : rows()) {
     for (const char* word : {"quota", "billing", "credit", "will reset at"}) {
       EXPECT_EQ(row.refusal.message.find(word), std::string::npos) << row.name << ": " << row.refusal.message;
     }

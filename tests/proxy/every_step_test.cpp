@@ -15,12 +15,10 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-const std::string json = R"({"id":"c1","choices":[],"usage":{"prompt_tokens":1}})";
+const std::string whole_json = R"({"id":"c1","choices":[],"usage":{"prompt_tokens":1}})";
 
 std::string answer_to(const HttpMessage& request) {
-  if (request.body.find("\"stream\":true") == std::string::npos) return json_answer(json);
+  if (request.body.find("\"stream\":true") == std::string::npos) return json_answer(whole_json);
   return stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) + last_chunk();
 }
 
@@ -35,9 +33,9 @@ class InMemory : public ::testing::Test {
         worker, shared,
         proxy::make_snapshot(std::make_shared<const proxy::Settings>(settings_for({upstream_at(upstream.port())})),
                              net::ProxyRules(), nullptr));
-    for (const std::string& request :
-         {post("/v1/chat/completions", ask_stream), post("/v1/files", "content"), post("/v1/chat/completions", ask),
-          post("/v1/chat/completions", "{"), get("/healthz", "Connection: close\r\n")}) {
+    for (const std::string& request : {post("/v1/chat/completions", stream_body), post("/v1/files", "content"),
+                                       post("/v1/chat/completions", chat_body), post("/v1/chat/completions", "{"),
+                                       get("/healthz", "Connection: close\r\n")}) {
       requests += request;
     }
   }
@@ -82,7 +80,7 @@ TEST_F(InMemory, AWireThatFailsAtAnyOperationEndsTheSession) {
     steps = n;
     if (!fail->reached()) {
       // What came before has left nothing behind that a whole round would read.
-      EXPECT_NE(peer.received().find(json), std::string::npos);
+      EXPECT_NE(peer.received().find(whole_json), std::string::npos);
       EXPECT_NE(peer.received().find("invalid_json"), std::string::npos);
       break;
     }
@@ -122,7 +120,7 @@ TEST_F(InMemory, AClientThatTakesNoHeartbeatIsDropped) {
   peer.stop_reading();
   peer.wire().capacity = 10;  // the head fills it
   bool ended = false;
-  peer.send(post("/v1/chat/completions", ask_stream));
+  peer.send(post("/v1/chat/completions", stream_body));
   net::spawn(serve(*context, peer.take_wire(), ended));
   EXPECT_TRUE(run_until(worker, [&] { return ended; }));
   EXPECT_TRUE(slow.wait_done());
@@ -157,7 +155,7 @@ TEST_F(InMemory, EveryKindOfWireGivesTheSameBytes) {
     EXPECT_EQ(received, wanted) << "kind " << &kind - kinds;
     EXPECT_TRUE(peer.wire_gone());
   }
-  EXPECT_NE(wanted.find(json), std::string::npos);
+  EXPECT_NE(wanted.find(whole_json), std::string::npos);
   EXPECT_NE(wanted.find("invalid_json"), std::string::npos);
 }
 
@@ -168,7 +166,7 @@ class CutAtEveryByte : public ::testing::TestWithParam<Answer> {};
 
 TEST_P(CutAtEveryByte, NeverLooksWhole) {
   const Answer& row = GetParam();
-  const bool stream = row.request == ask_stream;
+  const bool stream = row.request == stream_body;
   ScriptedUpstream upstream;
   for (std::size_t size = 0; size < row.bytes.size(); ++size) {
     auto& script = upstream.next_connection().expect_request();
@@ -215,20 +213,20 @@ const std::string json_type = "HTTP/1.1 200 OK\r\nContent-Type: application/json
 const std::string with_content = R"({"id":"c1","choices":[{"index":0,"message":{"content":"a"}}]})";
 INSTANTIATE_TEST_SUITE_P(
     Rows, CutAtEveryByte,
-    ::testing::Values(Answer{"JsonOfKnownLength", json_answer(with_content), ask},
+    ::testing::Values(Answer{"JsonOfKnownLength", json_answer(with_content), chat_body},
                       Answer{"JsonInChunks",
                              json_type + "Transfer-Encoding: chunked\r\n\r\n" + chunk(with_content.substr(0, 9)) +
                                  chunk(with_content.substr(9)) + last_chunk(),
-                             ask},
+                             chat_body},
                       Answer{"Stream", stream_head() + chunk(chat_event("a")) + chunk(chat_stream()) + last_chunk(),
-                             ask_stream}),
+                             stream_body}),
     [](const auto& row) { return row.param.name; });
 
 TEST(EveryByte, AClientMayLeaveAfterIt) {
   ScriptedUpstream upstream;
   upstream.answer_always(answer_to);
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
-  const std::string request = post("/v1/chat/completions", ask_stream);
+  const std::string request = post("/v1/chat/completions", stream_body);
   for (std::size_t size = 0; size < request.size(); ++size) {
     RawClient client(proxy.port());
     client.send(request.substr(0, size));

@@ -11,13 +11,10 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-
 std::string answer_of(const std::string& name) {
   return json_answer(R"({"id":")" + name + "\"}");
 }
-std::string refusal(std::string_view code, std::string_view headers = {}) {
+std::string refused_with(std::string_view code, std::string_view headers = {}) {
   return answer_with("429 Too Many Requests\r\nContent-Type: application/json\r\n" + std::string(headers),
                      R"({"error":{"message":"no","type":"t","param":null,"code":")" + std::string(code) + "\"}}");
 }
@@ -55,16 +52,16 @@ class Failover : public ::testing::Test {
 struct BusyAccounts {
   BusyAccounts(TestProxy& proxy, const ScriptedUpstream& first, const ScriptedUpstream& second)
       : one(proxy.port()), two(proxy.port()), three(proxy.port()) {
-    one.send(post("/v1/chat/completions", ask));
+    one.send(post("/v1/chat/completions", chat_body));
     EXPECT_TRUE(wait_for([&] { return first.requests().size() == 1; }));
-    two.send(post("/v1/chat/completions", ask));
+    two.send(post("/v1/chat/completions", chat_body));
     EXPECT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
-    three.send(post("/v1/chat/completions", ask));
+    three.send(post("/v1/chat/completions", chat_body));
   }
   RawClient one, two, three;
 };
 
-HttpMessage call(TestProxy& proxy, const std::string& body = ask, std::string_view headers = {}) {
+HttpMessage call(TestProxy& proxy, const std::string& body = chat_body, std::string_view headers = {}) {
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", body, headers));
   return client.read_response();
@@ -119,12 +116,12 @@ TEST_F(Failover, ARefusedKeyThatTheCallerBroughtIsNoTroubleOfTheAccount) {
   made.upstreams[0].api_key.clear();
   first.answer_always(key_refused());
   TestProxy proxy(std::move(made));
-  EXPECT_EQ(call(proxy, ask, "Authorization: Bearer sk-mine\r\n").status(), 401);
+  EXPECT_EQ(call(proxy, chat_body, "Authorization: Bearer sk-mine\r\n").status(), 401);
   EXPECT_EQ(ask_operators(proxy, "/weir/upstreams").find("refuses_key"), std::string::npos);
 }
 
 TEST_F(Failover, ACallTurnedAwayGoesToTheSecondAtOnce) {
-  first.answer_always(refusal("rate_limit_exceeded", "retry-after: 30\r\n"));
+  first.answer_always(refused_with("rate_limit_exceeded", "retry-after: 30\r\n"));
   second.answer_always(answer_of("second"));
   TestProxy proxy(settings());
   const HttpMessage answer = call(proxy);
@@ -137,7 +134,7 @@ TEST_F(Failover, ACallTurnedAwayGoesToTheSecondAtOnce) {
 }
 
 TEST_F(Failover, TheSecondIsAskedWithItsOwnKeyAndModel) {
-  first.answer_always(refusal("insufficient_quota"));
+  first.answer_always(refused_with("insufficient_quota"));
   second.answer_always(answer_of("second"));
   proxy::Settings made = settings();
   made.routes[0].targets[1].model = "other-name";
@@ -149,8 +146,8 @@ TEST_F(Failover, TheSecondIsAskedWithItsOwnKeyAndModel) {
 }
 
 TEST_F(Failover, WithoutMoneyEverywhereTheErrorIsTheProvidersOwn) {
-  first.answer_always(refusal("insufficient_quota"));
-  second.answer_always(refusal("insufficient_quota"));
+  first.answer_always(refused_with("insufficient_quota"));
+  second.answer_always(refused_with("insufficient_quota"));
   TestProxy proxy(settings());
   const HttpMessage answer = call(proxy);
   EXPECT_EQ(answer.status(), 429);
@@ -161,8 +158,8 @@ TEST_F(Failover, WithoutMoneyEverywhereTheErrorIsTheProvidersOwn) {
 }
 
 TEST_F(Failover, WithoutBreakersTooEachAccountWithoutMoneyIsAskedOnceByACall) {
-  first.answer_always(refusal("insufficient_quota"));
-  second.answer_always(refusal("insufficient_quota"));
+  first.answer_always(refused_with("insufficient_quota"));
+  second.answer_always(refused_with("insufficient_quota"));
   proxy::Settings made = settings();
   made.breaker_enabled = false;
   TestProxy proxy(made);
@@ -174,7 +171,7 @@ TEST_F(Failover, WithoutBreakersTooEachAccountWithoutMoneyIsAskedOnceByACall) {
 }
 
 TEST_F(Failover, WithoutMoneyACallWaitsForTheOtherAccountAlthoughThatIsBusy) {
-  first.answer_always(refusal("insufficient_quota"));
+  first.answer_always(refused_with("insufficient_quota"));
   second.expect_request().hold().send(answer_of("second"));
   for (int i = 0; i < 4; ++i) second.expect_request().send(answer_of("second"));
   proxy::Settings made = settings();
@@ -183,7 +180,7 @@ TEST_F(Failover, WithoutMoneyACallWaitsForTheOtherAccountAlthoughThatIsBusy) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 5; ++i) {
     clients.push_back(std::make_unique<RawClient>(proxy.port()));
-    clients.back()->send(post("/v1/chat/completions", ask));
+    clients.back()->send(post("/v1/chat/completions", chat_body));
   }
   ASSERT_TRUE(wait_for([&] { return second.requests().size() == 1; }));
   ASSERT_TRUE(wait_for([&] { return !first.requests().empty(); }));
@@ -192,7 +189,7 @@ TEST_F(Failover, WithoutMoneyACallWaitsForTheOtherAccountAlthoughThatIsBusy) {
 }
 
 TEST_F(Failover, ACallThatWaitsForAnAccountLeavesItWhenThatIsFoundWithoutMoney) {
-  first.expect_request().hold().send(refusal("insufficient_quota"));
+  first.expect_request().hold().send(refused_with("insufficient_quota"));
   second.expect_request().hold().send(answer_of("second"));
   for (int i = 0; i < 2; ++i) second.expect_request().send(answer_of("second"));
   TestProxy proxy(one_at_a_time());
@@ -204,7 +201,7 @@ TEST_F(Failover, ACallThatWaitsForAnAccountLeavesItWhenThatIsFoundWithoutMoney) 
 }
 
 TEST_F(Failover, WithoutRetriesTheNextCallStillLeavesOutAnAccountWithoutMoney) {
-  first.answer_always(refusal("insufficient_quota"));
+  first.answer_always(refused_with("insufficient_quota"));
   second.answer_always(answer_of("second"));
   proxy::Settings made = settings();
   made.retry.enabled = false;
@@ -232,7 +229,7 @@ TEST_F(Failover, AStreamThatFailedBeforeItsFirstWordIsSpokenByTheSecond) {
   first.expect_request().send(stream_head() + chunk(": keep-alive\n\n")).reset();
   second.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings());
-  const HttpMessage answer = call(proxy, ask_stream);
+  const HttpMessage answer = call(proxy, stream_body);
   EXPECT_EQ(answer.body, chat_stream());
   EXPECT_EQ(answer.field("x-weir-upstream"), "second");
 }
@@ -240,7 +237,7 @@ TEST_F(Failover, AStreamThatFailedBeforeItsFirstWordIsSpokenByTheSecond) {
 TEST_F(Failover, AfterAWordItDoesNotMove) {
   first.expect_request().send(stream_head() + chunk(chat_event("Hel"))).reset();
   TestProxy proxy(settings());
-  EXPECT_NE(call(proxy, ask_stream).body.find("data: {\"error\":"), std::string::npos);
+  EXPECT_NE(call(proxy, stream_body).body.find("data: {\"error\":"), std::string::npos);
   EXPECT_TRUE(second.requests().empty());
 }
 
@@ -268,7 +265,7 @@ TEST_F(Failover, AnAccountWhoseCertificateCannotBeVerifiedIsAskedOnceByACall) {
   const TestCertificate certificate = other.issue("localhost", "IP:127.0.0.1");
   ScriptedUpstream untrusted(net::make_server_tls(certificate.certificate_file, certificate.key_file));
   untrusted.answer_always(answer_of("untrusted"));
-  second.expect_request().send(refusal("rate_limit_exceeded", "retry-after-ms: 5\r\n"));
+  second.expect_request().send(refused_with("rate_limit_exceeded", "retry-after-ms: 5\r\n"));
   second.expect_request().send(answer_of("second"));
   proxy::Settings made = settings();
   made.upstreams[0].port = untrusted.port();
@@ -297,7 +294,7 @@ TEST_F(Failover, ANamedAccountIsTheOnlyOne) {
   first.answer_always(answer_of("first"));
   second.answer_always(answer_of("second"));
   TestProxy proxy(settings());
-  EXPECT_EQ(call(proxy, ask, "x-weir-upstream: second\r\n").field("x-weir-upstream"), "second");
+  EXPECT_EQ(call(proxy, chat_body, "x-weir-upstream: second\r\n").field("x-weir-upstream"), "second");
 }
 
 TEST_F(Failover, EqualAccountsShareTheCallsAndLongPromptsStay) {

@@ -14,9 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-
 TEST(KeepAlive, ServesPipelinedRequestsInOrder) {
   ScriptedUpstream upstream;
   upstream.answer_always([](const HttpMessage& request) { return json_answer(request.body); });
@@ -43,7 +40,7 @@ TEST(KeepAlive, ServesMorePipelinedRequestsThanItTakesInAtOnce) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   const std::string large = post("/v1/chat/completions", R"({"model":"m","x":")" + std::string(150'000, 'x') + "\"}");
-  client.send(post("/v1/chat/completions", ask) + large + large);
+  client.send(post("/v1/chat/completions", chat_body) + large + large);
   upstream.release();
   EXPECT_EQ(client.read_response().body, "1");
   EXPECT_EQ(client.read_response().body, "2");
@@ -99,7 +96,7 @@ TEST(KeepAlive, EndsWhenTheClientSaysSo) {
   upstream.expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask, "Connection: Close\r\n"));
+  client.send(post("/v1/chat/completions", chat_body, "Connection: Close\r\n"));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.field("connection"), "close");
   EXPECT_TRUE(client.sees_end());
@@ -115,7 +112,7 @@ TEST(KeepAlive, EndsAfterAnHttp10Request) {
   RawClient client(proxy.port());
   client.send(
       "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-      std::to_string(ask.size()) + "\r\n\r\n" + ask);
+      std::to_string(chat_body.size()) + "\r\n\r\n" + chat_body);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.count("transfer-encoding"), 0u);
   EXPECT_EQ(answer.body, "{}");
@@ -137,7 +134,7 @@ TEST(KeepAlive, HeadTellsTheLengthAndSendsNoBody) {
   EXPECT_EQ(client.read_response("HEAD").field("content-length"), "3");
   client.send("HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(client.read_response("HEAD").status(), 404);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
   EXPECT_EQ(upstream.connections(), 1u);
 }
@@ -152,7 +149,7 @@ TEST(InterimAnswers, OfTheUpstreamEndHere) {
         .send(json_answer("{}", "x-of: the answer\r\n"));
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     ASSERT_TRUE(upstream.wait_requests(1));
     upstream.release();
     const std::string head = client.read_head();
@@ -168,11 +165,11 @@ TEST(KeepAlive, UnderstandsAHeadThatItMends) {
   upstream.script().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const std::string head = client.read_head();
   EXPECT_NE(head.find("\r\nContent-Type: application/json\r\n"), std::string::npos) << head;
   EXPECT_EQ(client.read_exactly(2), "{}");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
   EXPECT_EQ(upstream.connections(), 1u);
 }
@@ -196,7 +193,7 @@ TEST(KeepAlive, AnswersWithoutABodyKeepBothConnections) {
   const HttpMessage empty = client.read_response();
   EXPECT_EQ(empty.status(), 200);
   EXPECT_EQ(empty.field("content-length"), "0");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
   EXPECT_EQ(upstream.connections(), 1u);
 }
@@ -207,9 +204,9 @@ TEST(KeepAlive, ForgetsAnUpstreamThatCloses) {
   upstream.next_connection().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().count("connection"), 0u);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
   EXPECT_TRUE(upstream.wait_done());
 }
@@ -229,13 +226,13 @@ TEST(KeepAlive, ForgetsAnUpstreamThatSaysMoreThanItsAnswer) {
   upstream.next_connection().expect_request().send(json_answer("{\"last\":1}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   EXPECT_EQ(client.read_response().body, chat_stream());
   client.send("DELETE /v1/files/f HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(client.read_response().status(), 204);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{\"last\":1}");
   EXPECT_TRUE(upstream.wait_done());
 }
@@ -251,7 +248,7 @@ TEST(KeepAlive, ForgetsAnUpstreamThatSendsABodyWhereThereIsNone) {
     RawClient client(proxy.port());
     client.send(get("/v1/files/f"));
     EXPECT_LT(client.read_response().status(), 400) << head;
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     EXPECT_EQ(client.read_response().body, "{}") << head;
     EXPECT_TRUE(upstream.wait_done());
   }
@@ -266,9 +263,9 @@ TEST_P(Stale, ConnectionIsReplacedOnceByAFreshOne) {
   upstream.next_connection().expect_request().send(json_answer(R"({"fresh":1})"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.body, R"({"fresh":1})");
   EXPECT_EQ(answer.field("x-weir-attempts"), "2");
@@ -303,9 +300,9 @@ TEST(KeepAlive, WhatWentIntoAStaleConnectionIsOnItsWayUntilItIsSentAgain) {
     operators.send(get("/weir/budgets"));
     return operators.read_response().body;
   };
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   ASSERT_TRUE(tunnel.wait_connections(2));
   EXPECT_NE(budgets().find(R"("rpm":{"limit":10,"used":1,"reserved":1,)"), std::string::npos) << budgets();
   tunnel.release();
@@ -320,9 +317,9 @@ TEST(KeepAlive, TriesAFreshConnectionOnlyOnce) {
   upstream.next_connection().expect_request().close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(code_of(client.read_response()), "weir_upstream_reset");
   EXPECT_EQ(upstream.connections(), 2u);
 }
@@ -332,9 +329,9 @@ TEST(KeepAlive, NeverSendsAgainWhatWasBeingAnswered) {
   upstream.expect_request().send(json_answer("{}")).expect_request().send("HTTP/1.1 2").close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(code_of(client.read_response()), "weir_upstream_truncated");
   EXPECT_EQ(upstream.connections(), 1u);
 }
@@ -345,7 +342,7 @@ TEST(KeepAlive, SendsUploadsOnFreshConnectionsOnly) {
   upstream.next_connection().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().status(), 200);
   client.send(post("/v1/files", "abc"));
   EXPECT_EQ(client.read_response().status(), 200);

@@ -98,9 +98,6 @@ TEST(KeptBodies, OfManyThreadsAreCountedTogether) {
   EXPECT_GT(bodies.let_go(), 0u);
 }
 
-const std::string failure =
-    answer_with("500 Internal Server Error\r\nContent-Type: application/json\r\n", R"({"error":{"message":"broken"}})");
-
 std::string call_of(std::size_t bytes, bool stream = false) {
   return post("/v1/chat/completions", std::string(R"({"model":"m","stream":)") + (stream ? "true" : "false") +
                                           R"(,"messages":[{"role":"user","content":")" + std::string(bytes, 'x') +
@@ -128,7 +125,7 @@ struct KeptBodiesOfCalls : ::testing::Test {
 };
 
 TEST_F(KeptBodiesOfCalls, ACallWhoseBodyWasLetGoIsNotTriedAgain) {
-  upstream.answer_always([](const HttpMessage&) { return failure; });
+  upstream.answer_always([](const HttpMessage&) { return broken_answer; });
   TestProxy proxy(keeping(1000));
   RawClient client(proxy.port());
   client.send(call_of(2000));
@@ -143,7 +140,11 @@ TEST_F(KeptBodiesOfCalls, ACallWhoseBodyWasLetGoIsNotTriedAgain) {
 
 TEST_F(KeptBodiesOfCalls, ALargeOneMakesRoomForASmallOneAndStillGetsItsAnswer) {
   upstream.expect_request().hold().send(json_answer(R"({"id":"large"})"));
-  upstream.next_connection().expect_request().send(failure).expect_request().send(json_answer(R"({"id":"small"})"));
+  upstream.next_connection()
+      .expect_request()
+      .send(broken_answer)
+      .expect_request()
+      .send(json_answer(R"({"id":"small"})"));
   TestProxy proxy(keeping(3000));
   RawClient large(proxy.port()), small(proxy.port());
   large.send(call_of(2500));
@@ -156,7 +157,7 @@ TEST_F(KeptBodiesOfCalls, ALargeOneMakesRoomForASmallOneAndStillGetsItsAnswer) {
 }
 
 TEST_F(KeptBodiesOfCalls, ATrueAnswerIsFoundByABodyThatWasLetGo) {
-  upstream.expect_request().hold().send(failure);
+  upstream.expect_request().hold().send(broken_answer);
   proxy::Settings made = keeping(0);
   made.heartbeat.json_after = made.heartbeat.json_every = 20ms;
   TestProxy proxy(std::move(made));

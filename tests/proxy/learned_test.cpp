@@ -9,8 +9,7 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[{"role":"user","content":"Hello"}]})";
-const std::string good = json_answer(R"({"id":"x"})");
+const std::string hello = R"({"model":"m","messages":[{"role":"user","content":"Hello"}]})";
 
 proxy::Settings settings_at(std::uint16_t port) {
   proxy::Settings made = settings_for({upstream_at(port)});
@@ -33,14 +32,14 @@ proxy::ErrorRule rule(proxy::Cause cause, std::string words, std::string scope =
   return made;
 }
 
-std::string refusal(std::string_view message, std::string_view headers = {}) {
+std::string refused_saying(std::string_view message, std::string_view headers = {}) {
   return answer_with("429 Too Many Requests\r\nContent-Type: application/json\r\n" + std::string(headers),
                      R"({"error":{"message":")" + std::string(message) + "\"}}");
 }
 
-HttpMessage call(TestProxy& proxy) {
+HttpMessage say_hello(TestProxy& proxy) {
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", hello));
   return client.read_response();
 }
 
@@ -49,7 +48,7 @@ std::string seen(TestProxy& proxy, std::string_view path) {
   client.send(get(path));
   return client.read_response().body;
 }
-bool has(const std::string& text, std::string_view part) {
+bool says(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -64,15 +63,15 @@ TEST(LearnedHeaders, TightenALimitThatIsConfiguredTooLarge) {
   settings.upstreams[0].limits.rpm = 500;
   settings.upstreams[0].charge.rule = proxy::ChargeRule::input_then_output;
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
   EXPECT_TRUE(
-      has(upstreams, R"("learned":[{"scope":"model","name":"up/m","meter":"tpm","limit":5000,"source":"header")"))
+      says(upstreams, R"("learned":[{"scope":"model","name":"up/m","meter":"tpm","limit":5000,"source":"header")"))
       << upstreams;
-  EXPECT_FALSE(has(upstreams, R"("meter":"rpm")")) << "90,000 loosen nothing";
+  EXPECT_FALSE(says(upstreams, R"("meter":"rpm")")) << "90,000 loosen nothing";
   EXPECT_TRUE(
-      has(seen(proxy, "/metrics"), R"(weir_upstream_learned_limit{upstream="up",meter="tpm",source="header"} 5000)"));
-  EXPECT_TRUE(has(seen(proxy, "/weir/budgets"), R"("name":"up/m","window_ms":60000,"meters":{"tpm":{"limit":5000,)"));
+      says(seen(proxy, "/metrics"), R"(weir_upstream_learned_limit{upstream="up",meter="tpm",source="header"} 5000)"));
+  EXPECT_TRUE(says(seen(proxy, "/weir/budgets"), R"("name":"up/m","window_ms":60000,"meters":{"tpm":{"limit":5000,)"));
 }
 
 TEST(LearnedHeaders, OfTwoBucketsOfAMeterTheTighterHolds) {
@@ -82,8 +81,8 @@ TEST(LearnedHeaders, OfTwoBucketsOfAMeterTheTighterHolds) {
         R"({"id":"x"})",
         std::string("x-ratelimit-limit-project-tokens: ") + project + "\r\nx-ratelimit-limit-tokens: " + all + "\r\n"));
     TestProxy proxy(settings_at(upstream.port()));
-    EXPECT_EQ(call(proxy).status(), 200);
-    EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), R"("meter":"tpm","limit":5000,)"));
+    EXPECT_EQ(say_hello(proxy).status(), 200);
+    EXPECT_TRUE(says(seen(proxy, "/weir/upstreams"), R"("meter":"tpm","limit":5000,)"));
   }
 }
 
@@ -94,8 +93,8 @@ TEST(LearnedHeaders, OfADayAreNotTakenForThoseOfAMinute) {
                   "x-ratelimit-limit-requests: 200\r\nx-ratelimit-remaining-requests: 100\r\n"
                   "x-ratelimit-reset-requests: 12h0m0s\r\n"));
   TestProxy proxy(settings_at(upstream.port()));
-  EXPECT_EQ(call(proxy).status(), 200);
-  EXPECT_FALSE(has(seen(proxy, "/weir/upstreams"), "learned"));
+  EXPECT_EQ(say_hello(proxy).status(), 200);
+  EXPECT_FALSE(says(seen(proxy, "/weir/upstreams"), "learned"));
 }
 
 // Together and Fireworks: what a second lets through, in the window of the account.
@@ -106,10 +105,10 @@ TEST(LearnedHeaders, OfASecondTightenTheWindow) {
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].limits.rpm = 500;
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
-  EXPECT_TRUE(has(upstreams, R"("name":"up/m","meter":"rpm","limit":120,"source":"header")")) << upstreams;
-  EXPECT_TRUE(has(upstreams, R"("name":"up/m","meter":"tpm","limit":180000,"source":"header")")) << upstreams;
+  EXPECT_TRUE(says(upstreams, R"("name":"up/m","meter":"rpm","limit":120,"source":"header")")) << upstreams;
+  EXPECT_TRUE(says(upstreams, R"("name":"up/m","meter":"tpm","limit":180000,"source":"header")")) << upstreams;
 }
 
 TEST(LearnedHeaders, OfASecondApartForInputAndOutput) {
@@ -121,10 +120,10 @@ TEST(LearnedHeaders, OfASecondApartForInputAndOutput) {
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].charge = {proxy::ChargeRule::input_then_output, true};
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
-  EXPECT_TRUE(has(upstreams, R"("meter":"input_tpm","limit":900000,"source":"header")")) << upstreams;
-  EXPECT_TRUE(has(upstreams, R"("meter":"output_tpm","limit":36000,"source":"header")")) << upstreams;
+  EXPECT_TRUE(says(upstreams, R"("meter":"input_tpm","limit":900000,"source":"header")")) << upstreams;
+  EXPECT_TRUE(says(upstreams, R"("meter":"output_tpm","limit":36000,"source":"header")")) << upstreams;
 }
 
 TEST(LearnedHeaders, OfASecondHoldCallsBack) {
@@ -135,8 +134,8 @@ TEST(LearnedHeaders, OfASecondHoldCallsBack) {
   settings.upstreams[0].limits.window = 1s;
   TestProxy proxy(settings);
   const auto began = std::chrono::steady_clock::now();
-  EXPECT_EQ(call(proxy).status(), 200);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   EXPECT_GE(std::chrono::steady_clock::now() - began, 1s);
 }
 
@@ -147,23 +146,24 @@ TEST(LearnedHeaders, ThatMakeNoSenseAreNot) {
                                              "x-ratelimit-limit-tokens-prompt: 0\r\n"
                                              "x-ratelimit-limit-tokens-generated: 99999999999999999999\r\n"));
   TestProxy proxy(settings_at(upstream.port()));
-  EXPECT_EQ(call(proxy).status(), 200);
-  EXPECT_FALSE(has(seen(proxy, "/weir/upstreams"), "learned"));
+  EXPECT_EQ(say_hello(proxy).status(), 200);
+  EXPECT_FALSE(says(seen(proxy, "/weir/upstreams"), "learned"));
 }
 
 // Mistral: no minute brings it back, so that nobody else is sent there for a while.
 TEST(LearnedHeaders, OfAMonthThatIsUsedUpOpenTheBreaker) {
   ScriptedUpstream upstream;
   upstream.expect_request().send(
-      refusal("Rate limit exceeded", "x-ratelimitbysize-remaining-month: 0\r\nratelimitbysize-reset: 1\r\n"));
+      refused_saying("Rate limit exceeded", "x-ratelimitbysize-remaining-month: 0\r\nratelimitbysize-reset: 1\r\n"));
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].error_rules = {rule(proxy::Cause::minute_budget, "")};
   settings.breaker_enabled = true;
   TestProxy proxy(settings);
-  const HttpMessage answer = call(proxy);
+  const HttpMessage answer = say_hello(proxy);
   EXPECT_EQ(answer.status(), 429);
-  EXPECT_EQ(call(proxy).status(), 429) << "without asking again";
-  EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), "up/m has no money or quota left")) << seen(proxy, "/weir/upstreams");
+  EXPECT_EQ(say_hello(proxy).status(), 429) << "without asking again";
+  EXPECT_TRUE(says(seen(proxy, "/weir/upstreams"), "up/m has no money or quota left"))
+      << seen(proxy, "/weir/upstreams");
 }
 
 TEST(LearnedHeaders, OfAnUpstreamThatIsNotToBeBelievedAreNot) {
@@ -173,29 +173,30 @@ TEST(LearnedHeaders, OfAnUpstreamThatIsNotToBeBelievedAreNot) {
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].limit_headers = proxy::LimitHeaders::tokens;
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
-  EXPECT_TRUE(has(upstreams, R"("meter":"tpm")"));
-  EXPECT_FALSE(has(upstreams, R"("meter":"rpm")"));
+  EXPECT_TRUE(says(upstreams, R"("meter":"tpm")"));
+  EXPECT_FALSE(says(upstreams, R"("meter":"rpm")"));
 }
 
 TEST(LearnedBodies, CorrectTheBudgetThatTheyName) {
   ScriptedUpstream upstream;
   upstream.expect_request()
-      .send(refusal("on tokens per min (TPM): Limit 30000, Used 29500, Requested 1200.", "retry-after-ms: 1\r\n"))
+      .send(
+          refused_saying("on tokens per min (TPM): Limit 30000, Used 29500, Requested 1200.", "retry-after-ms: 1\r\n"))
       .expect_request()
-      .send(good);
+      .send(good_answer);
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].limits.tpm = 100'000;
   settings.upstreams[0].charge.rule = proxy::ChargeRule::input_then_output;
   settings.upstreams[0].error_rules = {rule(proxy::Cause::minute_budget, "tpm", "account", "tpm")};
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
-  EXPECT_TRUE(has(upstreams, R"("scope":"upstream","name":"up","meter":"tpm","limit":30000,"source":"body")"))
+  EXPECT_TRUE(says(upstreams, R"("scope":"upstream","name":"up","meter":"tpm","limit":30000,"source":"body")"))
       << upstreams;
   const std::string budgets = seen(proxy, "/weir/budgets");
-  EXPECT_TRUE(has(budgets, R"("tpm":{"limit":30000,"used":29)")) << "its figure of what is used: " << budgets;
+  EXPECT_TRUE(says(budgets, R"("tpm":{"limit":30000,"used":29)")) << "its figure of what is used: " << budgets;
 }
 
 // OpenAI's words on a bucket that others have emptied: what the call lacks is back in 120 ms, not in a minute.
@@ -203,43 +204,43 @@ TEST(LearnedBodies, OfAnEmptyBucketHoldUpNobodyForAWholeWindow) {
   for (const std::uint64_t rpm : {0, 500, 1'000}) {
     ScriptedUpstream upstream;
     upstream.expect_request()
-        .send(
-            refusal("on requests per min (RPM): Limit 500, Used 500, Requested 1. Please try again in 120ms.",
-                    "retry-after-ms: 120\r\nx-ratelimit-limit-requests: 500\r\nx-ratelimit-remaining-requests: 0\r\n"))
+        .send(refused_saying(
+            "on requests per min (RPM): Limit 500, Used 500, Requested 1. Please try again in 120ms.",
+            "retry-after-ms: 120\r\nx-ratelimit-limit-requests: 500\r\nx-ratelimit-remaining-requests: 0\r\n"))
         .expect_request()
-        .send(good);
+        .send(good_answer);
     proxy::Settings settings = settings_at(upstream.port());
     if (rpm > 0) settings.upstreams[0].limits.rpm = rpm;
     settings.upstreams[0].error_rules = {rule(proxy::Cause::minute_budget, "rpm", "model", "rpm")};
     TestProxy proxy(settings);
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask, "x-weir-max-wait: 10\r\n"));
+    client.send(post("/v1/chat/completions", hello, "x-weir-max-wait: 10\r\n"));
     EXPECT_EQ(client.read_response().status(), 200) << rpm;
   }
 }
 
 TEST(LearnedOutcomes, ARefusalForTheSlopeHalvesWhatGoesAtOnce) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(refusal("too steep")).expect_request().send(good);
+  upstream.expect_request().send(refused_saying("too steep")).expect_request().send(good_answer);
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].error_rules = {rule(proxy::Cause::ramp, "steep")};
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
-  EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), R"("meter":"concurrency","limit":1,"source":"outcome")"));
+  EXPECT_EQ(say_hello(proxy).status(), 200);
+  EXPECT_TRUE(says(seen(proxy, "/weir/upstreams"), R"("meter":"concurrency","limit":1,"source":"outcome")"));
 }
 
 TEST(LearnedOutcomes, AReloadKeepsThemAndSwitchingOffForgetsThem) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(refusal("too many concurrent requests")).expect_request().send(good);
+  upstream.expect_request().send(refused_saying("too many concurrent requests")).expect_request().send(good_answer);
   proxy::Settings settings = settings_at(upstream.port());
   settings.upstreams[0].error_rules = {rule(proxy::Cause::concurrency, "concurrent")};
   TestProxy proxy(settings);
-  EXPECT_EQ(call(proxy).status(), 200);
+  EXPECT_EQ(say_hello(proxy).status(), 200);
   proxy.reload(settings);
-  EXPECT_TRUE(has(seen(proxy, "/weir/upstreams"), R"("source":"outcome")"));
+  EXPECT_TRUE(says(seen(proxy, "/weir/upstreams"), R"("source":"outcome")"));
   settings.learn.enabled = false;
   proxy.reload(settings);
-  EXPECT_FALSE(has(seen(proxy, "/weir/upstreams"), "learned"));
+  EXPECT_FALSE(says(seen(proxy, "/weir/upstreams"), "learned"));
 }
 
 // A provider with a limit of calls at once that weir is not told.
@@ -268,14 +269,14 @@ TEST_P(HiddenConcurrency, IsLearnedFromRefusalsThatNoCallerSees) {
   std::atomic<int> answered{0};
   for (int caller = 0; caller < 12; ++caller) {
     callers.emplace_back([&] {
-      for (int i = 0; i < 10; ++i) answered += call(proxy).status() == 200;
+      for (int i = 0; i < 10; ++i) answered += say_hello(proxy).status() == 200;
     });
   }
   for (std::thread& each : callers) each.join();
   EXPECT_EQ(answered, 120);
   const std::string upstreams = seen(proxy, "/weir/upstreams");
-  EXPECT_TRUE(has(upstreams, GetParam().learned)) << upstreams;
-  EXPECT_TRUE(has(seen(proxy, "/metrics"), R"(weir_upstream_learned_limit{upstream="up",meter="concurrency",)"));
+  EXPECT_TRUE(says(upstreams, GetParam().learned)) << upstreams;
+  EXPECT_TRUE(says(seen(proxy, "/metrics"), R"(weir_upstream_learned_limit{upstream="up",meter="concurrency",)"));
 }
 
 const Shape shapes[] = {

@@ -14,7 +14,7 @@ using proxy::Cause;
 using proxy::Notice;
 using proxy::Notices;
 
-const net::Instant start{24h};
+const net::Instant first_look{24h};
 
 // Two accounts and nobody in line.
 class Accounts : public ::testing::Test {
@@ -42,24 +42,24 @@ class Accounts : public ::testing::Test {
 };
 
 TEST_F(Accounts, NothingIsSaidWhileAllIsWell) {
-  EXPECT_EQ(look(start), "");
-  fail(1, start);
-  EXPECT_EQ(look(start), "") << "one failure is tried again";
+  EXPECT_EQ(look(first_look), "");
+  fail(1, first_look);
+  EXPECT_EQ(look(first_look), "") << "one failure is tried again";
 }
 
 TEST_F(Accounts, AnAccountThatFailsIsToldOnceAndThatItIsWellAgain) {
-  fail(5, start);
-  EXPECT_EQ(look(start), "! upstream one failed 5 times in a row (status 500); it is left alone for 1 s\n");
-  EXPECT_EQ(look(start + 500ms), "");
-  EXPECT_EQ(look(start + 5s), "") << "it is being tried";
+  fail(5, first_look);
+  EXPECT_EQ(look(first_look), "! upstream one failed 5 times in a row (status 500); it is left alone for 1 s\n");
+  EXPECT_EQ(look(first_look + 500ms), "");
+  EXPECT_EQ(look(first_look + 5s), "") << "it is being tried";
   health.note_success("one");
-  EXPECT_EQ(look(start + 7s), "upstream one is ready again\n");
-  EXPECT_EQ(look(start + 9s), "");
+  EXPECT_EQ(look(first_look + 7s), "upstream one is ready again\n");
+  EXPECT_EQ(look(first_look + 9s), "");
 }
 
 TEST_F(Accounts, TroubleThatLastsIsToldOnceAMinute) {
   int told = 0;
-  for (auto now = start; now < start + 3min; now += 2s) {
+  for (auto now = first_look; now < first_look + 3min; now += 2s) {
     fail(6, now);
     told += look(now).empty() ? 0 : 1;
   }
@@ -68,7 +68,7 @@ TEST_F(Accounts, TroubleThatLastsIsToldOnceAMinute) {
 
 TEST_F(Accounts, TroubleThatComesAndGoesIsNotToldMoreOften) {
   int told = 0;
-  for (auto now = start; now < start + 3min; now += 4s) {
+  for (auto now = first_look; now < first_look + 3min; now += 4s) {
     fail(6, now);
     told += look(now).empty() ? 0 : 1;
     health.note_success("one");
@@ -78,21 +78,22 @@ TEST_F(Accounts, TroubleThatComesAndGoesIsNotToldMoreOften) {
 }
 
 TEST_F(Accounts, GraverTroubleIsToldAtOnce) {
-  fail(5, start);
-  EXPECT_NE(look(start), "");
-  health.note_no_money("one", {Cause::quota, 402, "", "", ""}, start + 1s);
-  EXPECT_EQ(look(start + 1s), "! upstream one has no money or quota left (status 402); it is left alone for 60 s\n");
-  health.note_key_refused("one", {Cause::caller, 401, "", "", ""}, start + 2s);
-  EXPECT_EQ(look(start + 2s),
+  fail(5, first_look);
+  EXPECT_NE(look(first_look), "");
+  health.note_no_money("one", {Cause::quota, 402, "", "", ""}, first_look + 1s);
+  EXPECT_EQ(look(first_look + 1s),
+            "! upstream one has no money or quota left (status 402); it is left alone for 60 s\n");
+  health.note_key_refused("one", {Cause::caller, 401, "", "", ""}, first_look + 2s);
+  EXPECT_EQ(look(first_look + 2s),
             "! upstream one does not take the key that weir has for it (status 401); the next call finds out\n");
 }
 
 TEST_F(Accounts, BeingTurnedAwayForAMomentIsEverydayAndForLongIsNot) {
-  health.note_refusal("two", {Cause::minute_budget, 429, "", "", ""}, start);
-  health.note_rest("two", start + 4s);
-  EXPECT_EQ(look(start), "");
-  health.note_rest("two", start + 20s);
-  EXPECT_EQ(look(start), "upstream two turned calls away once (status 429); it is left alone for 20 s\n");
+  health.note_refusal("two", {Cause::minute_budget, 429, "", "", ""}, first_look);
+  health.note_rest("two", first_look + 4s);
+  EXPECT_EQ(look(first_look), "");
+  health.note_rest("two", first_look + 20s);
+  EXPECT_EQ(look(first_look), "upstream two turned calls away once (status 429); it is left alone for 20 s\n");
 }
 
 TEST(Queue, CallsThatWaitForLongAreToldWithTheReasonAndWhenTheyDoNotAnyMore) {

@@ -6,7 +6,7 @@
 namespace weir::test {
 namespace {
 
-const std::string alice = "Authorization: Bearer sk-alice\r\n", bob = "Authorization: Bearer sk-bob\r\n";
+const std::string alices_key = "Authorization: Bearer sk-alice\r\n", bobs_key = "Authorization: Bearer sk-bob\r\n";
 
 std::string ask(const std::string& whose, const std::string& model = "m") {
   return post("/v1/chat/completions", R"({"model":")" + model + R"(","messages":[]})", whose);
@@ -32,9 +32,9 @@ TEST(PassThrough, CallersDoNotWaitForEachOthersRoom) {
   upstream.next_connection().expect_request().send(json_answer(R"({"id":"of bob"})"));
   TestProxy proxy(one_call_at_a_time_each(upstream.port()));
   RawClient first(proxy.port()), second(proxy.port());
-  first.send(ask_stream(alice));
+  first.send(ask_stream(alices_key));
   first.read_until(chat_event("a"));
-  second.send(ask(bob));
+  second.send(ask(bobs_key));
   EXPECT_EQ(second.read_response().body, R"({"id":"of bob"})");
 }
 
@@ -44,9 +44,9 @@ TEST(PassThrough, ACallerWaitsForTheRoomOfTheirOwnAccount) {
   upstream.next_connection().expect_request().send(json_answer(R"({"id":"second"})"));
   TestProxy proxy(one_call_at_a_time_each(upstream.port()));
   RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
-  first.send(ask_stream(alice));
+  first.send(ask_stream(alices_key));
   first.read_until(chat_event("a"));
-  second.send(ask(alice));
+  second.send(ask(alices_key));
   std::string queue;
   EXPECT_TRUE(wait_for([&] {
     operators.send(get("/weir/queue"));
@@ -69,14 +69,15 @@ TEST(PassThrough, ACallerHasOneNameInQueueLogMetricsAndAnswers) {
     client.send(request);
     return client.read_response().body;
   };
-  const std::string me = body_of(asks, get("/v1/weir/me", alice));
+  const std::string me = body_of(asks, get("/v1/weir/me", alices_key));
   const auto begin = me.find("key-");
   ASSERT_NE(begin, std::string::npos) << me;
   const std::string name = me.substr(begin, std::string("key-1a2b3c4d").size());
   EXPECT_NE(me.find(R"("client":")" + name + '"'), std::string::npos) << me;
-  first.send(ask_stream(alice));
+  first.send(ask_stream(alices_key));
   first.read_until(chat_event("a"));
-  second.send(post("/v1/chat/completions", R"({"model":"m","messages":[]})", alice + "x-request-id: second-1\r\n"));
+  second.send(
+      post("/v1/chat/completions", R"({"model":"m","messages":[]})", alices_key + "x-request-id: second-1\r\n"));
   std::string queue;
   EXPECT_TRUE(wait_for([&] {
     queue = body_of(operators, get("/weir/queue"));
@@ -101,11 +102,11 @@ TEST(PassThrough, EveryAccountHasTheModelsOwnLimitsToo) {
   settings.upstreams[0].models.push_back(limited);
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(ask(alice));
+  client.send(ask(alices_key));
   EXPECT_EQ(client.read_response().status(), 200);
-  client.send(ask(bob));
+  client.send(ask(bobs_key));
   EXPECT_EQ(client.read_response().status(), 200);
-  client.send(ask(alice));
+  client.send(ask(alices_key));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 429);
   EXPECT_EQ(code_of(answer), "weir_deadline");
@@ -137,7 +138,7 @@ TEST(PassThrough, AKeyThatStandsTwiceIsRefusedInTheShapeOfTheApi) {
   for (const auto& [path, begins] :
        {std::pair{"/v1/chat/completions", R"({"error":{)"}, std::pair{"/v1/messages", R"({"type":"error",)"}}) {
     RawClient client(proxy.port());
-    client.send(post(path, R"({"model":"m","max_tokens":1,"messages":[]})", alice + bob));
+    client.send(post(path, R"({"model":"m","max_tokens":1,"messages":[]})", alices_key + bobs_key));
     const HttpMessage answer = client.read_response();
     EXPECT_EQ(answer.status(), 400) << path;
     EXPECT_TRUE(answer.body.starts_with(begins)) << answer.body;
@@ -162,9 +163,9 @@ TEST(PassThrough, AnswersTellTheBudgetOfTheCallersAccount) {
     client.send(ask(whose));
     return client.read_response().field("x-ratelimit-remaining-requests");
   };
-  EXPECT_EQ(left_after(alice), "9");
-  EXPECT_EQ(left_after(alice), "8");
-  EXPECT_EQ(left_after(bob), "9");
+  EXPECT_EQ(left_after(alices_key), "9");
+  EXPECT_EQ(left_after(alices_key), "8");
+  EXPECT_EQ(left_after(bobs_key), "9");
 }
 
 TEST(PassThrough, CallersSeeTheBudgetsOfTheAccountTheyBringAndNobodyElses) {
@@ -182,17 +183,17 @@ TEST(PassThrough, CallersSeeTheBudgetsOfTheAccountTheyBringAndNobodyElses) {
     client.send(get("/v1/weir/me", whose));
     return client.read_response().body;
   };
-  EXPECT_NE(me(alice).find(R"("budgets":[])"), std::string::npos) << "before the first call there is no account";
+  EXPECT_NE(me(alices_key).find(R"("budgets":[])"), std::string::npos) << "before the first call there is no account";
   for (int i = 0; i < 2; ++i) {
-    client.send(ask(alice));
+    client.send(ask(alices_key));
     EXPECT_EQ(client.read_response().status(), 200);
   }
-  const std::string text = me(alice);
+  const std::string text = me(alices_key);
   EXPECT_NE(text.find(R"({"scope":"upstream","name":"up@key-)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("rpm":{"limit":10,"used":2,)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"({"scope":"model","name":"up@key-)"), std::string::npos) << text;
   EXPECT_NE(text.find(R"("tpm":{"limit":5000,)"), std::string::npos) << text;
-  EXPECT_NE(me(bob).find(R"("budgets":[])"), std::string::npos);
+  EXPECT_NE(me(bobs_key).find(R"("budgets":[])"), std::string::npos);
 }
 
 TEST(PassThrough, OperatorsSeeThatTheUpstreamsLimitsAreThoseOfEachCaller) {
@@ -202,7 +203,7 @@ TEST(PassThrough, OperatorsSeeThatTheUpstreamsLimitsAreThoseOfEachCaller) {
   settings.upstreams[0].limits.rpm = 10;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port()), operators(proxy.operators_port());
-  client.send(ask(alice));
+  client.send(ask(alices_key));
   EXPECT_EQ(client.read_response().status(), 200);
   operators.send(get("/weir/budgets"));
   const std::string budgets = operators.read_response().body;
@@ -225,12 +226,12 @@ TEST(PassThrough, AnAccountWithoutMoneyIsNotAskedAgainAndNobodyElseSuffers) {
   settings.upstreams[0].error_rules = {rule};
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port()), operators(proxy.operators_port());
-  client.send(ask(alice));
+  client.send(ask(alices_key));
   EXPECT_EQ(client.read_response().status(), 402);
-  client.send(ask(alice));
+  client.send(ask(alices_key));
   EXPECT_EQ(client.read_response().status(), 402);
   EXPECT_EQ(upstream.requests().size(), 1u);
-  client.send(ask(bob));
+  client.send(ask(bobs_key));
   EXPECT_EQ(client.read_response().body, R"({"id":"of bob"})");
   operators.send(get("/weir/upstreams"));
   const std::string upstreams = operators.read_response().body;

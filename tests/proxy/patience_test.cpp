@@ -5,18 +5,16 @@
 
 #include <vector>
 
+#include "proxy/proxy_support.hpp"
+
 namespace weir::proxy {
 namespace {
 
+using test::head_with;
+
 using namespace std::chrono_literals;
 
-net::MessageHead head_with(std::vector<net::Field> fields) {
-  net::MessageHead head;
-  head.fields = std::move(fields);
-  return head;
-}
-
-struct Row {
+struct PatienceRow {
   const char* name;
   std::vector<net::Field> fields;
   std::optional<Duration> first_beat;  // of the heartbeats
@@ -28,7 +26,7 @@ TEST(WaitBound, IsTheSmallestOfTheSettingTheCallerAndItsLibrary) {
   const net::Field python{"x-stainless-lang", "python"}, node{"x-stainless-lang", "js"};
   const net::Field openai_6{"user-agent", "OpenAI/JS 6.49.0"};
   const net::Field java{"x-stainless-lang", "java"};
-  const Row rows[] = {
+  const PatienceRow rows[] = {
       {"nobody says anything", {}, 5s, 0s, 10min},
       {"the caller says less", {{"x-weir-max-wait", "1.5"}}, 5s, 0s, 1500ms},
       {"the caller says more", {{"x-weir-max-wait", "3600"}}, 5s, 0s, 10min},
@@ -62,7 +60,7 @@ TEST(WaitBound, IsTheSmallestOfTheSettingTheCallerAndItsLibrary) {
       {"fetch alone", {{"user-agent", "node"}}, {}, 0s, 299750ms},
       {"curl", {{"user-agent", "curl/8.5.0"}}, {}, 0s, 10min},
   };
-  for (const Row& row : rows) {
+  for (const PatienceRow& row : rows) {
     EXPECT_EQ(wait_bound(head_with(row.fields), 10min, row.first_beat, row.expected_answer).time, row.bound)
         << row.name;
   }

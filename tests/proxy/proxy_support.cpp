@@ -17,6 +17,7 @@
 namespace weir::test {
 
 using namespace proxy;
+using namespace std::chrono_literals;
 
 Upstream upstream_at(std::uint16_t port, const std::string& name) {
   Upstream upstream;
@@ -43,11 +44,23 @@ Settings settings_for(std::vector<Upstream> upstreams) {
   return settings;
 }
 
+Settings with_beats(std::uint16_t port) {
+  Settings settings = settings_for({upstream_at(port)});
+  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
+  return settings;
+}
+
 ClientKey key_for(const std::string& name, std::string_view secret) {
   ClientKey key;
   key.name = name;
   SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), key.sha256.data());
   return key;
+}
+
+net::MessageHead head_with(std::vector<net::Field> fields) {
+  net::MessageHead head;
+  head.fields = std::move(fields);
+  return head;
 }
 
 std::string post(std::string_view path, std::string_view body, std::string_view headers) {
@@ -258,6 +271,12 @@ observe::ExchangeRecord TestProxy::record(std::size_t n) {
     return {};
   }
   return impl_->records[n];
+}
+
+std::string metrics_of(TestProxy& proxy) {
+  RawClient operators(proxy.operators_port());
+  operators.send(get("/metrics"));
+  return operators.read_response().body;
 }
 
 }  // namespace weir::test

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/head.hpp"
 #include "observe/exchange_log.hpp"
 #include "proxy/settings.hpp"
 #include "support/raw_client.hpp"
@@ -39,8 +40,12 @@ proxy::Upstream upstream_at(std::uint16_t port, const std::string& name = "up");
 // Open mode, without retries and breakers; each upstream serves the models "<name>/*" and the first one every other
 // model too.
 proxy::Settings settings_for(std::vector<proxy::Upstream> upstreams);
+// Settings for one upstream whose heartbeats come every 10 ms, the first one too.
+proxy::Settings with_beats(std::uint16_t port);
 // A virtual key for this secret.
 proxy::ClientKey key_for(const std::string& name, std::string_view secret);
+
+net::MessageHead head_with(std::vector<net::Field> fields);
 
 // Requests and answers as bytes. `headers`: whole lines with their CRLF.
 std::string post(std::string_view path, std::string_view body, std::string_view headers = {});
@@ -54,6 +59,13 @@ std::string last_chunk();
 // One chat event with this text, and the three that a stream needs to be whole.
 std::string chat_event(std::string_view text);
 std::string chat_stream();
+
+// What most tests say and hear, where it does not matter what.
+inline const std::string chat_body = R"({"model":"m","messages":[]})";
+inline const std::string stream_body = R"({"model":"m","stream":true,"messages":[]})";
+inline const std::string good_answer = json_answer(R"({"id":"x"})");
+inline const std::string broken_answer =
+    answer_with("500 Internal Server Error\r\nContent-Type: application/json\r\n", R"({"error":{"message":"broken"}})");
 
 // `error.code` of a JSON error body (by looking for it: these bodies are weir's own).
 std::string code_of(const HttpMessage& message);
@@ -91,6 +103,9 @@ class TestProxy {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// What GET /metrics answers.
+std::string metrics_of(TestProxy& proxy);
 
 // Waits for a condition that another thread makes true; false when it takes too long. Not for measuring time.
 bool wait_for(const std::function<bool()>& condition);

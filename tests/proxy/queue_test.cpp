@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string ask = post("/v1/chat/completions", R"({"model":"m","messages":[{"role":"user","content":"hi"}]})");
+const std::string hi = post("/v1/chat/completions", R"({"model":"m","messages":[{"role":"user","content":"hi"}]})");
 
 // One call at a time at the account.
 proxy::Settings one_at_a_time(std::uint16_t port) {
@@ -27,7 +27,7 @@ TEST(Queue, ASecondCallWaitsUntilTheFirstIsOver) {
   RawClient first(proxy.port()), second(proxy.port());
   first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
   first.read_until(chat_event("a"));
-  second.send(ask);
+  second.send(hi);
   EXPECT_EQ(upstream.requests().size(), 1u);
   first.close();
   const HttpMessage answer = second.read_response();
@@ -60,7 +60,7 @@ TEST(Queue, WithNoTimeToWaitACallIsRefusedWithTheReason) {
   RawClient first(proxy.port()), second(proxy.port());
   first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
   first.read_until(chat_event("a"));
-  second.send(ask);
+  second.send(hi);
   const HttpMessage answer = second.read_response();
   EXPECT_EQ(answer.status(), 429);
   EXPECT_EQ(code_of(answer), "weir_deadline");
@@ -78,9 +78,9 @@ TEST(Queue, WhoIsTurnedAwayAtOnceHasNoTimeInLine) {
   settings.queue.wait_max = 1s;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port()), operators(proxy.operators_port());
-  client.send(ask);
+  client.send(hi);
   EXPECT_EQ(client.read_response().status(), 200);
-  client.send(ask);
+  client.send(hi);
   EXPECT_EQ(client.read_response().status(), 429);
   std::string metrics;
   EXPECT_TRUE(wait_for([&] {
@@ -126,7 +126,7 @@ TEST(Queue, CallersOperatorsAndRefusalsAreToldWhyInTheSameSentence) {
   RawClient operators(proxy.operators_port());
   first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
   first.read_until(chat_event("a"));
-  second.send(ask);
+  second.send(hi);
   ASSERT_TRUE(wait_for([&] {
     operators.send(get("/weir/queue"));
     return operators.read_response().body.find("\"waiting\":1") != std::string::npos;
@@ -150,11 +150,11 @@ TEST(Queue, AWaitingClientThatLeavesCostsNothing) {
   first.read_until(chat_event("a"));
   {
     RawClient second(proxy.port());
-    second.send(ask);
+    second.send(hi);
     ASSERT_TRUE(wait_for([&] { return proxy.sessions() == 3; }));
   }
   EXPECT_TRUE(proxy.wait_sessions(2));
-  third.send(ask);
+  third.send(hi);
   first.close();
   EXPECT_EQ(third.read_response().body, R"({"id":"third"})");
 }
@@ -166,7 +166,7 @@ TEST(Queue, TheTimeOfAClientThatLeavesIsKnown) {
   RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
   first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
   first.read_until(chat_event("a"));
-  second.send(ask);
+  second.send(hi);
   EXPECT_TRUE(wait_for([&] {
     operators.send(get("/weir/queue"));
     return operators.read_response().body.find(R"("waiting":1)") != std::string::npos;
@@ -205,7 +205,7 @@ TEST(Queue, OperatorsSeeWhoWaitsAndWhatIsUsed) {
   RawClient first(proxy.port()), second(proxy.port()), operators(proxy.operators_port());
   first.send(post("/v1/chat/completions", R"({"model":"m","stream":true,"messages":[]})"));
   first.read_until(chat_event("a"));
-  second.send(ask);
+  second.send(hi);
   std::string queue;
   ASSERT_TRUE(wait_for([&] {
     operators.send(get("/weir/queue"));
@@ -349,7 +349,7 @@ TEST(Retry, ARefusalAtTheDoorIsWaitedOutAndTriedAgain) {
   settings.upstreams[0].error_rules = {rule};
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(ask);
+  client.send(hi);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 200);
   EXPECT_EQ(answer.body, R"({"id":"again"})");
@@ -377,7 +377,7 @@ TEST(Retry, AnErrorOfTheCallersOwnIsGivenAsItCame) {
   settings.retry.enabled = true;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(ask);
+  client.send(hi);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 400);
   EXPECT_EQ(answer.body, body);

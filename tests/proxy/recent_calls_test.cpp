@@ -12,32 +12,32 @@ using namespace std::chrono_literals;
 
 const net::Instant start = net::Instant(1000s);
 
-CallName call(std::string_view key, std::string_view body) {
+CallName chat_call(std::string_view key, std::string_view body) {
   return {key, "/v1/chat/completions", "", body};
 }
 
 TEST(RecentCalls, RemembersByCallerAndBodyForAWhile) {
   RecentCalls<int> calls(60s, 10);
-  calls.remember(call("alice", "body"), 1, start);
-  EXPECT_EQ(calls.find(call("alice", "body"), start + 60s), 1);
-  EXPECT_EQ(calls.find(call("bob", "body"), start), std::nullopt);
-  EXPECT_EQ(calls.find(call("alice", "other"), start), std::nullopt);
-  EXPECT_EQ(calls.find(call("alice", "body"), start + 60001ms), std::nullopt);
+  calls.remember(chat_call("alice", "body"), 1, start);
+  EXPECT_EQ(calls.find(chat_call("alice", "body"), start + 60s), 1);
+  EXPECT_EQ(calls.find(chat_call("bob", "body"), start), std::nullopt);
+  EXPECT_EQ(calls.find(chat_call("alice", "other"), start), std::nullopt);
+  EXPECT_EQ(calls.find(chat_call("alice", "body"), start + 60001ms), std::nullopt);
 }
 
 TEST(RecentCalls, TheFirstValueStands) {
   RecentCalls<int> calls(60s, 10);
-  calls.remember(call("alice", "body"), 1, start);
-  calls.remember(call("alice", "body"), 2, start + 50s);
-  EXPECT_EQ(calls.find(call("alice", "body"), start + 50s), 1);
-  EXPECT_EQ(calls.find(call("alice", "body"), start + 61s), std::nullopt);
+  calls.remember(chat_call("alice", "body"), 1, start);
+  calls.remember(chat_call("alice", "body"), 2, start + 50s);
+  EXPECT_EQ(calls.find(chat_call("alice", "body"), start + 50s), 1);
+  EXPECT_EQ(calls.find(chat_call("alice", "body"), start + 61s), std::nullopt);
 }
 
 TEST(RecentCalls, TheOldestGoesWhenThereAreTooMany) {
   RecentCalls<int> calls(60s, 3);
-  for (int i = 0; i < 5; ++i) calls.remember(call("alice", std::to_string(i)), i, start);
-  EXPECT_EQ(calls.find(call("alice", "4"), start), 4);
-  EXPECT_EQ(calls.find(call("alice", "0"), start), std::nullopt);
+  for (int i = 0; i < 5; ++i) calls.remember(chat_call("alice", std::to_string(i)), i, start);
+  EXPECT_EQ(calls.find(chat_call("alice", "4"), start), 4);
+  EXPECT_EQ(calls.find(chat_call("alice", "0"), start), std::nullopt);
 }
 
 TEST(RecentCalls, ThePartsOfANameDoNotRunIntoEachOther) {

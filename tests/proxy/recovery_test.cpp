@@ -10,18 +10,11 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-const std::string good = json_answer(R"({"id":"x"})");
-
-std::string refusal(std::string_view headers = {}, std::string_view code = "rate_limit_exceeded") {
+std::string slow_down(std::string_view headers = {}, std::string_view code = "rate_limit_exceeded") {
   return answer_with(
       "429 Too Many Requests\r\nContent-Type: application/json\r\n" + std::string(headers),
       R"({"error":{"message":"Slow down","type":"requests","param":null,"code":")" + std::string(code) + "\"}}");
 }
-const std::string failure =
-    answer_with("500 Internal Server Error\r\nContent-Type: application/json\r\n", R"({"error":{"message":"broken"}})");
-
 class Recovery : public ::testing::Test {
  protected:
   // Retries and breakers on, at compressed times.
@@ -48,16 +41,10 @@ class Recovery : public ::testing::Test {
   ScriptedUpstream upstream;
 };
 
-HttpMessage answer_to_call(TestProxy& proxy, std::string_view headers = {}, const std::string& body = ask) {
+HttpMessage answer_to_call(TestProxy& proxy, std::string_view headers = {}, const std::string& body = chat_body) {
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", body, headers));
   return client.read_response();
-}
-
-std::string metrics_of(TestProxy& proxy) {
-  RawClient operators(proxy.operators_port());
-  operators.send(get("/metrics"));
-  return operators.read_response().body;
 }
 
 std::string upstreams_of(TestProxy& proxy) {
@@ -67,12 +54,12 @@ std::string upstreams_of(TestProxy& proxy) {
 }
 
 TEST_F(Recovery, TheBodyOfAnotherTryIsChangedInTheSamePlaces) {
-  upstream.expect_request().send(failure);
+  upstream.expect_request().send(broken_answer);
   upstream.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   proxy::Settings made = settings();
   made.upstreams[0].asks_usage = true;
   TestProxy proxy(std::move(made));
-  EXPECT_EQ(answer_to_call(proxy, {}, ask_stream).status(), 200);
+  EXPECT_EQ(answer_to_call(proxy, {}, stream_body).status(), 200);
   ASSERT_EQ(calls(), 2u);
   const auto requests = upstream.requests();
   EXPECT_NE(requests[0].body.find("include_usage"), std::string::npos) << requests[0].body;
@@ -80,7 +67,7 @@ TEST_F(Recovery, TheBodyOfAnotherTryIsChangedInTheSamePlaces) {
 }
 
 TEST_F(Recovery, OperatorsSeeWhatIsLeftOfTheRetryBudget) {
-  upstream.expect_request().send(failure).expect_request().send(good);
+  upstream.expect_request().send(broken_answer).expect_request().send(good_answer);
   TestProxy proxy(settings());
   EXPECT_NE(metrics_of(proxy).find("weir_upstream_retry_budget{upstream=\"up\"} 10\n"), std::string::npos);
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
@@ -89,7 +76,7 @@ TEST_F(Recovery, OperatorsSeeWhatIsLeftOfTheRetryBudget) {
 }
 
 TEST_F(Recovery, ACallTurnedAwayIsTriedAgainAfterTheHintAndNotBefore) {
-  upstream.expect_request().send(refusal("retry-after-ms: 80\r\n")).expect_request().send(good);
+  upstream.expect_request().send(slow_down("retry-after-ms: 80\r\n")).expect_request().send(good_answer);
   TestProxy proxy(settings());
   const auto began = std::chrono::steady_clock::now();
   const HttpMessage answer = answer_to_call(proxy);
@@ -102,14 +89,14 @@ TEST_F(Recovery, ACallTurnedAwayIsTriedAgainAfterTheHintAndNotBefore) {
 }
 
 TEST_F(Recovery, TheSameBytesGoOutAgain) {
-  upstream.expect_request().send(failure).expect_request().reset();
-  upstream.next_connection().expect_request().send(good);
+  upstream.expect_request().send(broken_answer).expect_request().reset();
+  upstream.next_connection().expect_request().send(good_answer);
   TestProxy proxy(settings());
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   ASSERT_EQ(calls(), 3u);
-  EXPECT_EQ(upstream.requests().at(0).body, ask);
-  EXPECT_EQ(upstream.requests().at(1).body, ask);
-  EXPECT_EQ(upstream.requests().at(2).body, ask);
+  EXPECT_EQ(upstream.requests().at(0).body, chat_body);
+  EXPECT_EQ(upstream.requests().at(1).body, chat_body);
+  EXPECT_EQ(upstream.requests().at(2).body, chat_body);
 }
 
 // A page of a gateway's may be large, and says no more than a small one.
@@ -119,7 +106,7 @@ TEST_F(Recovery, AnErrorIsTriedAgainHoweverLargeItIs) {
     const std::string page = "HTTP/1.1 " + std::string(status) +
                              "\r\nContent-Length: 300000\r\nretry-after-ms: 2\r\n\r\n<html>" + std::string(70'000, 'x');
     upstream.next_connection().expect_request().send(page).expect_end();
-    upstream.next_connection().expect_request().send(good).expect_end();
+    upstream.next_connection().expect_request().send(good_answer).expect_end();
     TestProxy proxy(settings());
     const HttpMessage answer = answer_to_call(proxy);
     EXPECT_EQ(answer.status(), 200);
@@ -133,7 +120,7 @@ TEST_F(Recovery, AStreamThatOnlyKeptAliveIsTriedAgainAsIfNothingHadHappened) {
   upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings());
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 200);
   EXPECT_EQ(answer.body, chat_stream());
@@ -147,7 +134,7 @@ TEST_F(Recovery, ARoleWithoutAWordIsNoContent) {
   upstream.next_connection().expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings());
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   EXPECT_EQ(client.read_response().body, chat_stream());
 }
 
@@ -155,14 +142,14 @@ TEST_F(Recovery, AfterAWordThereIsNoOtherTry) {
   upstream.expect_request().send(stream_head() + chunk(chat_event("Hel"))).reset();
   TestProxy proxy(settings());
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.body.starts_with(chat_event("Hel") + "data: {\"error\":"));
   EXPECT_EQ(calls(), 1u);
 }
 
 TEST_F(Recovery, AnUpstreamThatTurnsAwayEverythingIsAskedEightTimesAndTheSdkNotToComeBack) {
-  always(refusal("x-should-retry: true\r\n"));
+  always(slow_down("x-should-retry: true\r\n"));
   TestProxy proxy(settings());
   const HttpMessage answer = answer_to_call(proxy);
   EXPECT_EQ(answer.status(), 429);
@@ -174,7 +161,7 @@ TEST_F(Recovery, AnUpstreamThatTurnsAwayEverythingIsAskedEightTimesAndTheSdkNotT
 }
 
 TEST_F(Recovery, AnUpstreamThatFailsIsAskedFourTimes) {
-  always(failure);
+  always(broken_answer);
   TestProxy proxy(settings());
   const HttpMessage answer = answer_to_call(proxy);
   EXPECT_EQ(answer.status(), 500);
@@ -183,7 +170,7 @@ TEST_F(Recovery, AnUpstreamThatFailsIsAskedFourTimes) {
 }
 
 TEST_F(Recovery, ACallerWithoutTimeHearsTheUpstreamItself) {
-  always(refusal("retry-after: 7\r\n"));
+  always(slow_down("retry-after: 7\r\n"));
   TestProxy proxy(settings());
   const HttpMessage answer = answer_to_call(proxy, "x-weir-max-wait: 0\r\n");
   EXPECT_EQ(answer.status(), 429);
@@ -193,7 +180,7 @@ TEST_F(Recovery, ACallerWithoutTimeHearsTheUpstreamItself) {
 }
 
 TEST_F(Recovery, WithoutRetriesTheFirstErrorPassesUntouched) {
-  always(failure);
+  always(broken_answer);
   proxy::Settings made = settings();
   made.retry.enabled = false;
   TestProxy proxy(made);
@@ -205,25 +192,25 @@ TEST_F(Recovery, WithoutRetriesTheFirstErrorPassesUntouched) {
 
 TEST_F(Recovery, OthersWaitOutAPauseInsteadOfKnocking) {
   upstream.expect_request()
-      .send(refusal("retry-after-ms: 150\r\n"))
+      .send(slow_down("retry-after-ms: 150\r\n"))
       .expect_request()
-      .send(good)
+      .send(good_answer)
       .expect_request()
-      .send(good);
+      .send(good_answer);
   TestProxy proxy(settings());
   RawClient first(proxy.port()), second(proxy.port());
-  first.send(post("/v1/chat/completions", ask));
+  first.send(post("/v1/chat/completions", chat_body));
   ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
   ASSERT_TRUE(wait_for([&] { return proxy.wait_idle_upstreams(1); }));
   const auto paused = std::chrono::steady_clock::now();
-  second.send(post("/v1/chat/completions", ask));
+  second.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(second.read_response().field("x-weir-attempts"), "1");
   EXPECT_GE(std::chrono::steady_clock::now() - paused, 100ms);
   EXPECT_EQ(first.read_response().field("x-weir-attempts"), "2");
 }
 
 TEST_F(Recovery, AnAccountWithoutMoneyIsAskedOnce) {
-  always(refusal({}, "insufficient_quota"));
+  always(slow_down({}, "insufficient_quota"));
   TestProxy proxy(settings());
   const HttpMessage first = answer_to_call(proxy);
   EXPECT_EQ(first.status(), 429);
@@ -242,10 +229,10 @@ TEST_F(Recovery, AnAccountThatSaysInAStreamThatItIsWithoutMoneyIsAskedOnce) {
   const std::string error = "data: {\"error\":{\"message\":\"pay\",\"code\":\"insufficient_quota\"}}\n\n";
   always(stream_head() + chunk(error) + last_chunk());
   TestProxy proxy(settings());
-  const HttpMessage first = answer_to_call(proxy, {}, ask_stream);
+  const HttpMessage first = answer_to_call(proxy, {}, stream_body);
   EXPECT_EQ(first.body, error);
   EXPECT_EQ(first.field("x-should-retry"), "false");
-  const HttpMessage second = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", ask_stream);
+  const HttpMessage second = answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", stream_body);
   EXPECT_EQ(second.status(), 502) << "weir's own answer, which must not look like one of the upstream";
   EXPECT_EQ(code_of(second), "insufficient_quota");
   EXPECT_EQ(second.field("x-weir-error"), "insufficient_quota");
@@ -253,7 +240,7 @@ TEST_F(Recovery, AnAccountThatSaysInAStreamThatItIsWithoutMoneyIsAskedOnce) {
 }
 
 TEST_F(Recovery, AQuotaOfOneModelStopsNoOther) {
-  upstream.expect_request().send(refusal({}, "insufficient_quota")).expect_request().send(good);
+  upstream.expect_request().send(slow_down({}, "insufficient_quota")).expect_request().send(good_answer);
   proxy::Settings made = settings();
   made.upstreams[0].error_rules[0].scope = "model";
   TestProxy proxy(made);
@@ -265,7 +252,7 @@ TEST_F(Recovery, AQuotaOfOneModelStopsNoOther) {
 }
 
 TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
-  always(failure);
+  always(broken_answer);
   proxy::Settings made = settings();
   made.retry.enabled = false;
   made.retry.pause_max = proxy::Duration(60'000);
@@ -279,7 +266,7 @@ TEST_F(Recovery, AnAccountThatFailsCallAfterCallIsGivenARest) {
             std::string::npos);
   EXPECT_EQ(calls(), 5u);
   // The next one waits for the end of the rest, and finds the account well.
-  always(good);
+  always(good_answer);
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   EXPECT_EQ(answer_to_call(proxy, "x-weir-max-wait: 0\r\n").status(), 200);
 }
@@ -334,13 +321,13 @@ TEST_F(Recovery, AnAccountThatFailsInsideItsStreamsIsGivenARestToo) {
   made.retry.enabled = false;
   made.retry.pause_max = proxy::Duration(60'000);
   TestProxy proxy(made);
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy, {}, ask_stream).status(), 200);
-  EXPECT_EQ(code_of(answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", ask_stream)), "weir_no_upstream");
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(answer_to_call(proxy, {}, stream_body).status(), 200);
+  EXPECT_EQ(code_of(answer_to_call(proxy, "x-weir-max-wait: 0.1\r\n", stream_body)), "weir_no_upstream");
   EXPECT_EQ(calls(), 5u);
 }
 
 TEST_F(Recovery, AnAccountThatFailsIsNotWaitedForLongerThanTheSettingSays) {
-  always(failure);
+  always(broken_answer);
   proxy::Settings made = settings();
   made.retry.enabled = false;
   made.retry.pause_max = proxy::Duration(60'000);
@@ -352,9 +339,9 @@ TEST_F(Recovery, AnAccountThatFailsIsNotWaitedForLongerThanTheSettingSays) {
 }
 
 TEST_F(Recovery, AnAccountThatFailedOnceAndThenTurnsAwayIsWaitedForAsLongAsItSays) {
-  upstream.expect_request().send(failure);
-  upstream.expect_request().send(refusal("retry-after-ms: 300\r\n"));
-  upstream.expect_request().send(good);
+  upstream.expect_request().send(broken_answer);
+  upstream.expect_request().send(slow_down("retry-after-ms: 300\r\n"));
+  upstream.expect_request().send(good_answer);
   proxy::Settings made = settings();
   made.breaker_wait_max = proxy::Duration(20);
   TestProxy proxy(made);
@@ -364,7 +351,7 @@ TEST_F(Recovery, AnAccountThatFailedOnceAndThenTurnsAwayIsWaitedForAsLongAsItSay
 
 TEST_F(Recovery, AHintOfADayKeepsTheAccountAloneForTenMinutesAtMost) {
   for (const char* hint : {"retry-after: 100000\r\n", "retry-after: Thu, 31 Dec 2099 23:59:59 GMT\r\n"}) {
-    always(refusal(hint));
+    always(slow_down(hint));
     proxy::Settings made = settings();
     made.breaker_wait_max = proxy::Duration(20);
     TestProxy proxy(made);
@@ -390,7 +377,7 @@ TEST_F(Recovery, AHintOfADayKeepsTheAccountAloneForTenMinutesAtMost) {
 }
 
 TEST_F(Recovery, AHintOfADayForOneModelStopsNoOther) {
-  upstream.expect_request().send(refusal("retry-after: 100000\r\n")).expect_request().send(good);
+  upstream.expect_request().send(slow_down("retry-after: 100000\r\n")).expect_request().send(good_answer);
   proxy::Settings made = settings();
   made.breaker_wait_max = proxy::Duration(20);
   made.upstreams[0].error_rules[1].scope = "model";
@@ -406,7 +393,7 @@ TEST_F(Recovery, AHintOfADayForOneModelStopsNoOther) {
 }
 
 TEST_F(Recovery, WithoutRetriesAndBreakersNobodyIsHeldBack) {
-  upstream.expect_request().send(refusal("retry-after: 60\r\n")).expect_request().send(good);
+  upstream.expect_request().send(slow_down("retry-after: 60\r\n")).expect_request().send(good_answer);
   proxy::Settings made = settings();
   made.retry.enabled = false;
   made.breaker_enabled = false;
@@ -435,7 +422,7 @@ TEST_F(Recovery, AClockThatRanOutIsNotStartedAgain) {
 }
 
 TEST_F(Recovery, ACallWithSideEffectsThatMayHaveBeenTakenInIsNotRepeated) {
-  always(failure);
+  always(broken_answer);
   TestProxy proxy(settings());
   RawClient client(proxy.port());
   client.send(post("/v1/responses", R"({"model":"m","input":"x"})"));
@@ -447,7 +434,7 @@ TEST_F(Recovery, ACallWithSideEffectsThatMayHaveBeenTakenInIsNotRepeated) {
 
 TEST_F(Recovery, ACallWithSideEffectsIsNotSentAgainWhenAKeptConnectionBreaks) {
   const std::string with_side_effects = R"({"model":"m","input":"x"})";
-  upstream.expect_request().send(good).expect_request().reset();
+  upstream.expect_request().send(good_answer).expect_request().reset();
   TestProxy proxy(settings());
   RawClient client(proxy.port());
   client.send(post("/v1/responses", with_side_effects));
@@ -460,7 +447,7 @@ TEST_F(Recovery, ACallWithSideEffectsIsNotSentAgainWhenAKeptConnectionBreaks) {
 }
 
 TEST_F(Recovery, NorIsAnyCallWhereNothingMayBeSentTwice) {
-  upstream.expect_request().send(good).expect_request().reset();
+  upstream.expect_request().send(good_answer).expect_request().reset();
   proxy::Settings made = settings();
   made.retry.after_send = false;
   TestProxy proxy(made);
@@ -476,7 +463,7 @@ TEST_F(Recovery, WhatBreaksOnKeptConnectionsCountsAgainstTheRetryBudget) {
   constexpr std::size_t asked = 40;
   for (std::size_t i = 0; i < 3 * asked; ++i) {
     ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
-    script.expect_request().send(failure).expect_request().reset();
+    script.expect_request().send(broken_answer).expect_request().reset();
   }
   upstream.abandon();
   proxy::Settings made = settings();
@@ -491,15 +478,15 @@ TEST_F(Recovery, ACallMeetsOneConnectionThatBreaksWhenItIsUsedAgainAndTriesNoMor
   constexpr std::size_t kept = 6;
   for (std::size_t i = 0; i < kept; ++i) {
     ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
-    script.expect_request().hold().send(good).expect_request().reset();
+    script.expect_request().hold().send(good_answer).expect_request().reset();
   }
-  always(failure);
+  always(broken_answer);
   upstream.abandon();
   TestProxy proxy(settings());
   std::vector<std::unique_ptr<RawClient>> clients;
   for (std::size_t i = 0; i < kept; ++i) {
     clients.push_back(std::make_unique<RawClient>(proxy.port()));
-    clients.back()->send(post("/v1/chat/completions", ask));
+    clients.back()->send(post("/v1/chat/completions", chat_body));
   }
   ASSERT_TRUE(upstream.wait_requests(kept));
   for (std::size_t i = 0; i < kept; ++i) upstream.release();
@@ -525,7 +512,7 @@ TEST_F(Recovery, WithoutARetryLeftAKeptConnectionIsLookedAtFirst) {
   TestProxy proxy(settings());
   for (int i = 0; i < 30; ++i) {
     ScriptedUpstream::Script& script = i == 0 ? upstream.script() : upstream.next_connection();
-    script.expect_request().send(good).close();
+    script.expect_request().send(good_answer).close();
     EXPECT_EQ(answer_to_call(proxy).status(), 200) << i;
     ASSERT_TRUE(upstream.wait_done());
   }
@@ -535,9 +522,9 @@ TEST_F(Recovery, ACallUnreadThatChangesSomethingIsNotSentAgainWhenAKeptConnectio
   const auto cancel = [](std::string_view method) {
     return std::string(method) + " /v1/batches/b/cancel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
   };
-  upstream.expect_request().send(good).expect_request().reset();
-  upstream.next_connection().expect_request().send(good).expect_request().reset();
-  upstream.next_connection().expect_request().send(good);
+  upstream.expect_request().send(good_answer).expect_request().reset();
+  upstream.next_connection().expect_request().send(good_answer).expect_request().reset();
+  upstream.next_connection().expect_request().send(good_answer);
   TestProxy proxy(settings());
   RawClient client(proxy.port());
   client.send(get("/v1/files"));
@@ -559,7 +546,7 @@ TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
       .expect_request()
       .send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n")
       .reset();
-  upstream.next_connection().expect_request().send(failure).expect_request().send(good);
+  upstream.next_connection().expect_request().send(broken_answer).expect_request().send(good_answer);
   TestProxy proxy(settings());
   EXPECT_EQ(answer_to_call(proxy).status(), 200);
   const auto tries = proxy.record().tries;
@@ -573,11 +560,11 @@ TEST_F(Recovery, ARecordSaysWhichTriesMayHaveBeenBilled) {
 }
 
 TEST_F(Recovery, AClientThatLeavesWhileItsCallWaitsForAnotherTryIsForgotten) {
-  upstream.expect_request().send(refusal("retry-after-ms: 60000\r\n"));
+  upstream.expect_request().send(slow_down("retry-after-ms: 60000\r\n"));
   TestProxy proxy(settings());
   {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     ASSERT_TRUE(wait_for([&] { return calls() == 1; }));
     ASSERT_TRUE(proxy.wait_idle_upstreams(1));
   }
@@ -597,7 +584,7 @@ class AfterWhiteSpace : public Recovery {
   }
   void break_off_a_call(const TestProxy& proxy) {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     client.read_until("1\r\n \r\n");
     upstream.release();
     EXPECT_TRUE(client.sees_reset());
@@ -605,7 +592,7 @@ class AfterWhiteSpace : public Recovery {
 };
 
 TEST_F(AfterWhiteSpace, AnErrorIsABrokenAnswerAndToldToWhoeverAsksAgain) {
-  upstream.expect_request().hold().send(failure);
+  upstream.expect_request().hold().send(broken_answer);
   TestProxy proxy(talkative());
   break_off_a_call(proxy);
   const HttpMessage again = answer_to_call(proxy);
@@ -623,17 +610,17 @@ TEST_F(AfterWhiteSpace, AnErrorWithStatus200IsNoAnswerEither) {
 }
 
 TEST_F(AfterWhiteSpace, AnotherRequestIsAskedAfresh) {
-  upstream.expect_request().hold().send(failure).expect_request().send(good);
+  upstream.expect_request().hold().send(broken_answer).expect_request().send(good_answer);
   TestProxy proxy(talkative());
   break_off_a_call(proxy);
   EXPECT_EQ(answer_to_call(proxy, {}, R"({"model":"m","messages":[{"role":"user","content":"?"}]})").status(), 200);
 }
 
 TEST_F(AfterWhiteSpace, AnAnswerIsWhole) {
-  upstream.expect_request().hold().send(good);
+  upstream.expect_request().hold().send(good_answer);
   TestProxy proxy(talkative());
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const std::string begun = client.read_until("1\r\n \r\n");
   EXPECT_NE(begun.find("x-weir-queue-state: waiting"), std::string::npos);
   upstream.release();

@@ -6,13 +6,13 @@
 namespace weir::proxy {
 namespace {
 
-struct Row {
+struct HintRow {
   const char* path;
   const char* hint;  // a part of it
 };
 
 TEST(RouteHints, TellClientsWhereItIsOrWhatIsWrong) {
-  const Row rows[] = {
+  const HintRow rows[] = {
       {"/x", "the API is under /v1"},
       {"/metrics", "on the operator listener"},
       {"/weir/", "on the operator listener"},
@@ -24,7 +24,7 @@ TEST(RouteHints, TellClientsWhereItIsOrWhatIsWrong) {
       {"/", "the API is under /v1"},
       {"/weirdo", "the API is under /v1"},
   };
-  for (const Row& row : rows)
+  for (const HintRow& row : rows)
     EXPECT_NE(client_route_hint(row.path).find(row.hint), std::string::npos) << client_route_hint(row.path);
 }
 

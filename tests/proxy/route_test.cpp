@@ -7,12 +7,12 @@ namespace weir::proxy {
 namespace {
 
 using protocol::Api;
-using Kind = Route::Kind;
+using RouteKind = Route::Kind;
 
-struct Row {
+struct RouteRow {
   const char* method;
   const char* target;
-  Kind kind;
+  RouteKind kind;
   Api api = Api::other;
   const char* path = "";
   const char* native = "";
@@ -20,61 +20,63 @@ struct Row {
 };
 
 TEST(Route, OfEveryPathInTheContract) {
-  const Row rows[] = {
-      {"POST", "/v1/chat/completions", Kind::forward, Api::chat, "/chat/completions", "", true},
-      {"POST", "/chat/completions?x=1", Kind::forward, Api::chat, "/chat/completions", "", true},
-      {"POST", "/v1/completions", Kind::forward, Api::completions, "/completions", "", true},
-      {"POST", "/beta/completions", Kind::forward, Api::completions, "/completions", "/beta", true},
-      {"POST", "/beta/v1/chat/completions", Kind::forward, Api::chat, "/chat/completions", "/beta", true},
-      {"POST", "/v1/embeddings", Kind::forward, Api::embeddings, "/embeddings", "", true},
-      {"POST", "/v1/responses", Kind::forward, Api::responses, "/responses", "", true},
-      {"POST", "/v1/messages", Kind::forward, Api::messages, "/messages", "", true},
-      {"POST", "/v1/messages/count_tokens", Kind::forward, Api::messages, "/messages/count_tokens", "", true},
-      {"POST", "/v1/messages/batches", Kind::forward, Api::other, "/messages/batches"},
-      {"GET", "/v1/messages/count_tokens", Kind::forward, Api::other, "/messages/count_tokens"},
-      {"POST", "/anthropic/v1/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
-      {"POST", "/anthropic/messages", Kind::forward, Api::messages, "/messages", "/anthropic", true},
-      {"POST", "/api/v3/chat/completions", Kind::forward, Api::chat, "/chat/completions", "/api/v3", true},
-      {"POST", "/api/v3/batch/chat/completions", Kind::forward, Api::chat, "/batch/chat/completions", "/api/v3", false},
-      {"POST", "/api/v3/bots/chat/completions", Kind::forward, Api::chat, "/bots/chat/completions", "/api/v3", false},
-      {"POST", "/api/v3/batch/embeddings", Kind::forward, Api::embeddings, "/batch/embeddings", "/api/v3", false},
-      {"POST", "/api/v3/batch/embeddings/multimodal", Kind::forward, Api::embeddings, "/batch/embeddings/multimodal",
-       "/api/v3", false},
-      {"POST", "/v1/embeddings/multimodal", Kind::forward, Api::embeddings, "/embeddings/multimodal", "", false},
-      {"POST", "/v1/embeddings/other", Kind::forward, Api::other, "/embeddings/other"},
-      {"GET", "/v1/models", Kind::forward, Api::models, "/models", "", true},
-      {"GET", "/models", Kind::forward, Api::models, "/models", "", true},
-      {"POST", "/v1/models", Kind::forward, Api::other, "/models"},
-      {"GET", "/v1/models/m", Kind::forward, Api::models, "/models/m", "", true},
-      {"HEAD", "/v1/models", Kind::forward, Api::models, "/models", "", true},
-      {"GET", "/v1/modelsque", Kind::forward, Api::other, "/modelsque"},
-      {"GET", "/v1/chat/completions", Kind::forward, Api::other, "/chat/completions"},
-      {"GET", "/v1/responses/resp_1", Kind::forward, Api::other, "/responses/resp_1"},
-      {"POST", "/v1/responses/resp_1/cancel", Kind::forward, Api::other, "/responses/resp_1/cancel"},
-      {"POST", "/v1/files", Kind::forward, Api::other, "/files"},
-      {"GET", "/user/balance", Kind::forward, Api::other, "/user/balance"},
-      {"POST", "/v1/audio/transcriptions", Kind::forward, Api::other, "/audio/transcriptions"},
-      {"POST", "/v1/anything/new", Kind::forward, Api::other, "/anything/new"},
-      {"GET", "/healthz", Kind::healthz},
-      {"GET", "/readyz?x", Kind::readyz},
-      {"GET", "/v1/weir/me", Kind::own},
-      {"DELETE", "/v1/weir/requests/1", Kind::own},
-      {"GET", "/v1/weir", Kind::own},
-      {"GET", "/v1/weirdo", Kind::forward, Api::other, "/weirdo"},
-      {"GET", "/", Kind::unknown},
-      {"GET", "/v1", Kind::unknown},
-      {"GET", "/v1/", Kind::unknown},
-      {"GET", "/v10/chat/completions", Kind::unknown},
-      {"GET", "/favicon.ico", Kind::unknown},
-      {"GET", "/chatty", Kind::unknown},
-      {"GET", "/weir/queue", Kind::unknown},
-      {"GET", "*", Kind::unknown},
+  const RouteRow rows[] = {
+      {"POST", "/v1/chat/completions", RouteKind::forward, Api::chat, "/chat/completions", "", true},
+      {"POST", "/chat/completions?x=1", RouteKind::forward, Api::chat, "/chat/completions", "", true},
+      {"POST", "/v1/completions", RouteKind::forward, Api::completions, "/completions", "", true},
+      {"POST", "/beta/completions", RouteKind::forward, Api::completions, "/completions", "/beta", true},
+      {"POST", "/beta/v1/chat/completions", RouteKind::forward, Api::chat, "/chat/completions", "/beta", true},
+      {"POST", "/v1/embeddings", RouteKind::forward, Api::embeddings, "/embeddings", "", true},
+      {"POST", "/v1/responses", RouteKind::forward, Api::responses, "/responses", "", true},
+      {"POST", "/v1/messages", RouteKind::forward, Api::messages, "/messages", "", true},
+      {"POST", "/v1/messages/count_tokens", RouteKind::forward, Api::messages, "/messages/count_tokens", "", true},
+      {"POST", "/v1/messages/batches", RouteKind::forward, Api::other, "/messages/batches"},
+      {"GET", "/v1/messages/count_tokens", RouteKind::forward, Api::other, "/messages/count_tokens"},
+      {"POST", "/anthropic/v1/messages", RouteKind::forward, Api::messages, "/messages", "/anthropic", true},
+      {"POST", "/anthropic/messages", RouteKind::forward, Api::messages, "/messages", "/anthropic", true},
+      {"POST", "/api/v3/chat/completions", RouteKind::forward, Api::chat, "/chat/completions", "/api/v3", true},
+      {"POST", "/api/v3/batch/chat/completions", RouteKind::forward, Api::chat, "/batch/chat/completions", "/api/v3",
+       false},
+      {"POST", "/api/v3/bots/chat/completions", RouteKind::forward, Api::chat, "/bots/chat/completions", "/api/v3",
+       false},
+      {"POST", "/api/v3/batch/embeddings", RouteKind::forward, Api::embeddings, "/batch/embeddings", "/api/v3", false},
+      {"POST", "/api/v3/batch/embeddings/multimodal", RouteKind::forward, Api::embeddings,
+       "/batch/embeddings/multimodal", "/api/v3", false},
+      {"POST", "/v1/embeddings/multimodal", RouteKind::forward, Api::embeddings, "/embeddings/multimodal", "", false},
+      {"POST", "/v1/embeddings/other", RouteKind::forward, Api::other, "/embeddings/other"},
+      {"GET", "/v1/models", RouteKind::forward, Api::models, "/models", "", true},
+      {"GET", "/models", RouteKind::forward, Api::models, "/models", "", true},
+      {"POST", "/v1/models", RouteKind::forward, Api::other, "/models"},
+      {"GET", "/v1/models/m", RouteKind::forward, Api::models, "/models/m", "", true},
+      {"HEAD", "/v1/models", RouteKind::forward, Api::models, "/models", "", true},
+      {"GET", "/v1/modelsque", RouteKind::forward, Api::other, "/modelsque"},
+      {"GET", "/v1/chat/completions", RouteKind::forward, Api::other, "/chat/completions"},
+      {"GET", "/v1/responses/resp_1", RouteKind::forward, Api::other, "/responses/resp_1"},
+      {"POST", "/v1/responses/resp_1/cancel", RouteKind::forward, Api::other, "/responses/resp_1/cancel"},
+      {"POST", "/v1/files", RouteKind::forward, Api::other, "/files"},
+      {"GET", "/user/balance", RouteKind::forward, Api::other, "/user/balance"},
+      {"POST", "/v1/audio/transcriptions", RouteKind::forward, Api::other, "/audio/transcriptions"},
+      {"POST", "/v1/anything/new", RouteKind::forward, Api::other, "/anything/new"},
+      {"GET", "/healthz", RouteKind::healthz},
+      {"GET", "/readyz?x", RouteKind::readyz},
+      {"GET", "/v1/weir/me", RouteKind::own},
+      {"DELETE", "/v1/weir/requests/1", RouteKind::own},
+      {"GET", "/v1/weir", RouteKind::own},
+      {"GET", "/v1/weirdo", RouteKind::forward, Api::other, "/weirdo"},
+      {"GET", "/", RouteKind::unknown},
+      {"GET", "/v1", RouteKind::unknown},
+      {"GET", "/v1/", RouteKind::unknown},
+      {"GET", "/v10/chat/completions", RouteKind::unknown},
+      {"GET", "/favicon.ico", RouteKind::unknown},
+      {"GET", "/chatty", RouteKind::unknown},
+      {"GET", "/weir/queue", RouteKind::unknown},
+      {"GET", "*", RouteKind::unknown},
   };
-  for (const Row& row : rows) {
+  for (const RouteRow& row : rows) {
     SCOPED_TRACE(std::string(row.method) + " " + row.target);
     const Route route = find_route(row.method, row.target);
     EXPECT_EQ(route.kind, row.kind);
-    if (row.kind != Kind::forward) continue;
+    if (row.kind != RouteKind::forward) continue;
     EXPECT_EQ(route.api, row.api);
     EXPECT_EQ(route.path, row.path);
     EXPECT_EQ(route.native_prefix, row.native);
@@ -110,10 +112,10 @@ TEST(Route, KnowsNoFamilyInDisguise) {
         "/v1/chat%2Fcompletions", "/v1/chat%2fcompletions", "/v1/Chat/Completions", "/v1/%2e/messages",
         "/v1/messages;x=1", "/v1/chat\\completions", "/v1/embedding%73", "//v1/responses", "/v1/responses/",
         "/api/v3//chat/completions", "/v1//messages/count_tokens"}) {
-    EXPECT_EQ(find_route("POST", target).kind, Kind::unknown) << target;
+    EXPECT_EQ(find_route("POST", target).kind, RouteKind::unknown) << target;
   }
   for (const char* target : {"/v1/files/my%20file/content", "/v1/Files", "/v1/vector_stores/a%2Fb/search"}) {
-    EXPECT_EQ(find_route("POST", target).kind, Kind::forward) << target;
+    EXPECT_EQ(find_route("POST", target).kind, RouteKind::forward) << target;
   }
 }
 
@@ -124,11 +126,11 @@ TEST(Route, KnowsNoPathThatClimbs) {
          {"/v1/files/../../admin", "/v1/..", "/v1/.", "/v1/files/%2e%2e/%2E%2e/admin", "/v1/files/.%2e/x",
           "/v1/files/..%2fadmin", "/v1/files/..\\admin", "/v1/files/..%5cadmin", "/v1/files/..;a=b/admin",
           "/v1/files/./x", "/files/../admin", "/api/v3/../../admin", "/user/..%2fadmin?x=1"}) {
-      EXPECT_EQ(find_route(method, target).kind, Kind::unknown) << method << " " << target;
+      EXPECT_EQ(find_route(method, target).kind, RouteKind::unknown) << method << " " << target;
     }
     for (const char* target :
          {"/v1/files/a..b", "/v1/models/gpt-4.1", "/v1/files/...", "/v1/files/.well", "/v1/x%2e"}) {
-      EXPECT_EQ(find_route(method, target).kind, Kind::forward) << method << " " << target;
+      EXPECT_EQ(find_route(method, target).kind, RouteKind::forward) << method << " " << target;
     }
   }
 }
@@ -138,10 +140,10 @@ TEST(Route, TakesTheBodyOfAFamilyInAPostOnly) {
   for (const char* method : {"PUT", "PATCH"}) {
     for (const char* target :
          {"/v1/chat/completions", "/messages", "/api/v3/batch/chat/completions", "/v1/embeddings/multimodal"}) {
-      EXPECT_EQ(find_route(method, target).kind, Kind::posted) << method << " " << target;
+      EXPECT_EQ(find_route(method, target).kind, RouteKind::posted) << method << " " << target;
     }
-    EXPECT_EQ(find_route(method, "/v1//chat/completions").kind, Kind::unknown) << method;
-    EXPECT_EQ(find_route(method, "/v1/files/f").kind, Kind::forward) << method;
+    EXPECT_EQ(find_route(method, "/v1//chat/completions").kind, RouteKind::unknown) << method;
+    EXPECT_EQ(find_route(method, "/v1/files/f").kind, RouteKind::forward) << method;
   }
 }
 

@@ -9,8 +9,6 @@ namespace {
 using proxy::ClientMode;
 using proxy::ParameterAction;
 
-const std::string ask = R"({"model":"m","messages":[]})";
-
 class Routing : public ::testing::Test {
  protected:
   Routing() {
@@ -45,13 +43,13 @@ class Routing : public ::testing::Test {
 TEST_F(Routing, FollowsTheModel) {
   EXPECT_EQ(served_by(post("/v1/chat/completions", R"({"model":"one/a"})")), "one");
   EXPECT_EQ(served_by(post("/v1/chat/completions", R"({"model":"two/a"})")), "two");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "x-weir-upstream: two\r\n")), "400 invalid_parameter");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "x-weir-upstream: two\r\n")), "400 invalid_parameter");
   EXPECT_EQ(two.requests().size(), 1u);
 }
 
 TEST_F(Routing, RefusesAModelNobodyServes) {
   settings.routes.pop_back();  // "*"
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask)), "404 model_not_found");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body)), "404 model_not_found");
 }
 
 TEST_F(Routing, ReplacesAnAlias) {
@@ -77,8 +75,8 @@ TEST_F(Routing, AppliesTheRulesOfTheModel) {
 TEST_F(Routing, StaysOnTheAccountThatIssuedAResponse) {
   // The same model on both accounts; the first one is the usual choice.
   settings.routes = {{"*", {{0, "", 1, 1}, {1, "", 1, 2}}, false}};
-  EXPECT_EQ(served_by(post("/v1/responses", ask, "x-weir-upstream: two\r\n")), "two");
-  EXPECT_EQ(served_by(post("/v1/responses", ask)), "one");
+  EXPECT_EQ(served_by(post("/v1/responses", chat_body, "x-weir-upstream: two\r\n")), "two");
+  EXPECT_EQ(served_by(post("/v1/responses", chat_body)), "one");
   EXPECT_EQ(served_by(post("/v1/responses", R"({"model":"m","previous_response_id":"resp_two"})")), "two");
   EXPECT_EQ(served_by(post("/v1/responses", R"({"model":"m","previous_response_id":"resp_one"})")), "one");
   EXPECT_EQ(served_by(get("/v1/responses/resp_two")), "two");
@@ -154,14 +152,14 @@ TEST_F(Routing, LetsKeysUseWhatTheyMay) {
   settings.clients.keys[1].upstreams = {"two"};
   settings.routes.insert(settings.routes.begin(), {{"two/x", {{1, "", 1}}, true}, {"one/x", {{0, "", 1}}, true}});
   const std::string alice = "Authorization: Bearer a\r\n", bob = "x-api-key: b\r\n";
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask)), "401 invalid_api_key");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "api-key: c\r\n")), "401 invalid_api_key");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body)), "401 invalid_api_key");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "api-key: c\r\n")), "401 invalid_api_key");
   EXPECT_EQ(served_by(get("/v1/models")), "401 invalid_api_key");
   EXPECT_EQ(served_by(get("/nowhere")), "401 invalid_api_key");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, alice)), "one");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, bob)), "403 model_not_allowed");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, alice)), "one");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, bob)), "403 model_not_allowed");
   EXPECT_EQ(served_by(post("/v1/chat/completions", R"({"model":"two/x"})", bob)), "two");
-  EXPECT_EQ(served_by(post("/v1//chat/completions", ask, bob)), "404 weir_unknown_route");
+  EXPECT_EQ(served_by(post("/v1//chat/completions", chat_body, bob)), "404 weir_unknown_route");
   EXPECT_EQ(served_by(get("/v1/files", bob)), "two");
   EXPECT_EQ(served_by(get("/v1/files", bob + "x-weir-upstream: one\r\n")), "400 invalid_parameter");
   const std::string listed = call(get("/v1/models", bob)).body;
@@ -197,7 +195,7 @@ TEST_F(Routing, CountsTokensWhereTheModelIs) {
   const std::string budgets = operators.read_response().body;
   EXPECT_NE(budgets.find(R"("rpm":{"limit":10,"used":1,)"), std::string::npos) << budgets;
   EXPECT_NE(budgets.find(R"("tpm":{"limit":1000,"used":0,)"), std::string::npos) << budgets;
-  EXPECT_EQ(served_by(post("/v1/messages/count_tokens", ask, bob)), "403 model_not_allowed");
+  EXPECT_EQ(served_by(post("/v1/messages/count_tokens", chat_body, bob)), "403 model_not_allowed");
 }
 
 TEST_F(Routing, TellsErrorsBelowMessagesInAnthropicsShape) {
@@ -212,7 +210,7 @@ TEST_F(Routing, TellsErrorsBelowMessagesInAnthropicsShape) {
 TEST_F(Routing, PassesTheClientsOwnKeyThrough) {
   settings.clients.mode = ClientMode::pass_through;
   for (auto& upstream : settings.upstreams) upstream.api_key.clear();
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "Authorization: Bearer abc\r\n")), "one");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "Authorization: Bearer abc\r\n")), "one");
   EXPECT_EQ(one.requests().at(0).field("authorization"), "Bearer abc");
   EXPECT_EQ(proxy->record().client, "key-ba7816bf");
 }
@@ -220,19 +218,22 @@ TEST_F(Routing, PassesTheClientsOwnKeyThrough) {
 TEST_F(Routing, GuardsAnOpenDoorAgainstWebPages) {
   const auto with_host = [](const std::string& host) {
     return "POST /v1/chat/completions HTTP/1.1\r\nHost: " + host +
-           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n\r\n" + ask;
+           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(chat_body.size()) + "\r\n\r\n" +
+           chat_body;
   };
   EXPECT_EQ(served_by(with_host("localhost.evil.com")), "403 origin_not_allowed");
   EXPECT_EQ(served_by(with_host("127.0.0.1.evil.com")), "403 origin_not_allowed");
   EXPECT_EQ(served_by(with_host("[::1]:8080")), "one");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "Origin: http://evil.com\r\n")), "403 origin_not_allowed");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "Origin: http://evil.com\r\n")),
+            "403 origin_not_allowed");
   const std::string simple =
-      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(ask.size()) + "\r\n";
-  EXPECT_EQ(served_by(simple + "Content-Type: text/plain\r\n\r\n" + ask), "415 weir_unsupported_media");
-  EXPECT_EQ(served_by(simple + "\r\n" + ask), "415 weir_unsupported_media");
-  EXPECT_EQ(served_by(simple + "Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n" + ask),
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(chat_body.size()) +
+      "\r\n";
+  EXPECT_EQ(served_by(simple + "Content-Type: text/plain\r\n\r\n" + chat_body), "415 weir_unsupported_media");
+  EXPECT_EQ(served_by(simple + "\r\n" + chat_body), "415 weir_unsupported_media");
+  EXPECT_EQ(served_by(simple + "Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n" + chat_body),
             "415 weir_unsupported_media");
-  EXPECT_EQ(served_by(simple + "Content-Type: Application/JSON ; charset=utf-8\r\n\r\n" + ask), "one");
+  EXPECT_EQ(served_by(simple + "Content-Type: Application/JSON ; charset=utf-8\r\n\r\n" + chat_body), "one");
   EXPECT_EQ(one.requests().size(), 2u);
 }
 
@@ -245,7 +246,7 @@ TEST_F(Routing, ServesPagesOfListedOrigins) {
   EXPECT_EQ(preflight.field("access-control-allow-origin"), "http://page");
   EXPECT_NE(preflight.field("access-control-allow-headers").find("authorization"), std::string::npos);
   EXPECT_NE(preflight.field("access-control-allow-methods").find("POST"), std::string::npos);
-  const HttpMessage answer = call(post("/v1/chat/completions", ask, "Origin: http://page\r\n"));
+  const HttpMessage answer = call(post("/v1/chat/completions", chat_body, "Origin: http://page\r\n"));
   EXPECT_EQ(answer.status(), 200);
   EXPECT_EQ(answer.field("access-control-allow-origin"), "http://page");
   const HttpMessage refusal = call(post("/v1/chat/completions", "{", "Origin: http://page\r\n"));
@@ -255,8 +256,8 @@ TEST_F(Routing, ServesPagesOfListedOrigins) {
 }
 
 TEST_F(Routing, RecognisesALoop) {
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "Via: 1.1 nginx, 1.1 weir-test\r\n")), "508 weir_loop");
-  EXPECT_EQ(served_by(post("/v1/chat/completions", ask, "Via: 1.1 weir-other\r\n")), "one");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "Via: 1.1 nginx, 1.1 weir-test\r\n")), "508 weir_loop");
+  EXPECT_EQ(served_by(post("/v1/chat/completions", chat_body, "Via: 1.1 weir-other\r\n")), "one");
   EXPECT_EQ(one.requests().at(0).field("via"), "1.1 weir-other, 1.1 weir-test");
 }
 
@@ -267,7 +268,7 @@ TEST(Loop, ThroughItselfEndsWith508) {
   account.authority = "localhost";
   proxy.reload(settings_for({account}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 508);
   EXPECT_EQ(answer.count("x-weir-error"), 0u);  // of the upstream, which happens to be weir
@@ -294,7 +295,7 @@ TEST_F(Routing, ForwardsTheMethodsOfModelApisOnly) {
     EXPECT_EQ(answer.field("allow"), "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   }
   RawClient client(proxy->port());
-  client.send("PUT " + post("/v1/chat/completions", ask).substr(5));
+  client.send("PUT " + post("/v1/chat/completions", chat_body).substr(5));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 405);
   EXPECT_EQ(answer.field("allow"), "GET, HEAD, POST, DELETE, OPTIONS");

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 const std::string plain_body = R"({"model":"m","stream":true,"messages":[]})";
 
-proxy::Upstream account_at(std::uint16_t port) {
+proxy::Upstream running_account_at(std::uint16_t port) {
   proxy::Upstream account = upstream_at(port);
   account.running_usage = "chunk_include_usage";
   account.charge.rule = proxy::ChargeRule::input_then_output;
@@ -23,11 +23,11 @@ std::string event(std::string_view content, std::string_view rest) {
   return R"(data: {"choices":[{"index":0,"delta":{"content":")" + std::string(content) + R"("}}])" + std::string(rest) +
          "}\n\n";
 }
-std::string usage(unsigned output) {
+std::string usage_so_far(unsigned output) {
   return R"(,"usage":{"prompt_tokens":100,"completion_tokens":)" + std::to_string(output) + "}";
 }
 const std::string end_of_it = "data: [DONE]\n\n";
-const std::string total = "data: {\"choices\":[]" + usage(70) + "}\n\n";
+const std::string total = "data: {\"choices\":[]" + usage_so_far(70) + "}\n\n";
 
 struct Asked {
   std::string body, received;
@@ -40,13 +40,13 @@ TEST(RunningUsage, IsAskedForAndEachClientGetsWhatItAskedFor) {
   const Asked cases[] = {
       {plain_body, event("a", "") + event("b", "") + end_of_it},
       {asks_total, event("a", R"(,"usage":null)") + event("b", R"(,"usage":null)") + total + end_of_it},
-      {asks_running, event("a", usage(40)) + event("b", usage(70)) + end_of_it},
+      {asks_running, event("a", usage_so_far(40)) + event("b", usage_so_far(70)) + end_of_it},
   };
   for (const Asked& asked : cases) {
     ScriptedUpstream upstream;
-    upstream.expect_request().send(stream_head() + chunk(event("a", usage(40)) + event("b", usage(70))) +
+    upstream.expect_request().send(stream_head() + chunk(event("a", usage_so_far(40)) + event("b", usage_so_far(70))) +
                                    chunk(total + end_of_it) + last_chunk());
-    TestProxy proxy(settings_for({account_at(upstream.port())}));
+    TestProxy proxy(settings_for({running_account_at(upstream.port())}));
     RawClient client(proxy.port());
     client.send(post("/v1/chat/completions", asked.body));
     EXPECT_EQ(client.read_response().body, asked.received) << asked.body;
@@ -61,12 +61,12 @@ TEST(RunningUsage, IsInTheBooksWhileTheStreamRuns) {
   ScriptedUpstream upstream;
   // Progress is told every quarter of a second.
   upstream.expect_request()
-      .send(stream_head() + chunk(event("a", usage(40))))
+      .send(stream_head() + chunk(event("a", usage_so_far(40))))
       .pause(300ms)
-      .send(chunk(event("b", usage(70))))
+      .send(chunk(event("b", usage_so_far(70))))
       .hold()
       .send(chunk(total + end_of_it) + last_chunk());
-  TestProxy proxy(settings_for({account_at(upstream.port())}));
+  TestProxy proxy(settings_for({running_account_at(upstream.port())}));
   RawClient client(proxy.port()), operators(proxy.operators_port());
   client.send(post("/v1/chat/completions", plain_body));
   std::string budgets;
@@ -82,8 +82,8 @@ TEST(RunningUsage, IsInTheBooksWhileTheStreamRuns) {
 
 TEST(RunningUsage, OfAStreamThatTheClientLeavesIsCharged) {
   ScriptedUpstream upstream;
-  upstream.expect_request().send(stream_head() + chunk(event("a", usage(40)))).expect_end();
-  TestProxy proxy(settings_for({account_at(upstream.port())}));
+  upstream.expect_request().send(stream_head() + chunk(event("a", usage_so_far(40)))).expect_end();
+  TestProxy proxy(settings_for({running_account_at(upstream.port())}));
   {
     RawClient client(proxy.port());
     client.send(post("/v1/chat/completions", plain_body));
@@ -114,7 +114,7 @@ TEST(RunningUsage, IsLeftOutWhereItIsRefusedAndThenTheTotalToo) {
       .send(whole)
       .expect_request()
       .send(whole);
-  TestProxy proxy(settings_for({account_at(upstream.port())}));
+  TestProxy proxy(settings_for({running_account_at(upstream.port())}));
   RawClient client(proxy.port());
   for (int call = 0; call < 3; ++call) {
     client.send(post("/v1/chat/completions", plain_body));

@@ -8,9 +8,6 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-
 void expect_shutting_down(const HttpMessage& answer) {
   EXPECT_EQ(answer.status(), 503);
   EXPECT_EQ(code_of(answer), "weir_shutting_down");
@@ -28,10 +25,10 @@ void expect_it_ends_with_an_answer(RawClient& client, TestProxy& proxy) {
 
 // The body has begun to be read when this returns.
 void send_half_a_body(RawClient& client) {
-  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
-  client.send(request.substr(0, request.size() - ask.size()));
+  const std::string request = post("/v1/chat/completions", chat_body, "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - chat_body.size()));
   EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
-  client.send(ask.substr(0, 3));
+  client.send(chat_body.substr(0, 3));
 }
 
 TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
@@ -44,7 +41,7 @@ TEST(Shutdown, EndsIdleConnectionsAndLetsStreamsFinish) {
   RawClient idle(proxy.port()), used(proxy.port()), streaming(proxy.port());
   used.send(get("/healthz"));
   used.read_response();
-  streaming.send(post("/v1/chat/completions", ask_stream));
+  streaming.send(post("/v1/chat/completions", stream_body));
   streaming.read_until(chunk(chat_event("a")));
   ASSERT_TRUE(proxy.wait_sessions(3));
   proxy.stop();
@@ -64,7 +61,7 @@ TEST(Shutdown, SaysCloseInAnswersThatBeginAfterIt) {
   upstream.expect_request().hold().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   ASSERT_TRUE(upstream.wait_requests(1));
   proxy.stop();
   upstream.release();
@@ -81,7 +78,7 @@ TEST(Shutdown, SaysCloseInAHeadThatAHeartbeatSendsAfterIt) {
   settings.heartbeat.first_after = 300ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   ASSERT_TRUE(upstream.wait_requests(1));
   proxy.stop();
   const std::string head = client.read_head();
@@ -96,7 +93,7 @@ TEST(Shutdown, EndsAConnectionWhoseHeadIsNotThereYet) {
   ScriptedUpstream upstream;
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask).substr(0, 30));
+  client.send(post("/v1/chat/completions", chat_body).substr(0, 30));
   ASSERT_TRUE(proxy.wait_sessions(1));
   proxy.announce_shutdown();
   EXPECT_EQ(proxy.sessions(), 1u) << "there is still time to send the rest";
@@ -123,11 +120,11 @@ TEST(Shutdown, ServesABodyThatIsOnItsWay) {
   upstream.expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  const std::string request = post("/v1/chat/completions", ask, "Expect: 100-continue\r\n");
-  client.send(request.substr(0, request.size() - ask.size()));
+  const std::string request = post("/v1/chat/completions", chat_body, "Expect: 100-continue\r\n");
+  client.send(request.substr(0, request.size() - chat_body.size()));
   EXPECT_EQ(client.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
   proxy.stop();
-  client.send(ask);
+  client.send(chat_body);
   EXPECT_EQ(client.read_response().body, "{}");
   EXPECT_TRUE(client.sees_end());
 }
@@ -137,7 +134,7 @@ TEST(Shutdown, InsistingEndsStreamsWithAnErrorEvent) {
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).expect_end();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_until(chunk(chat_event("a")));
   proxy.stop();
   proxy.insist();
@@ -154,7 +151,7 @@ TEST(Shutdown, InsistingEndsCallsThatWaitForTheirAnswer) {
   upstream.expect_request().expect_end();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   ASSERT_TRUE(upstream.wait_requests(1));
   proxy.stop();
   proxy.insist();
@@ -180,7 +177,7 @@ TEST(Shutdown, InsistingEndsWhatTheClientDoesNotRead) {
   upstream.expect_request().send(stream_head() + large);
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port(), "127.0.0.1", 4096);
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_head();
   proxy.stop();
   proxy.insist();
@@ -195,11 +192,11 @@ TEST(Reload, LeavesWhatIsUnderWayAlone) {
   RawClient streaming(proxy.port()), idle(proxy.port());
   idle.send(get("/healthz"));
   idle.read_response();
-  streaming.send(post("/v1/chat/completions", ask_stream));
+  streaming.send(post("/v1/chat/completions", stream_body));
   streaming.read_until(chunk(chat_event("a")));
   proxy.reload(settings_for({upstream_at(after.port(), "after")}));
   // A connection that waited through the reload uses the new settings.
-  idle.send(post("/v1/chat/completions", ask));
+  idle.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(idle.read_response().field("x-weir-upstream"), "after");
   before.release();
   streaming.read_until(chunk(chat_stream()) + last_chunk());
@@ -211,7 +208,7 @@ TEST(Reload, WhileAHeaderIsComing) {
   upstream.answer_always(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  const std::string request = post("/v1/chat/completions", ask);
+  const std::string request = post("/v1/chat/completions", chat_body);
   client.send(request.substr(0, 20));
   ASSERT_TRUE(proxy.wait_sessions(1));
   proxy.reload(settings_for({upstream_at(upstream.port())}));

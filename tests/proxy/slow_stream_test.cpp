@@ -9,14 +9,6 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","stream":true,"messages":[]})";
-
-proxy::Settings with_beats(std::uint16_t port) {
-  proxy::Settings settings = settings_for({upstream_at(port)});
-  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
-  return settings;
-}
-
 TEST(Heartbeat, IsACommentWithExactlyOneLineFeed) {
   ScriptedUpstream upstream;
   upstream.expect_request()
@@ -25,7 +17,7 @@ TEST(Heartbeat, IsACommentWithExactlyOneLineFeed) {
       .send(chunk(chat_stream()) + last_chunk());
   TestProxy proxy(with_beats(upstream.port()));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_head();
   const std::string beat = chunk(": keep-alive\n");
   EXPECT_EQ(client.read_exactly(2 * beat.size()), beat + beat);
@@ -68,7 +60,7 @@ TEST(Heartbeat, IsForTheKeyAndTheCallToChoose) {
     settings.clients.keys[0].heartbeat = key_wants;
     TestProxy proxy(std::move(settings));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask, "Authorization: Bearer sk-k\r\n" + headers));
+    client.send(post("/v1/chat/completions", stream_body, "Authorization: Bearer sk-k\r\n" + headers));
     const std::string head = client.read_head();
     client.read_until(last_chunk());
     EXPECT_EQ(proxy.record().heartbeats_sent > 0, head.find("x-weir-queue-state: waiting") != std::string::npos);
@@ -89,7 +81,7 @@ TEST(Heartbeat, NeverStandsInsideAnEvent) {
       .send(chunk(event.substr(20) + chat_stream()) + last_chunk());
   TestProxy proxy(with_beats(upstream.port()));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_head();
   client.read_until(chunk(": keep-alive\n"));
   upstream.release();
@@ -119,7 +111,7 @@ TEST(Heartbeat, IsHeardBesideKeepAlivesOfTheUpstream) {
   upstream.expect_request().send(stream_head() + chunk(chat_event("a"))).send_until_gone(chunk(": theirs\n\n"));
   TestProxy proxy(with_beats(upstream.port()));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_until(chunk(chat_event("a")));
   client.read_until(chunk(": keep-alive\n"));
 }
@@ -136,7 +128,7 @@ TEST(LastWord, IsFollowedByTheEndThoughTheUpstreamGoesOnWithKeepAlives) {
   settings.upstreams[0].timeouts.content_gap = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(answer.body, chat_event("a") + finish);
@@ -153,7 +145,7 @@ TEST(LastWord, IsFollowedByTheEndThoughTheUpstreamIsSilent) {
     settings.upstreams[0].timeouts.byte_gap = 50ms;
     TestProxy proxy(std::move(settings));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     const HttpMessage answer = client.read_response();
     EXPECT_TRUE(answer.complete());
     EXPECT_EQ(answer.body, last);
@@ -176,7 +168,7 @@ TEST(LastWord, MayBeAnErrorBehindWhichNothingComes) {
   upstream.expect_request().send(stream_head() + chunk(chat_event("a") + error)).expect_end();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(answer.body, chat_event("a") + error);
@@ -189,7 +181,7 @@ TEST(Stall, IsToldInTheStreamWhenOnlyKeepAlivesCome) {
   settings.upstreams[0].timeouts.content_gap = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   ASSERT_TRUE(answer.body.starts_with(chat_event("a") + "data: {\"error\":{")) << answer.body;
@@ -206,7 +198,7 @@ TEST(Stall, IsToldWhenNoByteComes) {
   settings.upstreams[0].timeouts.byte_gap = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(code_of(answer), "weir_stall_timeout");
@@ -220,7 +212,7 @@ TEST(Stall, BeforeAnyContentIsAPlainRefusal) {
   settings.upstreams[0].timeouts.first_content = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 504);
   EXPECT_EQ(code_of(answer), "weir_first_content_timeout");
@@ -235,7 +227,7 @@ TEST(Stall, OfTheWholeCallHasALimitOfItsOwn) {
   settings.upstreams[0].timeouts.total = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(code_of(answer), "weir_total_timeout");
@@ -263,7 +255,7 @@ TEST(FirstByte, HasALimit) {
   settings.upstreams[0].timeouts.first_byte = 50ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 504);
   EXPECT_EQ(code_of(answer), "weir_first_byte_timeout");
@@ -281,7 +273,7 @@ TEST(FirstByte, IsBoundedByTheLimitsBehindIt) {
     (by_total ? timeouts.total : timeouts.first_content) = 50ms;
     TestProxy proxy(std::move(settings));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     const HttpMessage answer = client.read_response();
     EXPECT_EQ(answer.status(), 504);
     EXPECT_EQ(code_of(answer), by_total ? "weir_total_timeout" : "weir_first_content_timeout");
@@ -296,7 +288,7 @@ TEST(BackPressure, BoundsWhatIsKeptForAClientThatDoesNotRead) {
   upstream.expect_request().send(stream_head() + large + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port(), "127.0.0.1", 4096);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   std::size_t kept = 0, sent = 0;
   const auto look = [&] {
     proxy.on_worker([&](proxy::WorkerContext& context) {
@@ -327,7 +319,7 @@ TEST(BackPressure, DoesNotLiftTheLimitOfTheWholeCall) {
   settings.upstreams[0].timeouts.total = 300ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port(), "127.0.0.1", 4096);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   std::this_thread::sleep_for(400ms);  // longer than the limit
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
@@ -342,7 +334,7 @@ TEST(BackPressure, DoesNotLiftItForAClientThatReadsALittleNowAndThen) {
   settings.upstreams[0].timeouts.total = 300ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port(), "127.0.0.1", 4096);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const auto since = net::Clock::now();
   while (proxy.records().empty() && net::Clock::now() < since + 10s) {
     ASSERT_EQ(client.read_exactly(1000).size(), 1000u);
@@ -372,7 +364,7 @@ TEST(BackPressure, IsNotTakenForAStallOfTheUpstream) {
   settings.upstreams[0].timeouts.byte_gap = settings.upstreams[0].timeouts.content_gap = 300ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port(), "127.0.0.1", 4096);
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   std::this_thread::sleep_for(700ms);  // longer than the limits
   upstream.release();
   EXPECT_TRUE(client.read_response().body.ends_with(chat_stream()));

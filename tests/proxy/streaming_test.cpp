@@ -9,7 +9,6 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","stream":true,"messages":[]})";
 const std::string ask_with_usage =
     R"({"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]})";
 const std::string usage_event =
@@ -30,7 +29,7 @@ TEST(Streaming, RelaysAnEventTheMomentItIsComplete) {
       .send(chunk(chat_event("two") + "data: [DONE]\n\n") + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const std::string head = client.read_head();
   EXPECT_NE(head.find("Content-Type: text/event-stream"), std::string::npos) << head;
   EXPECT_NE(head.find("cache-control: no-cache"), std::string::npos) << head;
@@ -48,7 +47,7 @@ TEST(Streaming, SendsAllThatOneReadBroughtAsOneChunk) {
   upstream.expect_request().send(stream_head() + in_chunks + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.body, events);
   EXPECT_EQ(answer.chunks.size(), 1u);
@@ -69,7 +68,7 @@ TEST(Streaming, GivesTheSameWhereverTheUpstreamsBytesAreCut) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   for (std::size_t cut = 1; cut < sent.size(); ++cut) {
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     const HttpMessage answer = client.read_response();
     ASSERT_EQ(answer.body, wanted) << "cut at " << cut;
     ASSERT_TRUE(answer.complete());
@@ -105,7 +104,7 @@ TEST(Streaming, GivesTheSameForRandomChunksAndWrites) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
   for (int round = 0; round < rounds; ++round) {
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     ASSERT_EQ(client.read_response().body, wanted) << "round " << round;
   }
 }
@@ -116,7 +115,7 @@ TEST(Streaming, AsksForUsageAndHidesItFromAClientThatDidNot) {
                                  chunk("data: [DONE]\n\n") + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   EXPECT_EQ(client.read_response().body, chat_event("a") + "data: [DONE]\n\n");
   EXPECT_NE(upstream.requests().at(0).body.find(R"("stream_options":{"include_usage":true})"), std::string::npos)
       << upstream.requests().at(0).body;
@@ -223,7 +222,7 @@ TEST(Streaming, FramesACloseDelimitedStreamAsChunks) {
   upstream.next_connection().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.start_line, "HTTP/1.1 200 OK");
   EXPECT_EQ(answer.field("transfer-encoding"), "chunked");
@@ -241,7 +240,7 @@ TEST(Streaming, KnowsAStreamThatDoesNotSayThatItIsOne) {
                                    chunk(": keep-alive\n\n") + chunk(chat_stream()) + last_chunk());
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     const HttpMessage answer = client.read_response();
     EXPECT_EQ(answer.body, chat_stream());
     EXPECT_EQ(answer.field("content-type"), "text/event-stream");
@@ -254,7 +253,7 @@ TEST(Streaming, FramesAStreamOfKnownLengthAsChunksToo) {
   upstream.expect_request().send(answer_with("200 OK\r\nContent-Type: text/event-stream\r\n", to_crlf(chat_stream())));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.count("content-length"), 0u);
   EXPECT_EQ(answer.body, chat_stream());
@@ -266,7 +265,7 @@ TEST(Streaming, RelaysACompressedStreamUntouched) {
   upstream.expect_request().send(stream_head("Content-Encoding: gzip\r\n") + chunk(bytes) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask, "Accept-Encoding: gzip\r\n"));
+  client.send(post("/v1/chat/completions", stream_body, "Accept-Encoding: gzip\r\n"));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.field("content-encoding"), "gzip");
   EXPECT_EQ(answer.body, bytes);
@@ -282,7 +281,7 @@ TEST(Streaming, PassesAnEventAboveAMegabyteThroughAsItArrives) {
       .send(chunk(large.substr(2u << 20)) + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_head();
   client.read_exactly(1u << 20);  // before the upstream has sent its end
   upstream.release();
@@ -299,7 +298,7 @@ TEST(Streaming, EndsAnHttp10StreamWithItsConnection) {
       "POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: "
       "application/json\r\n"
       "Content-Length: " +
-      std::to_string(ask.size()) + "\r\n\r\n" + ask);
+      std::to_string(stream_body.size()) + "\r\n\r\n" + stream_body);
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.count("transfer-encoding"), 0u);
   EXPECT_EQ(answer.field("connection"), "close");
@@ -317,7 +316,7 @@ TEST(Streaming, KeepsAnUpstreamConnectionWhoseClientLeftAfterTheLastWord) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     client.read_until("data: [DONE]\n\n\r\n");
   }
   upstream.release();
@@ -337,7 +336,7 @@ TEST(Streaming, DropsAnUpstreamConnectionThatDoesNotEndItsStream) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     client.read_until("data: [DONE]\n\n\r\n");
   }
   EXPECT_TRUE(proxy.wait_sessions(0));
@@ -352,7 +351,7 @@ TEST(Streaming, ClosesTheUpstreamWhenTheClientLeavesInTheMiddle) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     client.read_until(chunk(chat_event("a")));
   }
   EXPECT_TRUE(upstream.wait_done());
@@ -365,7 +364,7 @@ TEST(Streaming, ClosesTheUpstreamWhenTheClientLeavesBeforeTheAnswer) {
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   {
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", stream_body));
     EXPECT_TRUE(upstream.wait_requests(1));
   }
   EXPECT_TRUE(upstream.wait_done());

@@ -10,13 +10,9 @@
 namespace weir::proxy {
 namespace {
 
-using admission::Priority;
+using test::head_with;
 
-net::MessageHead head_with(std::vector<net::Field> fields) {
-  net::MessageHead head;
-  head.fields = std::move(fields);
-  return head;
-}
+using admission::Priority;
 
 std::string lane(std::vector<net::Field> fields, std::string user, KeyOf key, const char* address = "10.0.0.1") {
   protocol::RequestView view;

@@ -10,8 +10,6 @@
 namespace weir::test {
 namespace {
 
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-
 class TlsClient : public ::testing::Test {
  protected:
   TlsClient() : certificate(authority.issue("localhost", "DNS:localhost")) {}
@@ -41,7 +39,7 @@ TEST_F(TlsClient, IsServedLikeAnyOther) {
   client.send(post("/v1/chat/completions", body));
   EXPECT_TRUE(client.read_response().body == large);
   EXPECT_TRUE(upstream.requests().at(0).body == body);
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_until(chunk(chat_event("a")));
   upstream.release();
   client.read_until(chunk(chat_stream()) + last_chunk());
@@ -65,7 +63,7 @@ TEST_F(TlsClient, ThatLeavesEndsItsCall) {
   {
     RawClient client(proxy->port());
     client.start_tls(trust.get(), "localhost");
-    client.send(post("/v1/chat/completions", ask_stream));
+    client.send(post("/v1/chat/completions", stream_body));
     client.read_until(chunk(chat_event("a")));
   }
   EXPECT_TRUE(upstream.wait_done());
@@ -97,7 +95,7 @@ TEST_F(TlsClient, ThatDoesNotReadIsNotKeptInMemory) {
   start();
   RawClient client(proxy->port(), "127.0.0.1", 4096);
   client.start_tls(trust.get(), "localhost");
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   EXPECT_TRUE(wait_for([&] {
     bool waits = false;
     proxy->on_worker([&](proxy::WorkerContext& context) {

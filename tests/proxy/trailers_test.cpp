@@ -8,15 +8,7 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
 const std::string reads_trailers = "TE: trailers\r\nConnection: TE\r\n";
-
-proxy::Settings with_beats(std::uint16_t port) {
-  proxy::Settings settings = settings_for({upstream_at(port)});
-  settings.heartbeat = {10ms, 10ms, 10ms, 10ms};
-  return settings;
-}
 
 std::string chunked_json(std::string_view body) {
   return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(body) +
@@ -39,7 +31,7 @@ std::vector<std::string> trailers_of(std::string_view after_last_chunk) {
   return lines;
 }
 
-bool has(const std::vector<std::string>& lines, std::string_view beginning) {
+bool has_line_of(const std::vector<std::string>& lines, std::string_view beginning) {
   return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.starts_with(beginning); });
 }
 
@@ -56,7 +48,7 @@ TEST(Trailers, TellWhatTheHeadOfAStreamCouldNot) {
       last_chunk());
   TestProxy proxy(with_beats(upstream.port()));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream, reads_trailers));
+  client.send(post("/v1/chat/completions", stream_body, reads_trailers));
   const std::string head = client.read_head();
   EXPECT_NE(head.find("\r\nx-weir-queue-state: waiting\r\n"), std::string::npos) << head;
   EXPECT_NE(head.find("\r\ntrailer: x-weir-upstream, x-weir-upstream-request-id, x-weir-queue-ms, x-weir-attempts, "),
@@ -69,9 +61,9 @@ TEST(Trailers, TellWhatTheHeadOfAStreamCouldNot) {
   const auto lines = trailers_of(section);
   for (const char* line : {"x-weir-upstream: up", "x-weir-upstream-request-id: theirs", "x-weir-attempts: 1",
                            "x-weir-queue-ms: ", "x-ratelimit-limit-requests: 10"})
-    EXPECT_TRUE(has(lines, line)) << line << " in " << section;
-  EXPECT_FALSE(has(lines, "x-other")) << section;
-  EXPECT_FALSE(has(lines, "x-request-id")) << "the head has said it";
+    EXPECT_TRUE(has_line_of(lines, line)) << line << " in " << section;
+  EXPECT_FALSE(has_line_of(lines, "x-other")) << section;
+  EXPECT_FALSE(has_line_of(lines, "x-request-id")) << "the head has said it";
   expect_another_answer(client);
 }
 
@@ -85,12 +77,12 @@ TEST(Trailers, TellWhatTheHeadOfAJsonAnswerCouldNot) {
   settings.clients.keys.back().limits.rpm = 5;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask, reads_trailers + "Authorization: Bearer a-secret\r\n"));
+  client.send(post("/v1/chat/completions", chat_body, reads_trailers + "Authorization: Bearer a-secret\r\n"));
   client.read_until(chunk(" "));
   upstream.release();
   client.read_until(chunk(R"({"id":"c1"})") + "0\r\n");
   const std::string section = client.read_until("\r\n\r\n");
-  EXPECT_TRUE(has(trailers_of(section), "x-ratelimit-remaining-requests: 4")) << section;
+  EXPECT_TRUE(has_line_of(trailers_of(section), "x-ratelimit-remaining-requests: 4")) << section;
   expect_another_answer(client);
 }
 
@@ -99,7 +91,7 @@ TEST(Trailers, TellTheCodeOfAnErrorInTheStream) {
   upstream.expect_request().hold().close();
   TestProxy proxy(with_beats(upstream.port()));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream, reads_trailers));
+  client.send(post("/v1/chat/completions", stream_body, reads_trailers));
   client.read_until(chunk(": keep-alive\n"));
   upstream.release();
   client.read_until("\r\n0\r\n");
@@ -107,7 +99,7 @@ TEST(Trailers, TellTheCodeOfAnErrorInTheStream) {
   const auto lines = trailers_of(section);
   for (const char* line :
        {"x-weir-upstream: up", "x-weir-attempts: 1", "x-weir-queue-ms: ", "x-weir-error: weir_upstream_reset"})
-    EXPECT_TRUE(has(lines, line)) << line << " in " << section;
+    EXPECT_TRUE(has_line_of(lines, line)) << line << " in " << section;
 }
 
 TEST(Trailers, AreOnlyForThoseWhoAskedForThemOnThisConnection) {
@@ -117,7 +109,7 @@ TEST(Trailers, AreOnlyForThoseWhoAskedForThemOnThisConnection) {
     upstream.expect_request().hold().send(stream_head() + chunk(chat_stream()) + last_chunk());
     TestProxy proxy(with_beats(upstream.port()));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask_stream, headers));
+    client.send(post("/v1/chat/completions", stream_body, headers));
     const std::string head = client.read_head();
     EXPECT_EQ(head.find("trailer:"), std::string::npos) << headers << head;
     client.read_until(chunk(": keep-alive\n"));
@@ -132,7 +124,7 @@ TEST(Trailers, AreNotNeededWhereTheHeadSaysItAll) {
   upstream.expect_request().send(stream_head() + chunk(chat_stream()) + last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream, reads_trailers));
+  client.send(post("/v1/chat/completions", stream_body, reads_trailers));
   const std::string head = client.read_head();
   EXPECT_EQ(head.find("trailer:"), std::string::npos) << head;
   EXPECT_NE(head.find("\r\nx-weir-attempts: 1\r\n"), std::string::npos) << head;
@@ -150,13 +142,13 @@ TEST(Trailers, OfTheLastTryCount) {
   settings.retry.pause_min = settings.retry.pause_max = 1ms;
   TestProxy proxy(std::move(settings));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream, reads_trailers));
+  client.send(post("/v1/chat/completions", stream_body, reads_trailers));
   client.read_until(chunk(": keep-alive\n"));
   upstream.release();
   client.read_until(chunk(chat_stream()) + "0\r\n");
   const std::string section = client.read_until("\r\n\r\n");
-  EXPECT_TRUE(has(trailers_of(section), "x-weir-attempts: 2")) << section;
-  EXPECT_TRUE(has(trailers_of(section), "x-weir-upstream-request-id: second")) << section;
+  EXPECT_TRUE(has_line_of(trailers_of(section), "x-weir-attempts: 2")) << section;
+  EXPECT_TRUE(has_line_of(trailers_of(section), "x-weir-upstream-request-id: second")) << section;
   EXPECT_EQ(section.find("first"), std::string::npos) << section;
 }
 

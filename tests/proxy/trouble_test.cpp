@@ -10,10 +10,11 @@
 namespace weir::test {
 namespace {
 
-const std::string body = R"({"id":"c1","choices":[]})";
-const std::string json_head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+const std::string whole_answer = R"({"id":"c1","choices":[]})";
+const std::string chunked_json_head =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-std::string refusal(const std::string& status_and_headers, const std::string& error) {
+std::string error_answer(const std::string& status_and_headers, const std::string& error) {
   return answer_with(status_and_headers + "Content-Type: application/json\r\n", R"({"error":{)" + error + "}}");
 }
 const std::string turned_away = R"("message":"Slow down","type":"requests","param":null,"code":"rate_limit_exceeded")";
@@ -44,12 +45,12 @@ const Trouble absorbed[] = {
     {"KeepAlivesThenAnAnswer", Form::stream,
      stream_head() + repeated(chunk(": keep-alive\n\n"), 10) + chunk(chat_stream()) + last_chunk(), Then::goes_on,
      false},
-    {"BlankLinesThenJson", Form::whole, json_head + repeated(chunk("\n"), 10) + chunk(body) + last_chunk(),
-     Then::goes_on, false},
+    {"BlankLinesThenJson", Form::whole,
+     chunked_json_head + repeated(chunk("\n"), 10) + chunk(whole_answer) + last_chunk(), Then::goes_on, false},
     {"KeepAlivesThenAReset", Form::stream, stream_head() + repeated(chunk(": keep-alive\n\n"), 10), Then::resets},
-    {"BlankLinesThenAReset", Form::whole, json_head + repeated(chunk("\n"), 10), Then::resets},
+    {"BlankLinesThenAReset", Form::whole, chunked_json_head + repeated(chunk("\n"), 10), Then::resets},
     {"KeepAlivesThenACleanEnd", Form::stream, stream_head() + chunk(": keep-alive\n\n") + last_chunk()},
-    {"AHeadThenAReset", Form::whole, json_head, Then::resets},
+    {"AHeadThenAReset", Form::whole, chunked_json_head, Then::resets},
     {"NoHeadButAReset", Form::whole, "", Then::resets},
     {"BlankLinesOfKnownLength", Form::whole, json_answer("\n\n")},
     {"BlankLinesThenTheEndOfTheConnection", Form::whole,
@@ -59,13 +60,14 @@ const Trouble absorbed[] = {
     {"AnErrorOfAnthropicsWithStatus200", Form::whole,
      json_answer(R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})")},
     {"AnErrorObjectWithStatus200", Form::whole,
-     json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
+     chunked_json_head + chunk(R"({"error":{"message":"broken","type":"api_error"}})") + last_chunk()},
     {"ALargeErrorObjectWithStatus200", Form::whole,
-     json_head + chunk(R"({"error":{"message":"broken","dump":")" + std::string(70'000, 'x')), Then::hangs},
+     chunked_json_head + chunk(R"({"error":{"message":"broken","dump":")" + std::string(70'000, 'x')), Then::hangs},
     {"AnErrorBehindOtherMembersWithStatus200", Form::whole,
      json_answer(R"({"id":"c1","object":"chat.completion","choices":null,"error":{"message":"broken","code":500}})")},
     {"AnErrorBehindOtherMembersInChunks", Form::whole,
-     json_head + chunk(R"({"id":"c1",)") + chunk(R"("error":{"message":"bro)") + chunk(R"(ken"}})") + last_chunk()},
+     chunked_json_head + chunk(R"({"id":"c1",)") + chunk(R"("error":{"message":"bro)") + chunk(R"(ken"}})") +
+         last_chunk()},
     {"AnErrorInAnArrayWithStatus200", Form::whole, json_answer(R"([{"error":{"code":503,"message":"busy"}}])")},
     {"AFlatErrorWithStatus200", Form::whole, json_answer(R"({"message":"rate limiting","data":null})")},
     {"AnErrorBehindAByteOrderMark", Form::whole, json_answer("\xEF\xBB\xBF{\"error\":{\"message\":\"broken\"}}")},
@@ -78,7 +80,7 @@ const Trouble absorbed[] = {
      stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\ndata: [DONE]\n\n") + last_chunk()},
     {"AnErrorEventAndNoEnd", Form::stream, stream_head() + chunk("data: {\"error\":{\"message\":\"broken\"}}\n\n"),
      Then::hangs},
-    {"JsonThatBreaksBeforeItsContent", Form::whole, json_head + chunk(R"({"id":"c1","object":"chat.comp)"),
+    {"JsonThatBreaksBeforeItsContent", Form::whole, chunked_json_head + chunk(R"({"id":"c1","object":"chat.comp)"),
      Then::resets},
     {"KeepAlivesThenDone", Form::stream,
      stream_head() + repeated(chunk(": keep-alive\n\n"), 3) + chunk("data: [DONE]\n\n") + last_chunk()},
@@ -87,24 +89,26 @@ const Trouble absorbed[] = {
      stream_head() +
          chunk("data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n") +
          chunk("data: [DONE]\n\n") + last_chunk()},
-    {"HintInMilliseconds", Form::whole, refusal("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
-    {"HintInFractionsOfSeconds", Form::whole, refusal("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
+    {"HintInMilliseconds", Form::whole, error_answer("429 Too Many Requests\r\nretry-after-ms: 20\r\n", turned_away)},
+    {"HintInFractionsOfSeconds", Form::whole,
+     error_answer("429 Too Many Requests\r\nRetry-After: 0.02\r\n", turned_away)},
     {"HintAsADateThatHasPassed", Form::whole,
-     refusal("429 Too Many Requests\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", turned_away)},
+     error_answer("429 Too Many Requests\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", turned_away)},
     {"HintBesideACompressedText", Form::whole,
      answer_with("429 Too Many Requests\r\nretry-after-ms: 20\r\nContent-Encoding: gzip\r\n", "\x1f\x8b\x08")},
     {"HintOfARefusalThatBreaks", Form::whole,
      "HTTP/1.1 429 Too Many Requests\r\nretry-after-ms: 20\r\nContent-Length: 100\r\n\r\n{\"err", Then::closes},
     {"HintOfGoogle", Form::whole,
-     refusal("429 Too Many Requests\r\n",
-             R"("code":429,"message":"m","details":[{"@type":"x/google.rpc.RetryInfo","retryDelay":"0.02s"}])")},
+     error_answer("429 Too Many Requests\r\n",
+                  R"("code":429,"message":"m","details":[{"@type":"x/google.rpc.RetryInfo","retryDelay":"0.02s"}])")},
     {"HintInWords", Form::whole,
-     refusal("429 Too Many Requests\r\n", R"("message":"Please try again in 20ms.","code":"rate_limit_exceeded")")},
-    {"NoHint", Form::stream, refusal("429 Too Many Requests\r\n", turned_away)},
-    {"Unavailable", Form::whole, refusal("503 Service Unavailable\r\n", R"("message":"busy")")},
-    {"Overloaded", Form::stream, refusal("529 Overloaded\r\n", R"("type":"overloaded_error","message":"busy")")},
+     error_answer("429 Too Many Requests\r\n",
+                  R"("message":"Please try again in 20ms.","code":"rate_limit_exceeded")")},
+    {"NoHint", Form::stream, error_answer("429 Too Many Requests\r\n", turned_away)},
+    {"Unavailable", Form::whole, error_answer("503 Service Unavailable\r\n", R"("message":"busy")")},
+    {"Overloaded", Form::stream, error_answer("529 Overloaded\r\n", R"("type":"overloaded_error","message":"busy")")},
     {"ArkIsOverloaded", Form::whole,
-     refusal("429 Too Many Requests\r\n", R"("code":"ServerOverloaded","message":"m","param":"","type":"x")")},
+     error_answer("429 Too Many Requests\r\n", R"("code":"ServerOverloaded","message":"m","param":"","type":"x")")},
 };
 
 class UpstreamInTrouble : public ::testing::TestWithParam<Trouble> {
@@ -145,7 +149,7 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   if (trouble.then == Then::closes) script.close();
   if (trouble.then == Then::hangs) script.expect_end();
   const std::string good =
-      trouble.form == Form::whole ? json_answer(body) : stream_head() + chunk(chat_stream()) + last_chunk();
+      trouble.form == Form::whole ? json_answer(whole_answer) : stream_head() + chunk(chat_stream()) + last_chunk();
   if (trouble.again) (trouble.then != Then::goes_on ? upstream.next_connection() : script).expect_request().send(good);
   TestProxy proxy(settings(upstream.port()));
   RawClient client(proxy.port());
@@ -154,7 +158,7 @@ TEST_P(UpstreamInTrouble, IsRiddenOutAndTheCallerSeesOneCleanAnswer) {
   EXPECT_EQ(answer.status(), 200);
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(answer.field("content-type"), trouble.form == Form::whole ? "application/json" : "text/event-stream");
-  EXPECT_EQ(answer.body, trouble.form == Form::whole ? body : chat_stream());
+  EXPECT_EQ(answer.body, trouble.form == Form::whole ? whole_answer : chat_stream());
   EXPECT_EQ(answer.field("x-weir-attempts"), trouble.again ? "2" : "1");
   EXPECT_EQ(answer.count("x-weir-error") + answer.count("retry-after"), 0u);
   EXPECT_EQ(upstream.requests().size(), trouble.again ? 2u : 1u);
@@ -229,14 +233,14 @@ TEST_F(UpstreamThatDrips, AnErrorHasTheTimeOfTheCallAndNoOtherTry) {
 TEST_F(UpstreamThatDrips, AnErrorIsNotWaitedForToTheEnd) {
   ScriptedUpstream upstream;
   drip(upstream, 60);
-  upstream.next_connection().expect_request().send(json_answer(body));
+  upstream.next_connection().expect_request().send(json_answer(whole_answer));
   TestProxy proxy(settings(upstream.port()));
   RawClient client(proxy.port());
   const auto since = std::chrono::steady_clock::now();
   client.send(call(Form::whole));
   const HttpMessage answer = client.read_response();
   EXPECT_LT(std::chrono::steady_clock::now() - since, 5s) << "it drips for longer";
-  EXPECT_EQ(answer.body, body);
+  EXPECT_EQ(answer.body, whole_answer);
   EXPECT_EQ(answer.field("x-weir-attempts"), "2");
 }
 
@@ -278,12 +282,14 @@ TEST_P(UpstreamWithoutMoney, IsCalledOnceAndItsErrorPassesAsItCame) {
 
 const Trouble without_money[] = {
     {"InsufficientQuota", Form::whole,
-     refusal("429 Too Many Requests\r\n", R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
+     error_answer("429 Too Many Requests\r\n",
+                  R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
     {"InsufficientQuotaOfAStream", Form::stream,
-     refusal("429 Too Many Requests\r\n", R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
+     error_answer("429 Too Many Requests\r\n",
+                  R"("message":"m","type":"insufficient_quota","code":"insufficient_quota")")},
     {"ArksQuotaExceeded", Form::whole,
-     refusal("429 Too Many Requests\r\n", R"("code":"QuotaExceeded","message":"m","param":"","type":"x")")},
-    {"NoBalance", Form::whole, refusal("402 Payment Required\r\n", R"("message":"Insufficient Balance")")},
+     error_answer("429 Too Many Requests\r\n", R"("code":"QuotaExceeded","message":"m","param":"","type":"x")")},
+    {"NoBalance", Form::whole, error_answer("402 Payment Required\r\n", R"("message":"Insufficient Balance")")},
 };
 INSTANTIATE_TEST_SUITE_P(Once, UpstreamWithoutMoney, ::testing::ValuesIn(without_money),
                          [](const auto& row) { return std::string(row.param.name); });

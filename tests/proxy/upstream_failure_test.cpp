@@ -10,9 +10,6 @@
 namespace weir::test {
 namespace {
 
-const std::string ask = R"({"model":"m","messages":[]})";
-const std::string ask_stream = R"({"model":"m","stream":true,"messages":[]})";
-
 void expect_refusal(TestProxy& proxy, const std::string& body, int status, const std::string& code) {
   RawClient client(proxy.port());
   client.send(post("/v1/chat/completions", body));
@@ -46,7 +43,7 @@ proxy::Settings with_retries(proxy::Upstream account) {
 // Neither weir nor the caller's library is to try this again.
 void expect_final(TestProxy& proxy) {
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 502);
   EXPECT_EQ(code_of(answer), "weir_upstream_tls");
@@ -70,7 +67,7 @@ TEST_P(BrokenAnswer, Is502BeforeAnythingWasSaid) {
   if (!GetParam().sent.empty()) script.send(GetParam().sent);
   script.close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
-  expect_refusal(proxy, ask, 502, GetParam().code);
+  expect_refusal(proxy, chat_body, 502, GetParam().code);
   EXPECT_EQ(upstream.requests().size(), 1u);
 }
 
@@ -104,12 +101,12 @@ TEST(UpstreamFailure, ResetBeforeTheHeadIs502) {
   ScriptedUpstream upstream;
   upstream.expect_request().reset();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
-  expect_refusal(proxy, ask, 502, "weir_upstream_reset");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_reset");
 }
 
 TEST(UpstreamFailure, RefusedConnectionIs502) {
   TestProxy proxy(settings_for({upstream_at(refusing_port())}));
-  expect_refusal(proxy, ask, 502, "weir_upstream_connect");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_connect");
 }
 
 // The bug: four tries, weir_upstream_connect, and a breaker that kept all others from an upstream that was well.
@@ -127,7 +124,7 @@ TEST(UpstreamFailure, AShortageOfDescriptorsIsWeirsOwn) {
   {
     const NoDescriptors none;
     for (int i = 0; i < 6; ++i) {
-      client.send(post("/v1/chat/completions", ask));
+      client.send(post("/v1/chat/completions", chat_body));
       const HttpMessage answer = client.read_response();
       EXPECT_EQ(answer.status(), 503);
       EXPECT_EQ(code_of(answer), "weir_no_upstream");
@@ -143,7 +140,7 @@ TEST(UpstreamFailure, UnknownNameIs502) {
   auto upstream = upstream_at(80);
   upstream.host = "no-such-host.invalid";
   TestProxy proxy(settings_for({upstream}));
-  expect_refusal(proxy, ask, 502, "weir_upstream_connect");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_connect");
 }
 
 TEST(UpstreamFailure, ConnectTimeoutIs504) {
@@ -151,7 +148,7 @@ TEST(UpstreamFailure, ConnectTimeoutIs504) {
   auto upstream = upstream_at(silent.port());
   upstream.timeouts.connect = 50ms;
   TestProxy proxy(settings_for({upstream}));
-  expect_refusal(proxy, ask, 504, "weir_upstream_connect");
+  expect_refusal(proxy, chat_body, 504, "weir_upstream_connect");
 }
 
 TEST(UpstreamFailure, TlsOnAPlainPortIs502) {
@@ -160,7 +157,7 @@ TEST(UpstreamFailure, TlsOnAPlainPortIs502) {
   auto account = upstream_at(upstream.port());
   account.tls = true;
   TestProxy proxy(settings_for({account}));
-  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_tls");
   const std::string detail = proxy.record().detail;
   EXPECT_NE(detail.find("wrong version number, as of a port that speaks plain HTTP: is http:// meant?"),
             std::string::npos)
@@ -174,7 +171,7 @@ TEST(UpstreamFailure, PlainHttpOnATlsPortIs502) {
     ScriptedUpstream upstream;
     upstream.script().expect_request().send(alert).close();
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
-    expect_refusal(proxy, ask, 502, "weir_upstream_invalid");
+    expect_refusal(proxy, chat_body, 502, "weir_upstream_invalid");
     const std::string detail = proxy.record().detail;
     EXPECT_NE(detail.find("a TLS alert, as of a port that speaks TLS: is https:// meant?"), std::string::npos)
         << detail;
@@ -190,7 +187,7 @@ TEST(UpstreamFailure, UntrustedCertificateIs502) {
   account.tls = true;
   account.ca_file = trusted.file();
   TestProxy proxy(settings_for({account}));
-  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_tls");
   EXPECT_TRUE(upstream.requests().empty());
 }
 
@@ -265,7 +262,7 @@ TEST(UpstreamFailure, AHandshakeThatBreaksIsTriedAgain) {
     }
   }
   TestProxy proxy(with_retries(tls_account(upstream.port(), trusted)));
-  expect_refusal(proxy, ask, 502, "weir_upstream_tls");
+  expect_refusal(proxy, chat_body, 502, "weir_upstream_tls");
   EXPECT_EQ(proxy.record().attempts, 4u);
 }
 
@@ -276,7 +273,7 @@ TEST(UpstreamFailure, TlsHandshakeTimeoutIs504) {
   account.tls = true;
   account.timeouts.tls = 50ms;
   TestProxy proxy(settings_for({account}));
-  expect_refusal(proxy, ask, 504, "weir_upstream_tls");
+  expect_refusal(proxy, chat_body, 504, "weir_upstream_tls");
   EXPECT_TRUE(upstream.wait_done());
 }
 
@@ -293,7 +290,7 @@ TEST(UpstreamFailure, TrustedTlsCarriesTheCall) {
   TestProxy proxy(settings_for({account}));
   RawClient client(proxy.port());
   for (int i = 0; i < 2; ++i) {
-    client.send(post("/v1/chat/completions", ask_stream));
+    client.send(post("/v1/chat/completions", stream_body));
     EXPECT_EQ(client.read_response().body, chat_stream());
   }
   EXPECT_EQ(upstream.connections(), 1u);
@@ -336,7 +333,7 @@ TEST_P(CutStream, EndsWithAnErrorEventAndACleanEnd) {
   upstream.next_connection().expect_request().send(json_answer("{}"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 200);
   EXPECT_TRUE(answer.complete());
@@ -345,7 +342,7 @@ TEST_P(CutStream, EndsWithAnErrorEventAndACleanEnd) {
   EXPECT_EQ(code_of(answer), GetParam().code);
   EXPECT_EQ(proxy.record().error, GetParam().code);
   // Nothing is wrong with the client's connection.
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_EQ(client.read_response().body, "{}");
 }
 
@@ -372,7 +369,7 @@ TEST(UpstreamFailure, ResetInAStreamIsToldInIt) {
   upstream.expect_request().send(begun).hold().reset();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   client.read_until(chunk(chat_event("a")));
   upstream.release();
   const std::string rest = client.read_until(last_chunk());
@@ -398,7 +395,7 @@ TEST(UpstreamFailure, CutAfterTheLastWordIsNoFailure) {
   upstream.expect_request().send(stream_head() + chunk(chat_stream())).close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(answer.body, chat_stream());
@@ -414,7 +411,7 @@ TEST(UpstreamFailure, CutInsideALargeEventBreaksTheFraming) {
         .close();
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask_stream));
+    client.send(post("/v1/chat/completions", stream_body));
     EXPECT_FALSE(client.read_response().complete());
     EXPECT_EQ(proxy.record().error, "weir_upstream_truncated");
   }
@@ -427,7 +424,7 @@ TEST(UpstreamFailure, CutSomeTimeAfterALargeEventIsToldInTheStream) {
                                  last_chunk());
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask_stream));
+  client.send(post("/v1/chat/completions", stream_body));
   const HttpMessage answer = client.read_response();
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(code_of(answer), "weir_upstream_truncated");
@@ -441,7 +438,7 @@ TEST_P(CutJson, BreaksTheFraming) {
   GetParam().code == "reset" ? script.reset() : script.close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   client.read_until("\"id\"");
   upstream.release();
   client.read_to_end();
@@ -473,7 +470,7 @@ TEST(UpstreamFailure, AnErrorThatIsCutOrHangsKeepsItsStatus) {
     settings.upstreams[0].timeouts.byte_gap = byte_gap;
     TestProxy proxy(std::move(settings));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     const HttpMessage answer = client.read_response();
     EXPECT_EQ(answer.status(), 429);
     EXPECT_EQ(answer.field("retry-after"), "7");
@@ -490,12 +487,12 @@ TEST(UpstreamFailure, ALargeErrorCrossesAsItCame) {
     upstream.expect_request().send(sent).expect_request().send(json_answer("{}"));
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
     RawClient client(proxy.port());
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     const HttpMessage answer = client.read_response();
     EXPECT_EQ(answer.status(), 500);
     EXPECT_TRUE(answer.body == page) << answer.body.size();
     EXPECT_EQ(proxy.record().outcome, "upstream_error");
-    client.send(post("/v1/chat/completions", ask));
+    client.send(post("/v1/chat/completions", chat_body));
     EXPECT_EQ(client.read_response().status(), 200) << "both connections go on";
     EXPECT_EQ(upstream.connections(), 1u);
   }
@@ -507,7 +504,7 @@ TEST(UpstreamFailure, ALargeErrorThatIsCutKeepsItsStatus) {
   upstream.script().close();
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 500 "));
   EXPECT_LT(client.read_to_end().size(), 90'000u) << "and is not taken for whole";
   EXPECT_EQ(proxy.record().error, "weir_upstream_truncated");
@@ -515,7 +512,7 @@ TEST(UpstreamFailure, ALargeErrorThatIsCutKeepsItsStatus) {
 
 // Libraries take a 200 for an answer, and one without `data:` for an empty stream.
 TEST(UpstreamFailure, AnErrorInsideA200IsToldWithAStatusThatSaysSo) {
-  for (const std::string& call : {ask, ask_stream}) {
+  for (const std::string& call : {chat_body, stream_body}) {
     ScriptedUpstream upstream;
     upstream.expect_request().send(json_answer(R"({"error":{"message":"broken","type":"t","code":"theirs"}})"));
     TestProxy proxy(settings_for({upstream_at(upstream.port())}));
@@ -532,7 +529,7 @@ TEST(UpstreamFailure, ALargeErrorInsideA200IsNoAnswerEither) {
   const std::string large = R"({"error":{"message":")" + std::string(70'000, 'x') + "\"}}";
   const std::string chunked = json_head + "Transfer-Encoding: chunked\r\n\r\n" + chunk(large.substr(0, 10)) +
                               chunk(large.substr(10)) + last_chunk();
-  for (const std::string& call : {ask, ask_stream}) {
+  for (const std::string& call : {chat_body, stream_body}) {
     for (const std::string& answer : {json_answer(large), chunked}) {
       ScriptedUpstream upstream;
       upstream.expect_request().send(answer);
@@ -571,7 +568,7 @@ TEST(UpstreamFailure, CompressedErrorsPassUntouched) {
   upstream.expect_request().send(answer_with("400 Bad Request\r\nContent-Encoding: gzip\r\n", bytes));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 400);
   EXPECT_EQ(answer.field("content-encoding"), "gzip");
@@ -586,7 +583,7 @@ TEST(UpstreamFailure, ErrorsOfTheUpstreamPassUntouched) {
                   R"( {"error":"theirs"})"));
   TestProxy proxy(settings_for({upstream_at(upstream.port())}));
   RawClient client(proxy.port());
-  client.send(post("/v1/chat/completions", ask));
+  client.send(post("/v1/chat/completions", chat_body));
   const HttpMessage answer = client.read_response();
   EXPECT_EQ(answer.status(), 429);
   EXPECT_EQ(answer.body, R"( {"error":"theirs"})");

@@ -13,8 +13,7 @@ using proxy::AskUsage;
 using proxy::refuses_stream_options;
 using proxy::UsageRefusals;
 
-const net::Instant start{1000h};
-const std::string stream_body = R"({"model":"m","stream":true,"messages":[]})";
+const net::Instant refused_at{1000h};
 const std::string asked_body = R"({"stream_options":{"include_usage":true},"model":"m","stream":true,"messages":[]})";
 
 std::string refusal_of_option() {
@@ -27,20 +26,20 @@ std::string whole_stream() {
 
 TEST(UsageRefusals, AreKnownByModelForAnHour) {
   UsageRefusals refusals;
-  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::running);
-  refusals.remember("up", "m", AskUsage::total, start);
-  EXPECT_EQ(refusals.most("up", "m", start + 59min), AskUsage::nothing);
-  EXPECT_EQ(refusals.most("up", "n", start), AskUsage::running);
-  EXPECT_EQ(refusals.most("two", "m", start), AskUsage::running);
-  EXPECT_EQ(refusals.most("up", "m", start + 60min), AskUsage::running) << "servers are updated";
+  EXPECT_EQ(refusals.most("up", "m", refused_at), AskUsage::running);
+  refusals.remember("up", "m", AskUsage::total, refused_at);
+  EXPECT_EQ(refusals.most("up", "m", refused_at + 59min), AskUsage::nothing);
+  EXPECT_EQ(refusals.most("up", "n", refused_at), AskUsage::running);
+  EXPECT_EQ(refusals.most("two", "m", refused_at), AskUsage::running);
+  EXPECT_EQ(refusals.most("up", "m", refused_at + 60min), AskUsage::running) << "servers are updated";
 }
 
 TEST(UsageRefusals, OfRunningUsageLeaveTheTotal) {
   UsageRefusals refusals;
-  refusals.remember("up", "m", AskUsage::running, start);
-  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::total);
-  refusals.remember("up", "m", AskUsage::total, start);
-  EXPECT_EQ(refusals.most("up", "m", start), AskUsage::nothing);
+  refusals.remember("up", "m", AskUsage::running, refused_at);
+  EXPECT_EQ(refusals.most("up", "m", refused_at), AskUsage::total);
+  refusals.remember("up", "m", AskUsage::total, refused_at);
+  EXPECT_EQ(refusals.most("up", "m", refused_at), AskUsage::nothing);
 }
 
 TEST(UsageRefusals, AreToldByStatusAndWords) {

@@ -21,14 +21,14 @@ using namespace std::chrono_literals;
 using admission::Scope;
 
 constexpr double spread = 0.06;  // of the errors: what the corrections of a model start from
-constexpr Tokens estimate = 1'000, limit = 115'000;
+constexpr Tokens estimate = 1'000, allowed = 115'000;
 constexpr Duration window = 60s, answered_after = 2s;
 
 double normal_below(double z) {
   return std::erfc(-z / std::sqrt(2.0)) / 2;
 }
 
-struct Found {
+struct Windows {
   int windows = 0, over = 0;
   double stated = 0;  // windows over, by the formula
   int calls = 0, above = 0;
@@ -43,11 +43,11 @@ class Account {
     admission::BudgetLimits& account = limits.budgets.emplace_back();
     account.scope = Scope::account;
     account.name = "account";
-    account.limits[static_cast<std::size_t>(admission::Meter::tokens)] = limit;
+    account.limits[static_cast<std::size_t>(admission::Meter::tokens)] = allowed;
     scheduler_.reconfigure(limits, now_);
   }
 
-  Found run(int windows) {
+  Windows run(int windows) {
     // The first window is filled evenly, and so they stay.
     for (int i = 0; i < 120; ++i, now_ += window / 120) {
       submit();
@@ -109,8 +109,8 @@ class Account {
     Tokens sum = 0;
     for (const Sent& sent : recent_) sum += sent.counted;
     ++found_.windows;
-    found_.over += sum > limit;
-    found_.largest = std::max(found_.largest, static_cast<double>(sum) / static_cast<double>(limit));
+    found_.over += sum > allowed;
+    found_.largest = std::max(found_.largest, static_cast<double>(sum) / static_cast<double>(allowed));
     found_.stated += normal_below(-2.33 / std::sqrt(common_ + (1 - common_) / static_cast<double>(recent_.size())));
   }
 
@@ -123,12 +123,12 @@ class Account {
   double shared_ = 0;
   std::deque<Tokens> charges_;  // of those that wait, in order
   std::deque<Sent> running_, recent_;
-  Found found_;
+  Windows found_;
 };
 
-Found look_at(double common, bool with_margin = true) {
+Windows look_at(double common, bool with_margin = true) {
   const char* given = std::getenv("WEIR_SIM_WINDOWS");
-  const Found found = Account(common, with_margin).run(given ? std::atoi(given) : 1'000);
+  const Windows found = Account(common, with_margin).run(given ? std::atoi(given) : 1'000);
   std::cout << "errors with " << 100 * common << " % in common: " << found.over << " of " << found.windows
             << " windows over the limit, stated " << found.stated << ", the largest " << 100 * found.largest
             << " %; charged too little " << found.above << " of " << found.calls << " calls\n";
@@ -136,32 +136,32 @@ Found look_at(double common, bool with_margin = true) {
 }
 
 // Three standard deviations above what is stated.
-double at_most(const Found& found) {
+double at_most(const Windows& found) {
   return found.stated + 3 * std::sqrt(found.stated) + 1e-9;
 }
 
 TEST(EstimatedWindows, DoNotExceedTheLimitWhereErrorsAreIndependent) {
-  const Found found = look_at(0);
+  const Windows found = look_at(0);
   EXPECT_EQ(found.over, 0);
   EXPECT_GT(found.largest, 0.8) << "full, but for the margin";
   EXPECT_NEAR(found.above / double(found.calls), 0.01, 0.005) << "single calls do, one of a hundred";
 }
 
 TEST(EstimatedWindows, ExceedTheLimitNoMoreOftenThanStatedWhereErrorsAreHalfInCommon) {
-  const Found found = look_at(0.5);
+  const Windows found = look_at(0.5);
   EXPECT_LE(found.over, at_most(found));
 }
 
 // The margin remembers some 300 reports; where all of a window say the same, these are three or four, and not enough to
 // know a hundredth by.
 TEST(EstimatedWindows, ExceedTheLimitTwiceInAHundredAtMostWhereErrorsAreOne) {
-  const Found found = look_at(1);
+  const Windows found = look_at(1);
   EXPECT_LE(found.over, found.windows / 50);
   EXPECT_GT(found.over, 0) << "or nothing was looked at";
 }
 
 TEST(EstimatedWindows, ExceedTheLimitHalfTheTimeWithoutAMargin) {
-  const Found found = look_at(0, false);
+  const Windows found = look_at(0, false);
   EXPECT_GT(found.over, found.windows / 4);
 }
 

@@ -16,15 +16,8 @@ using test::chat;
 using test::Client;
 using test::Event;
 using test::events_of;
+using test::fast;
 using test::Response;
-
-Options fast() {
-  Options options;
-  options.listen = "127.0.0.1:0";
-  options.tokens_per_second = 0;
-  options.output_tokens = 30;
-  return options;
-}
 
 class Api : public ::testing::Test {
  protected:

@@ -17,6 +17,14 @@ namespace weir::simulator::test {
 
 using Clock = std::chrono::steady_clock;
 
+Options fast(std::uint64_t output_tokens) {
+  Options options;
+  options.listen = "127.0.0.1:0";
+  options.tokens_per_second = 0;
+  options.output_tokens = output_tokens;
+  return options;
+}
+
 std::string Response::header(std::string_view name) const {
   std::size_t at = head.find("\r\n");
   while (at != std::string::npos && at + 2 < head.size()) {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "simulator/options.hpp"
+
 namespace weir::simulator::test {
 
 struct Response {
@@ -21,6 +23,9 @@ struct Response {
 
   std::string header(std::string_view name) const;  // any case; empty: not there
 };
+
+// A simulator on a free port that answers at once, with this many tokens.
+Options fast(std::uint64_t output_tokens = 30);
 
 class Client {
  public:

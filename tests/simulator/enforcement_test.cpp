@@ -14,15 +14,8 @@ using namespace std::chrono_literals;
 using test::at;
 using test::chat;
 using test::Client;
+using test::fast;
 using test::Response;
-
-Options fast() {
-  Options options;
-  options.listen = "127.0.0.1:0";
-  options.tokens_per_second = 0;
-  options.output_tokens = 10;
-  return options;
-}
 
 // Waits for something that happens soon; the limit only bounds how long a failure takes.
 template <class Condition>
@@ -35,7 +28,7 @@ bool eventually(Condition condition) {
 }
 
 TEST(Enforcement, RefusesBeyondTheRequestLimit) {
-  Options options = fast();
+  Options options = fast(10);
   options.rpm = 3;
   Simulator simulator(options);
   Client client(simulator.port());
@@ -68,7 +61,7 @@ TEST(Enforcement, RefusesBeyondTheTokenLimitInEveryDialect) {
        {Case{Dialect::openai, "rate_limit_exceeded"}, Case{Dialect::ark, "ModelAccountTpmRateLimitExceeded"},
         Case{Dialect::deepseek, "rate_limit_error"}}) {
     SCOPED_TRACE(test.code);
-    Options options = fast();
+    Options options = fast(10);
     options.tpm = 100;
     options.dialect = test.dialect;
     Simulator simulator(options);
@@ -83,7 +76,7 @@ TEST(Enforcement, RefusesBeyondTheTokenLimitInEveryDialect) {
 }
 
 TEST(Enforcement, ShowsAnthropicItsOwnHeaders) {
-  Options options = fast();
+  Options options = fast(10);
   options.rpm = 1;
   Simulator simulator(options);
   Client client(simulator.port());
@@ -99,7 +92,7 @@ TEST(Enforcement, ShowsAnthropicItsOwnHeaders) {
 }
 
 TEST(Enforcement, CountsARequestInFlightUntilItsAnswerIsOver) {
-  Options options = fast();
+  Options options = fast(10);
   options.concurrency = 1;
   Simulator simulator(options);
   Client slow(simulator.port()), other(simulator.port());
@@ -121,7 +114,7 @@ TEST(Enforcement, CountsARequestInFlightUntilItsAnswerIsOver) {
 
 // A client that sends its next request the moment it has the whole answer is never refused for the one before.
 TEST(Enforcement, FreesTheSlotBeforeTheAnswerIsComplete) {
-  Options options = fast();
+  Options options = fast(10);
   options.concurrency = 1;
   options.workers = 2;
   Simulator simulator(options);
@@ -134,7 +127,7 @@ TEST(Enforcement, FreesTheSlotBeforeTheAnswerIsComplete) {
 }
 
 TEST(Enforcement, BooksOutputOfAWholeAnswerAsItIsProduced) {
-  Options options = fast();
+  Options options = fast(10);
   options.charge = Charge::input_then_output;
   options.tpm = 1'000'000;
   Simulator simulator(options);
@@ -151,7 +144,7 @@ TEST(Enforcement, BooksOutputOfAWholeAnswerAsItIsProduced) {
 // Many clients push as hard as they can against a short window: the log that is not the limiter's own finds no window
 // above the limit.
 TEST(Enforcement, KeepsEverySlidingWindowUnderPressure) {
-  Options options = fast();
+  Options options = fast(10);
   options.window = 300ms;
   options.limiter = Limiter::sliding;
   options.rpm = 100;
@@ -176,7 +169,7 @@ TEST(Enforcement, KeepsEverySlidingWindowUnderPressure) {
 }
 
 TEST(Stats, AreJsonAndCanBeReset) {
-  Simulator simulator(fast());
+  Simulator simulator(fast(10));
   Client client(simulator.port());
   client.post("/v1/chat/completions", chat("hi"));
   client.get("/v1/models");
@@ -199,7 +192,7 @@ TEST(Stats, AreJsonAndCanBeReset) {
 }
 
 TEST(Lifecycle, StopsWithEverythingOpen) {
-  Options options = fast();
+  Options options = fast(10);
   options.workers = 2;
   auto simulator = std::make_unique<Simulator>(options);
   std::vector<std::unique_ptr<Client>> clients;
@@ -222,8 +215,8 @@ TEST(Lifecycle, StopsWithEverythingOpen) {
 }
 
 TEST(Lifecycle, RefusesAnAddressThatIsTaken) {
-  Simulator first(fast());
-  Options options = fast();
+  Simulator first(fast(10));
+  Options options = fast(10);
   options.listen = "127.0.0.1:" + std::to_string(first.port());
   EXPECT_THROW(Simulator second(options), std::runtime_error);
   options.listen = "nowhere";
@@ -231,7 +224,7 @@ TEST(Lifecycle, RefusesAnAddressThatIsTaken) {
 }
 
 TEST(Lifecycle, ClosesIdleConnectionsWhenTold) {
-  Options options = fast();
+  Options options = fast(10);
   options.idle_timeout = 50ms;
   Simulator simulator(options);
   Client client(simulator.port());
@@ -241,7 +234,7 @@ TEST(Lifecycle, ClosesIdleConnectionsWhenTold) {
 
 // A reader that does not read holds its stream back, and with it nothing else.
 TEST(Lifecycle, WaitsForSlowReaders) {
-  Simulator simulator(fast());
+  Simulator simulator(fast(10));
   Client slow(simulator.port()), quick(simulator.port());
   slow.send("GET /v1/files/file-sim-300000000/content HTTP/1.1\r\nHost: x\r\n\r\n");
   slow.receive_some(1000);

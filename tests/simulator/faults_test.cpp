@@ -15,16 +15,9 @@ using test::chat_text;
 using test::Client;
 using test::Event;
 using test::events_of;
+using test::fast;
 using test::Response;
 using End = Response::End;
-
-Options fast() {
-  Options options;
-  options.listen = "127.0.0.1:0";
-  options.tokens_per_second = 0;
-  options.output_tokens = 30;
-  return options;
-}
 
 class Faulty : public ::testing::Test {
  protected:

@@ -9,7 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 using Refusal = Verdict::Refusal;
 
-const Instant start = Instant(10h);
+const Instant opening = Instant(10h);
 
 Options limited(Charge charge, std::uint64_t tpm, std::uint64_t rpm = 0, std::uint64_t concurrency = 0) {
   Options options;
@@ -47,55 +47,55 @@ TEST(Charge, IsTheProvidersRule) {
 
 TEST(Limits, OnArrivalRulesDoNotChargeAgain) {
   Limits limits(limited(Charge::max_or_estimate, 1000));
-  EXPECT_EQ(limits.admit({10, 600, 1, 1}, start).refusal, Refusal::none);
-  limits.produce(300, start);
-  limits.finish(310, start);
-  EXPECT_EQ(limits.tokens(start).remaining, 400u);
+  EXPECT_EQ(limits.admit({10, 600, 1, 1}, opening).refusal, Refusal::none);
+  limits.produce(300, opening);
+  limits.finish(310, opening);
+  EXPECT_EQ(limits.tokens(opening).remaining, 400u);
 }
 
 TEST(Limits, OutputIsChargedAsProduced) {
   Limits limits(limited(Charge::input_then_output, 1000));
-  limits.admit({100, 5000, 1, 1}, start);
-  EXPECT_EQ(limits.tokens(start).remaining, 900u);
-  limits.produce(950, start + 1s);
-  EXPECT_EQ(limits.tokens(start + 1s).remaining, 0u);  // in debt
-  limits.finish(1050, start + 1s);
-  EXPECT_EQ(limits.admit({1, 0, 1, 1}, start + 60s).refusal, Refusal::none) << "the input has left the window";
-  EXPECT_EQ(limits.tokens(start + 60s).remaining, 49u);
+  limits.admit({100, 5000, 1, 1}, opening);
+  EXPECT_EQ(limits.tokens(opening).remaining, 900u);
+  limits.produce(950, opening + 1s);
+  EXPECT_EQ(limits.tokens(opening + 1s).remaining, 0u);  // in debt
+  limits.finish(1050, opening + 1s);
+  EXPECT_EQ(limits.admit({1, 0, 1, 1}, opening + 60s).refusal, Refusal::none) << "the input has left the window";
+  EXPECT_EQ(limits.tokens(opening + 60s).remaining, 49u);
 }
 
 TEST(Limits, ActualIsChargedAtTheEnd) {
   Limits limits(limited(Charge::actual, 1000));
-  limits.admit({400, 0, 1, 1}, start);
-  limits.produce(300, start);
-  EXPECT_EQ(limits.tokens(start).remaining, 1000u);
-  limits.finish(700, start + 1s);
-  EXPECT_EQ(limits.tokens(start + 1s).remaining, 300u);
-  limits.admit({5000, 0, 1, 1}, start + 1s);
-  limits.finish(5000, start + 1s);
-  EXPECT_EQ(limits.admit({1, 0, 1, 1}, start + 1s).refusal, Refusal::tokens) << "exhausted";
+  limits.admit({400, 0, 1, 1}, opening);
+  limits.produce(300, opening);
+  EXPECT_EQ(limits.tokens(opening).remaining, 1000u);
+  limits.finish(700, opening + 1s);
+  EXPECT_EQ(limits.tokens(opening + 1s).remaining, 300u);
+  limits.admit({5000, 0, 1, 1}, opening + 1s);
+  limits.finish(5000, opening + 1s);
+  EXPECT_EQ(limits.admit({1, 0, 1, 1}, opening + 1s).refusal, Refusal::tokens) << "exhausted";
 }
 
 TEST(Limits, NoneLimitsConcurrencyOnly) {
   Limits limits(limited(Charge::none, 10, 0, 2));
-  EXPECT_EQ(limits.admit({1000, 1000, 1, 1}, start).refusal, Refusal::none);
-  EXPECT_EQ(limits.admit({1000, 1000, 1, 1}, start).refusal, Refusal::none);
-  const Verdict verdict = limits.admit({1, 1, 1, 1}, start);
+  EXPECT_EQ(limits.admit({1000, 1000, 1, 1}, opening).refusal, Refusal::none);
+  EXPECT_EQ(limits.admit({1000, 1000, 1, 1}, opening).refusal, Refusal::none);
+  const Verdict verdict = limits.admit({1, 1, 1, 1}, opening);
   EXPECT_EQ(verdict.refusal, Refusal::concurrency);
   EXPECT_EQ(verdict.limit, 2u);
   EXPECT_EQ(verdict.used, 2u);
-  limits.finish(2000, start);
-  EXPECT_EQ(limits.admit({1, 1, 1, 1}, start).refusal, Refusal::none);
+  limits.finish(2000, opening);
+  EXPECT_EQ(limits.admit({1, 1, 1, 1}, opening).refusal, Refusal::none);
 }
 
 TEST(Limits, ARefusalCostsNothing) {
   Limits limits(limited(Charge::max_or_estimate, 1000, 10, 1));
-  EXPECT_EQ(limits.admit({1, 1001, 1, 1}, start).refusal, Refusal::tokens);
-  EXPECT_EQ(limits.requests(start).remaining, 10u);
-  EXPECT_EQ(limits.admit({1, 400, 1, 1}, start).refusal, Refusal::none);
-  EXPECT_EQ(limits.admit({1, 400, 1, 1}, start).refusal, Refusal::concurrency);
-  EXPECT_EQ(limits.requests(start).remaining, 9u);
-  EXPECT_EQ(limits.tokens(start).remaining, 600u);
+  EXPECT_EQ(limits.admit({1, 1001, 1, 1}, opening).refusal, Refusal::tokens);
+  EXPECT_EQ(limits.requests(opening).remaining, 10u);
+  EXPECT_EQ(limits.admit({1, 400, 1, 1}, opening).refusal, Refusal::none);
+  EXPECT_EQ(limits.admit({1, 400, 1, 1}, opening).refusal, Refusal::concurrency);
+  EXPECT_EQ(limits.requests(opening).remaining, 9u);
+  EXPECT_EQ(limits.tokens(opening).remaining, 600u);
   EXPECT_EQ(limits.in_flight(), 1u);
 }
 
@@ -103,20 +103,20 @@ TEST(Limits, ARefusalCountsWhereTheProviderSaysSo) {
   Options options = limited(Charge::max_or_estimate, 1000, 10);
   options.count_refused = true;
   Limits limits(options);
-  EXPECT_EQ(limits.admit({1, 1001, 1, 1}, start).refusal, Refusal::tokens);
-  EXPECT_EQ(limits.requests(start).remaining, 9u);
+  EXPECT_EQ(limits.admit({1, 1001, 1, 1}, opening).refusal, Refusal::tokens);
+  EXPECT_EQ(limits.requests(opening).remaining, 9u);
 }
 
 TEST(Limits, TheVerdictHasTheNumbersOfTheMessage) {
   Limits limits(limited(Charge::max_or_estimate, 1000));
-  limits.admit({1, 700, 1, 1}, start);
-  const Verdict verdict = limits.admit({1, 500, 1, 1}, start + 20s);
+  limits.admit({1, 700, 1, 1}, opening);
+  const Verdict verdict = limits.admit({1, 500, 1, 1}, opening + 20s);
   EXPECT_EQ(verdict.refusal, Refusal::tokens);
   EXPECT_EQ(verdict.limit, 1000u);
   EXPECT_EQ(verdict.used, 700u);
   EXPECT_EQ(verdict.requested, 500u);
   EXPECT_EQ(verdict.wait, 40s);
-  EXPECT_EQ(limits.admit({1, 1500, 1, 1}, start + 20s).wait, std::nullopt);
+  EXPECT_EQ(limits.admit({1, 1500, 1, 1}, opening + 20s).wait, std::nullopt);
 }
 
 }  // namespace
