@@ -25,6 +25,7 @@ struct Symptom {
   Cause cause = Cause::fault;
   int status = 0;  // 0: no answer
   std::string type, code, message;
+  bool lasting = false;  // the next call would meet it too
 };
 
 class AccountHealth {

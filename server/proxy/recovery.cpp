@@ -71,7 +71,9 @@ bool Recovery::asks_for_long(const std::string& name, Instant now) const {
 
 Instant Recovery::patience_ends(Instant now) const {
   const auto state = health_of(session_).state(account_);
-  const bool failing = state && now < state->failing_until;
+  const bool has_failed = state && state->failing_until > Instant::min();
+  if (has_failed && state->last.lasting && settings_.breaker_enabled) return now;
+  const bool failing = has_failed && now < state->failing_until;
   // A call that was told so itself waits as long as it was told, if it may.
   const bool long_pause = refusals_ == 0 && (asks_for_long(account_, now) || asks_for_long(model_, now));
   return failing || long_pause ? now + settings_.breaker_wait_max : Instant::max();
@@ -86,7 +88,11 @@ std::optional<Refusal> Recovery::why_not() const {
   Refusal refusal = no_upstream("Upstream '" + account_ + "' failed " + std::to_string(state->failures) +
                                 " times in a row, last with: " + in_words(state->last) + ". It is tried again in " +
                                 duration_in_words(std::chrono::ceil<std::chrono::seconds>(rest)) + ".");
-  say_when(refusal, rest);
+  if (state->last.lasting) {
+    say_pointless(refusal);
+  } else {
+    say_when(refusal, rest);
+  }
   return refusal;
 }
 
@@ -141,7 +147,8 @@ Recovery::Verdict Recovery::failed(Trouble trouble, const Symptom& symptom) {
   return next(trouble, std::nullopt, 0);
 }
 
-Recovery::Verdict Recovery::failed_for_good(const Symptom& symptom) {
+Recovery::Verdict Recovery::failed_for_good(Symptom symptom) {
+  symptom.lasting = true;
   rest_if_failing(symptom);
   return only_elsewhere(account_);
 }

@@ -38,7 +38,7 @@ class Recovery {
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
   // An account that fails call after call, or has asked for a long pause, is not waited for as long as one that is
-  // merely busy.
+  // merely busy; one that fails in a way that lasts, not at all.
   net::Instant patience_ends(net::Instant now) const;
   // The queue gave the call up: what to say if the account itself is the reason.
   std::optional<Refusal> why_not() const;
@@ -52,7 +52,7 @@ class Recovery {
   // It broke or failed.
   Verdict failed(admission::Trouble trouble, const Symptom& symptom);
   // In a way that the next try would meet too.
-  Verdict failed_for_good(const Symptom& symptom);
+  Verdict failed_for_good(Symptom symptom);
   // It was not even asked, for want of something on this machine: that says nothing about the account.
   Verdict failed_here();
   // It was sent, and broke so that it may go again at once: whether there is a try for that. Takes it.

@@ -214,6 +214,31 @@ TEST(UpstreamFailure, ACertificateThatCannotBeVerifiedIsToldAtOnce) {
   }
 }
 
+TEST(UpstreamFailure, WhatLastsIsToldAtOnceWhileTheAccountRestsToo) {
+  const TestAuthority trusted;
+  const TestCertificate certificate = trusted.self_signed("localhost", "DNS:localhost,IP:127.0.0.1");
+  ScriptedUpstream upstream(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  upstream.answer_always(json_answer("{}"));
+  proxy::Settings settings = with_retries(tls_account(upstream.port(), trusted));
+  settings.breaker_enabled = true;
+  settings.breaker_wait_max = std::chrono::hours(1);
+  settings.retry.pause_max = std::chrono::hours(1);
+  TestProxy proxy(settings);
+  RawClient client(proxy.port());
+  HttpMessage answer;
+  int calls = 0;
+  do {
+    client.send(post("/v1/chat/completions", chat_body));
+    answer = client.read_response();
+  } while (answer.status() == 502 && ++calls < 20);
+  EXPECT_GE(calls, 5);
+  EXPECT_EQ(answer.status(), 503);
+  EXPECT_EQ(code_of(answer), "weir_no_upstream");
+  EXPECT_EQ(answer.field("x-should-retry"), "false");
+  EXPECT_NE(answer.body.find("is ca_file missing?"), std::string::npos) << answer.body;
+  EXPECT_EQ(proxy.record(static_cast<std::size_t>(calls)).attempts, 0u);
+}
+
 TEST(UpstreamFailure, TlsOnAPlainPortIsToldAtOnce) {
   const TestAuthority trusted;
   ScriptedUpstream upstream;
