@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace weir::proxy {
 namespace {
@@ -12,6 +13,18 @@ std::optional<Duration> seconds_of(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 0) || seconds > 1e9) return std::nullopt;
   return Duration(static_cast<Duration::rep>(seconds * 1000));
+}
+
+// As in settings, "500ms" or "2m", for those who write it so; seconds without a unit.
+std::optional<Duration> wait_of(std::string_view text) {
+  constexpr std::pair<std::string_view, int> units[] = {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
+  const std::size_t length = std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::string_view unit = length == text.size() ? "s" : text.substr(length);
+  const auto number = seconds_of(text.substr(0, length));
+  for (const auto& [name, milliseconds] : units) {
+    if (number && name == unit) return *number * milliseconds / 1'000;
+  }
+  return std::nullopt;
 }
 
 // Node's own fetch waits so long for the head of an answer, whatever the library above it allows.
@@ -61,7 +74,7 @@ WaitBound wait_bound(const net::MessageHead& head, Duration wait_max, std::optio
     if (limit < bound.time) bound = {std::max(Duration::zero(), limit), by};
   };
   for (const std::string_view name : {"x-weir-max-wait", "x-litellm-max-queue-wait"}) {
-    if (const auto said = seconds_of(head.value_of(name))) within(*said, name);
+    if (const auto said = wait_of(head.value_of(name))) within(*said, name);
   }
   const Patience patience = patience_of(head);
   // A little before its time is up: the answer has to travel too.
