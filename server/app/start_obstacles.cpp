@@ -8,12 +8,13 @@ namespace weir::app {
 namespace {
 
 void look_at_doors(const Config& config, Problems& problems) {
+  const bool by_default = config.operators.place.source.empty();
+  const Place& place = by_default ? config.listen_place : config.operators.place;
   for (const ListenAddress& door : bind_addresses(config.operators.listen)) {
     for (const ListenAddress& clients_door : bind_addresses(config.listen)) {
       if (!meet(door, clients_door)) continue;
-      problems.push_back({config.operators.place, "operator.listen and listen are both " + to_string(door) +
-                                                      ", so that each connection would go to either; give one another "
-                                                      "port"});
+      problems.push_back({place, "operator.listen and listen are both " + to_string(door) +
+                                     ", so that each connection would go to either; give one another port"});
       return;
     }
   }
