@@ -72,7 +72,7 @@ bool Recovery::asks_for_long(const std::string& name, Instant now) const {
 Instant Recovery::patience_ends(Instant now) const {
   const auto state = health_of(session_).state(account_);
   const bool has_failed = state && state->failing_until > Instant::min();
-  if (has_failed && state->last.lasting && settings_.breaker_enabled) return now;
+  if (has_failed && state->last.lasting && settings_.breaker_enabled && !elsewhere_(By::sometime)) return now;
   const bool failing = has_failed && now < state->failing_until;
   // A call that was told so itself waits as long as it was told, if it may.
   const bool long_pause = refusals_ == 0 && (asks_for_long(account_, now) || asks_for_long(model_, now));

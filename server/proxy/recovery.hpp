@@ -38,7 +38,7 @@ class Recovery {
   // Why there is no use in asking the account at all, or nothing.
   std::optional<Refusal> no_use() const;
   // An account that fails call after call, or has asked for a long pause, is not waited for as long as one that is
-  // merely busy; one that fails in a way that lasts, not at all.
+  // merely busy; one that fails in a way that lasts, not at all, if there is no other.
   net::Instant patience_ends(net::Instant now) const;
   // The queue gave the call up: what to say if the account itself is the reason.
   std::optional<Refusal> why_not() const;

@@ -278,6 +278,27 @@ TEST_F(Failover, AnAccountWhoseCertificateCannotBeVerifiedIsAskedOnceByACall) {
   EXPECT_EQ(untrusted.connections(), 1u);
 }
 
+TEST_F(Failover, ACallWaitsForTheOtherWhereOneFailsInAWayThatLasts) {
+  const TestAuthority trusted;
+  const TestCertificate certificate = trusted.self_signed("localhost", "IP:127.0.0.1");
+  ScriptedUpstream untrusted(net::make_server_tls(certificate.certificate_file, certificate.key_file));
+  auto& script = second.script();
+  for (int i = 0; i < 5; ++i) script.expect_request().send(answer_of("second"));
+  script.expect_request().send(refused_with("rate_limit_exceeded", "retry-after-ms: 1500\r\n"));
+  script.expect_request().send(answer_of("second"));
+  proxy::Settings made = settings();
+  made.upstreams[0].port = untrusted.port();
+  made.upstreams[0].tls = true;
+  made.upstreams[0].ca_file = trusted.file();
+  made.retry.pause_max = 1h;
+  TestProxy proxy(made);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call(proxy).field("x-weir-attempts"), "2");
+  // The first has a rest of one second now, and the second wants to be left alone for longer.
+  const HttpMessage answer = call(proxy);
+  EXPECT_EQ(answer.status(), 200) << answer.body;
+  EXPECT_EQ(answer.field("x-weir-upstream"), "second");
+}
+
 TEST_F(Failover, ACallMovesToTheAccountThatHasRoomSooner) {
   first.expect_request().hold().send(answer_of("first"));
   second.expect_request().hold().send(answer_of("second")).expect_request().send(answer_of("second"));
