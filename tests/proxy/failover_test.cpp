@@ -38,6 +38,15 @@ class Failover : public ::testing::Test {
     return made;
   }
 
+  // The first is this one, if its certificate is of that authority.
+  proxy::Settings settings_by_tls(const ScriptedUpstream& instead_of_first, const TestAuthority& trusted) {
+    proxy::Settings made = settings();
+    made.upstreams[0].port = instead_of_first.port();
+    made.upstreams[0].tls = true;
+    made.upstreams[0].ca_file = trusted.file();
+    return made;
+  }
+
   // Each takes one call at a time.
   proxy::Settings one_at_a_time() {
     proxy::Settings made = settings();
@@ -267,11 +276,7 @@ TEST_F(Failover, AnAccountWhoseCertificateCannotBeVerifiedIsAskedOnceByACall) {
   untrusted.answer_always(answer_of("untrusted"));
   second.expect_request().send(refused_with("rate_limit_exceeded", "retry-after-ms: 5\r\n"));
   second.expect_request().send(answer_of("second"));
-  proxy::Settings made = settings();
-  made.upstreams[0].port = untrusted.port();
-  made.upstreams[0].tls = true;
-  made.upstreams[0].ca_file = trusted.file();
-  TestProxy proxy(made);
+  TestProxy proxy(settings_by_tls(untrusted, trusted));
   const HttpMessage answer = call(proxy);
   EXPECT_EQ(answer.field("x-weir-upstream"), "second");
   EXPECT_EQ(answer.field("x-weir-attempts"), "3");
@@ -286,10 +291,7 @@ TEST_F(Failover, ACallWaitsForTheOtherWhereOneFailsInAWayThatLasts) {
   for (int i = 0; i < 5; ++i) script.expect_request().send(answer_of("second"));
   script.expect_request().send(refused_with("rate_limit_exceeded", "retry-after-ms: 1500\r\n"));
   script.expect_request().send(answer_of("second"));
-  proxy::Settings made = settings();
-  made.upstreams[0].port = untrusted.port();
-  made.upstreams[0].tls = true;
-  made.upstreams[0].ca_file = trusted.file();
+  proxy::Settings made = settings_by_tls(untrusted, trusted);
   made.retry.pause_max = 1h;
   TestProxy proxy(made);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(call(proxy).field("x-weir-attempts"), "2");
